@@ -1,0 +1,21 @@
+"""A malware-ML training corpus: services that update it, and snapshots to load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from corpus.load import open_snapshot
+
+__all__ = ["__version__", "open_snapshot"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Deferred: a service's command should not pay for the readers' libraries.
+    if name == "open_snapshot":
+        from corpus.load import open_snapshot
+
+        return open_snapshot
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,127 @@
+"""Every error that the corpus raises on purpose, and the exit status each one ends a command with.
+
+    CorpusError                 1   something that should not happen
+    ├── BadInput                2   what was handed in is wrong: fix it, a retry will not help
+    │   └── BadSetting          2   a setting or an option is wrong
+    ├── NothingNew              3   nothing to do: not a failure
+    ├── Blocked                 4   a gate refused the update; nothing was published
+    ├── Conflict                5   another update got there first
+    ├── NotFound                6   no such snapshot, update, blob or feature set
+    ├── Damaged                 7   stored bytes are not what they were when they were written
+    └── PassingFault           75   disk full, network down: a later try may succeed
+
+Each error keeps its fields, and builds its message from them, so that a program can read what a
+person reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "BadInput",
+    "BadSetting",
+    "Blocked",
+    "Conflict",
+    "CorpusError",
+    "Damaged",
+    "NotFound",
+    "NothingNew",
+    "PassingFault",
+]
+
+
+class CorpusError(Exception):
+    """Base of all errors below; `message` says what is wrong, `hint` what to do about it."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, **fields: Any) -> None:
+        self.message = message
+        self.hint = hint
+        self.fields = {name: value for name, value in fields.items() if value is not None}
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as a JSON object: `type`, `message`, `hint` and the fields of its kind."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "hint": self.hint,
+            "fields": self.fields,
+        }
+
+
+class BadInput(CorpusError):
+    """Names the `file`, and where it applies the `row` (1 is the first) and the `field`."""
+
+    exit_status = 2
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | None = None,
+        row: int | None = None,
+        field: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        place = ", ".join(
+            part
+            for part in (
+                file,
+                f"row {row}" if row is not None else None,
+                f"field {field!r}" if field is not None else None,
+            )
+            if part
+        )
+        super().__init__(
+            f"{place}: {problem}" if place else problem, hint=hint, file=file, row=row, field=field
+        )
+        self.problem = problem
+        self.file = file
+        self.row = row
+        self.field = field
+
+
+class BadSetting(BadInput):
+    """A setting, an option or an environment variable has a value that cannot be used."""
+
+
+class NothingNew(CorpusError):
+    """There is nothing to do, and that is all right."""
+
+    exit_status = 3
+
+
+class Blocked(CorpusError):
+    """A gate of `validate` refused the update."""
+
+    exit_status = 4
+
+
+class Conflict(CorpusError):
+    """Another update published, or is publishing, since this one began."""
+
+    exit_status = 5
+
+
+class NotFound(CorpusError):
+    """A thing that was named is not in the corpus."""
+
+    exit_status = 6
+
+
+class Damaged(CorpusError):
+    """Stored bytes no longer match the digest recorded when they were written."""
+
+    exit_status = 7
+
+
+class PassingFault(CorpusError):
+    """A fault of the surroundings; nothing was half-written, and a retry may succeed."""
+
+    exit_status = 75

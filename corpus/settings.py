@@ -1,0 +1,264 @@
+"""Every setting of the corpus, in one place.
+
+A value comes from the first of these that has it: the overrides of a run (`--set section.key=value`,
+the trigger form), the environment (`CORPUS_SECTION__KEY`), the files (`corpus.toml`, then `conf.d`),
+the default below. `corpus config` prints each effective value and where it came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from corpus.errors import BadSetting
+
+CONFIG_FILE = Path("/etc/corpus-airflow/corpus.toml")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(Section):
+    root: str = Field("corpus-data", description="Where the corpus lives: a folder or an fsspec URL.")
+    options: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Options for the fsspec file system (for s3: key, secret, endpoint_url).",
+    )
+
+
+class SourceSettings(Section):
+    urls: list[str] = Field(
+        default_factory=list,
+        description="Folders, files or fsspec URLs with samples; a .csv, .jsonl or .parquet file is "
+        "read as a manifest.",
+    )
+    include: list[str] = Field(
+        default_factory=lambda: ["**"], description="Glob patterns of the paths to take."
+    )
+    exclude: list[str] = Field(
+        default_factory=list, description="Glob patterns of the paths to leave out."
+    )
+    archive_passwords: list[SecretStr] = Field(
+        default_factory=lambda: [SecretStr("infected")],
+        description="Passwords tried, in this order, on encrypted archives.",
+    )
+    max_depth: int = Field(3, ge=0, description="How many archives deep members are opened.")
+    max_members: int = Field(20_000, ge=1, description="Members of one source file, at all depths.")
+    max_ratio: float = Field(
+        200.0, gt=1, description="Unpacked over packed size of one archive beyond which it is refused."
+    )
+    max_unpacked_bytes: int = Field(
+        4 * 2**30, ge=1, description="Unpacked bytes of one source file, at all depths."
+    )
+    max_file_bytes: int = Field(
+        512 * 2**20, ge=1, description="Size of one executable beyond which it is rejected."
+    )
+
+
+class ShardSettings(Section):
+    max_bytes: int = Field(256 * 2**20, ge=1, description="Input bytes of one shard, about.")
+    max_files: int = Field(2_000, ge=1, description="Input files of one shard.")
+    max_shards: int = Field(
+        512, ge=1, le=1024, description="Shards of one update; beyond it shards grow."
+    )
+
+
+class VerdictSettings(Section):
+    urls: list[str] = Field(
+        default_factory=list,
+        description="Verdict files, or folders of them: CSV, JSONL or Parquet manifests, VirusTotal "
+        "v2 or v3 reports as JSON or JSONL.",
+    )
+    malicious_threshold: int = Field(
+        5, ge=1, description="Detections from which a VirusTotal report says malicious (EMBER2024: 5)."
+    )
+    benign_threshold: int = Field(
+        0, ge=0, description="Detections up to which a report says benign (EMBER2024: 0)."
+    )
+    reread_days: int = Field(
+        90,
+        ge=0,
+        description="A report made sooner than this after the file was first seen is provisional.",
+    )
+    correlated_engines: list[list[str]] = Field(
+        default_factory=lambda: [
+            ["ALYac", "Arcabit", "BitDefender", "Emsisoft", "eScan", "MicroWorld-eScan", "FireEye",
+             "Trellix", "GData", "MAX", "VIPRE", "CTX"],
+            ["Avast", "Avast-Mobile", "AVG"],
+            ["K7AntiVirus", "K7GW"],
+        ],
+        description="Engines that share a scanner; each list counts as one detection at most.",
+    )  # fmt: skip
+
+
+class LabelSettings(Section):
+    precedence: list[str] = Field(
+        default_factory=lambda: ["analyst", "manifest", "virustotal"],
+        description="Who is believed first: names of `who`, or kinds of verdict.",
+    )
+    min_report_age_days: int = Field(
+        0,
+        ge=0,
+        description="A VirusTotal report made sooner than this after first-seen does not count.",
+    )
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="Verdicts below this confidence do not count."
+    )
+    min_family_confidence: float = Field(
+        0.0, ge=0, le=1, description="Family names below this confidence are left out."
+    )
+
+
+class FeatureSettings(Section):
+    sets: list[str] = Field(
+        default_factory=lambda: ["basic-v1"], description="Feature sets that an update extracts."
+    )
+    jobs: int = Field(1, ge=1, description="Child processes of one extraction task.")
+    timeout_s: float = Field(60.0, gt=0, description="Seconds one file may take.")
+    memory_bytes: int = Field(
+        2 * 2**30, ge=64 * 2**20, description="Memory a child may use for one file."
+    )
+    recycle_after: int = Field(1_000, ge=1, description="Files after which a child is replaced.")
+
+
+class GroupSettings(Section):
+    tlsh_distance: int = Field(
+        30, ge=0, le=50, description="TLSH distance up to which two samples are near-duplicates."
+    )
+    imphash: bool = Field(True, description="Equal import hashes make one group.")
+    ignored_imphashes: list[str] = Field(
+        default_factory=lambda: ["f34d5f2d4577ed6d9ceec516c1f5a744"],
+        description="Import hashes that say nothing: by default the one of every .NET executable.",
+    )
+
+
+class SplitSettings(Section):
+    validation_from: str | None = Field(
+        None, description="First day (YYYY-MM-DD) of the validation split; empty: set by weeks below."
+    )
+    test_from: str | None = Field(
+        None, description="First day (YYYY-MM-DD) of the test split; empty: set by weeks below."
+    )
+    validation_weeks: int = Field(
+        4, ge=0, description="Weeks before the test weeks, at the first snapshot, for validation."
+    )
+    test_weeks: int = Field(
+        12, ge=0, description="Last weeks, at the first snapshot, for test (EMBER2024: 12 of 64)."
+    )
+    ratio: list[float] = Field(
+        default_factory=lambda: [0.7, 0.1, 0.2],
+        description="Shares of train, validation and test where first-seen is not known.",
+    )
+    seed: int = Field(0, description="Seed of the ratio split.")
+
+
+class GateSettings(Section):
+    max_failure_share_warn: float = Field(0.02, ge=0, le=1, description="Failed extractions: warn.")
+    max_failure_share_block: float = Field(0.2, ge=0, le=1, description="Failed extractions: block.")
+    min_class_share_warn: float = Field(
+        0.05, ge=0, le=1, description="Share of the smaller labelled class: warn below."
+    )
+    min_class_share_block: float = Field(
+        0.0, ge=0, le=1, description="Share of the smaller labelled class: block below."
+    )
+    max_growth_warn: float = Field(
+        1.0, ge=0, description="New samples over those of the last snapshot: warn above."
+    )
+    max_growth_block: float = Field(
+        100.0, ge=0, description="New samples over those of the last snapshot: block above."
+    )
+    min_drift_samples: int = Field(
+        200, ge=1, description="New samples from which drift is judged at all."
+    )
+    max_psi_warn: float = Field(0.25, ge=0, description="Population stability index: warn above.")
+    max_psi_block: float = Field(10.0, ge=0, description="Population stability index: block above.")
+
+
+class Settings(BaseSettings):
+    """All settings, immutable; `Settings.load` reads them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CORPUS_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    store: StoreSettings = StoreSettings()
+    sources: SourceSettings = SourceSettings()
+    shards: ShardSettings = ShardSettings()
+    verdicts: VerdictSettings = VerdictSettings()
+    labels: LabelSettings = LabelSettings()
+    features: FeatureSettings = FeatureSettings()
+    groups: GroupSettings = GroupSettings()
+    splits: SplitSettings = SplitSettings()
+    gates: GateSettings = GateSettings()
+    runner: Literal["process"] = Field(
+        "process", description="Where operators run a service: a subprocess of the worker."
+    )
+
+    @classmethod
+    def load(
+        cls,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        file: Path | None = None,
+    ) -> Settings:
+        """Read the settings; `overrides` is nested as the sections are. Raises `BadSetting`."""
+        return _load(cls, dict(overrides or {}), _config_files(file))
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all settings that shape a corpus's content: not where it lies, nor its secrets."""
+        content = self.model_dump(
+            mode="json", exclude={"store": True, "runner": True, "sources": {"archive_passwords"}}
+        )
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _config_files(file: Path | None) -> list[Path]:
+    path = file or Path(os.environ.get("CORPUS_CONFIG", CONFIG_FILE))
+    if file and not file.is_file():
+        raise BadSetting("there is no such settings file.", file=str(file))
+    return [path, *sorted((path.parent / "conf.d").glob("*.toml"))] if path.is_file() else []
+
+
+def _load(cls: type[Settings], overrides: dict[str, Any], files: list[Path]) -> Settings:
+    class Loaded(cls):  # type: ignore[valid-type,misc]
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            # A later file wins over an earlier one, so conf.d mends corpus.toml.
+            toml = [TomlConfigSettingsSource(settings_cls, path) for path in reversed(files)]
+            return (init_settings, EnvSettingsSource(settings_cls), *toml)
+
+    try:
+        loaded = Loaded(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadSetting(
+            f"{first['msg']}.",
+            field=field,
+            hint="`corpus config` lists every setting and where its value came from.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BadSetting(str(error), file=", ".join(map(str, files))) from error
+    return loaded  # type: ignore[no-any-return]

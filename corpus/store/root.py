@@ -1,0 +1,208 @@
+"""Keys below one fsspec URL: read them, write them whole, create them once.
+
+A key is a relative path with `/`. Every write is atomic and durable: a reader sees the old bytes
+or the new ones, and what was written is on the disk before the call returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+import fsspec.implementations.local
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from corpus.errors import NotFound, PassingFault
+
+# A full disk or a lost mount heals; a wrong path or a missing permission does not.
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file of the store as it was written: `size` in bytes, `sha256` of those bytes."""
+
+    key: str
+    size: int
+    sha256: str
+    rows: int = 0
+
+
+@contextlib.contextmanager
+def passing_faults(key: str) -> Iterator[None]:
+    """Turn an I/O error that may heal into a `PassingFault` that names the key."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _PASSING:
+            raise PassingFault(
+                f"{key}: {os.strerror(error.errno or 0)}.",
+                hint="Nothing was half-written. Free some space or mend the storage, then retry.",
+                key=key,
+            ) from error
+        raise
+
+
+class Store:
+    """All files of a corpus, below `url` (a folder or any fsspec URL such as s3://bucket/path)."""
+
+    def __init__(self, url: str | os.PathLike[str], options: Mapping[str, Any] | None = None):
+        self.options = dict(options or {})
+        self.fs, self.path = fsspec.core.url_to_fs(os.fspath(url), **self.options)
+        self.path = self.path.rstrip("/")
+        self.is_local = isinstance(self.fs, fsspec.implementations.local.LocalFileSystem)
+        self.url = self.path if self.is_local else self.fs.unstrip_protocol(self.path)
+
+    def full(self, key: str) -> str:
+        return f"{self.path}/{key}"
+
+    def exists(self, key: str) -> bool:
+        if self.is_local:
+            return os.path.exists(self.full(key))
+        self.fs.invalidate_cache()
+        return bool(self.fs.exists(self.full(key)))
+
+    def size(self, key: str) -> int:
+        return int(self.fs.size(self.full(key)))
+
+    def open(self, key: str) -> IO[bytes]:
+        """Open for reading; raises `NotFound` where there is no such key."""
+        try:
+            return self.fs.open(self.full(key), "rb")  # type: ignore[no-any-return]
+        except FileNotFoundError as error:
+            raise NotFound(f"{self.url}/{key} does not exist.", key=key) from error
+
+    def read_bytes(self, key: str) -> bytes:
+        with passing_faults(key), self.open(key) as stream:
+            return stream.read()
+
+    def list(self, prefix: str) -> list[str]:
+        """Keys of all files below a prefix, sorted; temporary files of unfinished writes are left out."""
+        if not self.is_local:
+            self.fs.invalidate_cache()
+        try:
+            found = self.fs.find(self.full(prefix))
+        except FileNotFoundError:
+            return []
+        keys = (path[len(self.path) + 1 :] for path in found)
+        return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith(".tmp-"))
+
+    def write_bytes(self, key: str, data: bytes) -> WrittenFile:
+        """Write a key whole, replacing what was there."""
+        with passing_faults(key):
+            if self.is_local:
+                self._write_local(key, data, replace=True)
+            else:
+                self.fs.pipe_file(self.full(key), data)
+        return WrittenFile(key, len(data), hashlib.sha256(data).hexdigest())
+
+    def create_bytes(self, key: str, data: bytes) -> bool:
+        """Write a key only where it does not exist yet; False, and nothing written, where it does.
+
+        Of several writers at once exactly one gets True (link(2) locally, If-None-Match on S3).
+        """
+        with passing_faults(key):
+            if self.is_local:
+                return self._write_local(key, data, replace=False)
+            try:
+                self.fs.pipe_file(self.full(key), data, mode="create")
+            except FileExistsError:
+                return False
+            except OSError as error:
+                # S3 answers 412 for a lost race and 409 for one still being decided.
+                if "PreconditionFailed" in str(error) or "ConditionalRequestConflict" in str(error):
+                    return False
+                raise
+            return True
+
+    def _write_local(self, key: str, data: bytes, *, replace: bool) -> bool:
+        target = Path(self.full(key))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.parent / f".tmp-{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}"
+        try:
+            with open(temporary, "xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if replace:
+                os.replace(temporary, target)
+            else:
+                try:
+                    os.link(temporary, target)
+                except FileExistsError:
+                    return False
+            sync_folder(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
+
+    def copy(self, source: str, target: str) -> None:
+        """Give the bytes of one key a second key: a hard link locally, else a copy by the storage."""
+        with passing_faults(target):
+            if not self.is_local:
+                self.fs.copy(self.full(source), self.full(target))
+                return
+            path = Path(self.full(target))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.link(self.full(source), path)
+            sync_folder(path.parent)
+
+    def delete(self, prefix: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self.full(prefix), recursive=True)
+
+    # JSON
+
+    def read_json(self, key: str) -> Any:
+        return json.loads(self.read_bytes(key))
+
+    def write_json(self, key: str, value: Any) -> WrittenFile:
+        return self.write_bytes(key, to_json(value))
+
+    # Parquet
+
+    def write_table(self, key: str, table: pa.Table) -> WrittenFile:
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd", row_group_size=131_072)
+        written = self.write_bytes(key, sink.getvalue())
+        return WrittenFile(key, written.size, written.sha256, table.num_rows)
+
+    def dataset(self, keys: Sequence[str], schema: pa.Schema) -> ds.Dataset:
+        """Parquet files as one pyarrow dataset of the given schema."""
+        filesystem = (
+            pafs.LocalFileSystem()
+            if self.is_local
+            else pafs.PyFileSystem(pafs.FSSpecHandler(self.fs))
+        )
+        return ds.dataset(
+            [self.full(key) for key in keys], schema=schema, format="parquet", filesystem=filesystem
+        )
+
+
+def to_json(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, two spaces, UTF-8, one newline at the end."""
+    return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

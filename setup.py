@@ -1,0 +1,14 @@
+"""Packaging metadata; the settings of tools are in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="corpus-airflow",
+    version="0.1.0",
+    description="Keeps a malware-ML team's training corpus up to date, on Airflow",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["corpus", "corpus.*", "operators", "operators.*"]),
+    package_data={"corpus": ["py.typed", "**/templates/*"]},
+    entry_points={"console_scripts": ["corpus = corpus.cli:main"]},
+)
