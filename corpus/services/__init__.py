@@ -1,0 +1,67 @@
+"""The services, in the order data flows. Modules are imported when a service is first used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from corpus.errors import NotFound
+from corpus.services.base import Context, Progress, Report, Request
+
+__all__ = ["SERVICES", "Context", "Progress", "Report", "Request", "Service", "get"]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: its name on the command line, and where its request, report and function are."""
+
+    name: str
+    summary: str
+
+    @property
+    def identifier(self) -> str:
+        return self.name.replace("-", "_")
+
+    def _load(self, suffix: str = "") -> Any:
+        name = self.identifier
+        if suffix:
+            name = "".join(word.capitalize() for word in name.split("_")) + suffix
+        return getattr(import_module(f"corpus.services.{self.identifier}"), name)
+
+    @property
+    def request(self) -> type[Request]:
+        request: type[Request] = self._load("Request")
+        return request
+
+    @property
+    def report(self) -> type[Report]:
+        report: type[Report] = self._load("Report")
+        return report
+
+    def run(self, request: Request, context: Context) -> Report:
+        report: Report = self._load()(request, context)
+        return report
+
+
+SERVICES: dict[str, Service] = {
+    service.name: service
+    for service in (
+        Service("collect", "List what is new in the sources, and cut it into shards."),
+        Service("ingest", "Read candidates, store executables as blobs, record their identity."),
+        Service("import-verdicts", "Append verdicts from manifests and VirusTotal reports."),
+        Service("label", "Resolve the verdicts of each sample into a label."),
+        Service("extract", "Extract the feature vectors of new samples, one sandboxed file at a time."),
+        Service("group", "Find near-duplicates by TLSH and import hash."),
+        Service("split", "Assign samples to train, validation and test, by time and by group."),
+        Service("validate", "Judge a staged update by its gates: pass, warn or block."),
+        Service("publish", "Publish a valid update as an immutable snapshot."),
+    )
+}
+
+
+def get(name: str) -> Service:
+    """A service by its name. Raises `NotFound`."""
+    if name not in SERVICES:
+        raise NotFound(f"there is no service {name!r}.", hint=f"There are: {', '.join(SERVICES)}.")
+    return SERVICES[name]
