@@ -33,7 +33,9 @@ class Section(BaseModel):
 
 
 class StoreSettings(Section):
-    root: str = Field("corpus-data", description="Where the corpus lives: a folder or an fsspec URL.")
+    root: str = Field(
+        "corpus-data", description="Where the corpus lives: a folder or an fsspec URL."
+    )
     options: dict[str, SecretStr] = Field(
         default_factory=dict,
         description="Options for the fsspec file system (for s3: key, secret, endpoint_url).",
@@ -59,7 +61,9 @@ class SourceSettings(Section):
     max_depth: int = Field(3, ge=0, description="How many archives deep members are opened.")
     max_members: int = Field(20_000, ge=1, description="Members of one source file, at all depths.")
     max_ratio: float = Field(
-        200.0, gt=1, description="Unpacked over packed size of one archive beyond which it is refused."
+        200.0,
+        gt=1,
+        description="Unpacked over packed size of one archive beyond which it is refused.",
     )
     max_unpacked_bytes: int = Field(
         4 * 2**30, ge=1, description="Unpacked bytes of one source file, at all depths."
@@ -84,7 +88,9 @@ class VerdictSettings(Section):
         "v2 or v3 reports as JSON or JSONL.",
     )
     malicious_threshold: int = Field(
-        5, ge=1, description="Detections from which a VirusTotal report says malicious (EMBER2024: 5)."
+        5,
+        ge=1,
+        description="Detections from which a VirusTotal report says malicious (EMBER2024: 5).",
     )
     benign_threshold: int = Field(
         0, ge=0, description="Detections up to which a report says benign (EMBER2024: 0)."
@@ -148,7 +154,8 @@ class GroupSettings(Section):
 
 class SplitSettings(Section):
     validation_from: str | None = Field(
-        None, description="First day (YYYY-MM-DD) of the validation split; empty: set by weeks below."
+        None,
+        description="First day (YYYY-MM-DD) of the validation split; empty: set by weeks below.",
     )
     test_from: str | None = Field(
         None, description="First day (YYYY-MM-DD) of the test split; empty: set by weeks below."
@@ -168,7 +175,9 @@ class SplitSettings(Section):
 
 class GateSettings(Section):
     max_failure_share_warn: float = Field(0.02, ge=0, le=1, description="Failed extractions: warn.")
-    max_failure_share_block: float = Field(0.2, ge=0, le=1, description="Failed extractions: block.")
+    max_failure_share_block: float = Field(
+        0.2, ge=0, le=1, description="Failed extractions: block."
+    )
     min_class_share_warn: float = Field(
         0.05, ge=0, le=1, description="Share of the smaller labelled class: warn below."
     )
@@ -216,7 +225,7 @@ class Settings(BaseSettings):
         file: Path | None = None,
     ) -> Settings:
         """Read the settings; `overrides` is nested as the sections are. Raises `BadSetting`."""
-        return _load(cls, dict(overrides or {}), _config_files(file))
+        return _load(cls, dict(overrides or {}), config_files(file))
 
     @property
     def digest(self) -> str:
@@ -227,7 +236,8 @@ class Settings(BaseSettings):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _config_files(file: Path | None) -> list[Path]:
+def config_files(file: Path | None = None) -> list[Path]:
+    """The settings files that exist, in the order they are read: a later one wins."""
     path = file or Path(os.environ.get("CORPUS_CONFIG", CONFIG_FILE))
     if file and not file.is_file():
         raise BadSetting("there is no such settings file.", file=str(file))

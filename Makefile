@@ -1,0 +1,67 @@
+# Everything a person or CI does here. `make help` lists it.
+
+WORK ?= .work
+VENV ?= .venv
+SAMPLES ?=
+VERDICTS ?=
+export VENV
+
+PYTHON_RUN = $(VENV)/bin/python
+EMBEDDED = $(PYTHON_RUN) -m deploy.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  WORK=DIR moves the work folder (default .work); SAMPLES=URL VERDICTS=FILE make run"
+	@echo "  runs on your own files instead of the demo's."
+
+setup: ## Install what the bundle needs into .venv
+	@sh deploy/setup.sh run
+
+setup-dev:
+	@sh deploy/setup.sh dev
+
+run: setup ## Update a corpus end to end in a real Airflow on this machine
+	@exec $(EMBEDDED) run
+
+up: setup ## Start that Airflow and keep it running, for its UI
+	@exec $(EMBEDDED) up
+
+down: setup ## Stop what `make up` started
+	@exec $(EMBEDDED) down
+
+test: setup-dev lint ## Lint, type-check and run the tests
+	@$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
+
+test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
+	@sh tests/browser/install.sh
+	@$(VENV)/bin/pytest tests/browser
+
+test-all: test test-browser ## Every suite
+
+lint: setup-dev ## Check style, types and the direction of imports
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+format: setup-dev ## Format the code
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+docs: setup ## Write docs/settings.md anew from the code
+	@$(PYTHON_RUN) -m deploy.settings_reference > docs/settings.md
+
+lock: setup-dev ## Resolve requirements/*.in into locks with hashes
+	@for name in build run dev; do \
+	  $(VENV)/bin/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+
+bench: setup-dev ## Measure what the docs claim, as ratios within one run
+	@for script in bench/*.py; do echo "== $$script"; $(PYTHON_RUN) $$script || exit 1; done
+
+clean: ## Remove the virtual environment and the work folder
+	@rm -rf $(VENV) .work

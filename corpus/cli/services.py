@@ -1,0 +1,131 @@
+"""A command for each service, its options made from the fields of the service's request."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+import click
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from corpus.cli.main import Session
+from corpus.errors import BadInput
+from corpus.services import Service
+
+
+def service_command(service: Service) -> click.Command:
+    """The command of a service; the request's model is loaded only now."""
+    request_type = service.request
+
+    @click.pass_obj
+    def call(session: Session, as_json: bool, **options: Any) -> None:
+        given = {name: value for name, value in options.items() if value not in (None, ())}
+        try:
+            request = request_type(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
+            raise BadInput(f"{first['msg']}.", field=name and f"--{name}") from error
+        report = service.run(request, session.context).model_dump(mode="json")
+        session.write_result("ok", report)
+        echo_report(report, as_json)
+
+    parameters: list[click.Parameter] = [
+        option(name, field) for name, field in request_type.model_fields.items()
+    ]
+    parameters.append(json_option())
+    # The docstring of the function is the long help, so that it is written once.
+    return click.Command(
+        service.name,
+        callback=call,
+        params=parameters,
+        help=request_type.__doc__ if request_type.__doc__ else service.summary,
+        short_help=service.summary,
+    )
+
+
+def json_option() -> click.Option:
+    return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")
+
+
+def option(name: str, field: FieldInfo) -> click.Option:
+    """A click option for a field: lists repeat, booleans are flags, the description is the help."""
+    kind, many = _plain(field.annotation)
+    flag = f"--{name.replace('_', '-')}"
+    settings: dict[str, Any] = {"help": field.description or ""}
+    if kind is bool:
+        default = field.default is True
+        return click.Option(
+            [f"{flag}/--no-{flag[2:]}" if default else flag],
+            is_flag=True,
+            default=default,
+            **settings,
+        )
+    if get_origin(kind) is Literal:
+        settings["type"] = click.Choice([str(choice) for choice in get_args(kind)])
+    elif kind in (int, float):
+        settings["type"] = kind
+    else:
+        settings["type"] = str
+        settings["metavar"] = "ID" if name == "update" else "TEXT"
+    if field.default is not PydanticUndefined and field.default not in (None, ""):
+        settings["help"] += f"  [default: {field.default}]"
+    return click.Option([flag], multiple=many, required=field.is_required(), **settings)
+
+
+def _plain(annotation: Any) -> tuple[Any, bool]:
+    """The one type inside `X | None` or `list[X]`, and whether there may be several."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    if get_origin(annotation) in (list, tuple):
+        return get_args(annotation)[0], True
+    return annotation, False
+
+
+def echo_report(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        click.echo(json.dumps(report, indent=2))
+        return
+    for line in report_lines(report):
+        click.echo(line)
+
+
+def report_lines(report: dict[str, Any], indent: str = "") -> list[str]:
+    """A report for a person: one aligned line a field, nothing for what is empty."""
+    shown = {name: value for name, value in report.items() if value not in (None, {}, [], "")}
+    width = max((len(name) for name in shown), default=0)
+    lines = []
+    for name, value in shown.items():
+        label = f"{indent}{name.replace('_', ' '):<{width}}  "
+        if isinstance(value, dict):
+            flat = all(not isinstance(inner, dict | list) for inner in value.values())
+            if flat:
+                lines.append(label + ", ".join(f"{key} {inner}" for key, inner in value.items()))
+            else:
+                lines += [label.rstrip() + ":", *report_lines(value, indent + "  ")]
+        elif isinstance(value, list):
+            text = [
+                item if isinstance(item, str) else "  ".join(map(str, _values(item)))
+                for item in value
+            ]
+            if len(text) > 8 or any(isinstance(item, dict) for item in value):
+                lines += [f"{label}{len(value)}", *(f"{indent}  {item}" for item in text[:20])]
+                if len(text) > 20:
+                    lines.append(f"{indent}  ... and {len(text) - 20} more (--json shows all)")
+            else:
+                lines.append(label + ", ".join(text))
+        else:
+            lines.append(f"{label}{value}")
+    return lines
+
+
+def _values(item: Any) -> list[Any]:
+    return (
+        [v for v in item.values() if v not in (None, "", [], {})]
+        if isinstance(item, dict)
+        else [item]
+    )

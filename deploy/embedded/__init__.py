@@ -1,0 +1,1 @@
+"""The embedded default: a whole Airflow on this machine (SQLite, LocalExecutor, no Docker)."""

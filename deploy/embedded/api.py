@@ -1,0 +1,84 @@
+"""The few calls of Airflow's public API that the embedded run makes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from deploy.embedded.server import Running
+
+
+class AirflowApi:
+    """Airflow's API as one user; a token is fetched again when it has run out."""
+
+    def __init__(self, running: Running, user: str, password: str):
+        self._login = {"username": user, "password": password}
+        self._client = httpx.Client(base_url=running.url, timeout=30)
+        self._authenticate()
+
+    def _authenticate(self) -> None:
+        answer = self._client.post("/auth/token", json=self._login)
+        answer.raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        """One call below /api/v2; raises `httpx.HTTPStatusError`."""
+        answer = self._client.request(method, f"/api/v2/{path}", **arguments)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            self._authenticate()
+            answer = self._client.request(method, f"/api/v2/{path}", **arguments)
+        answer.raise_for_status()
+        return answer.json()
+
+    def wait_for_dag(self, dag_id: str, seconds: float = 120) -> None:
+        """Wait until the DAG has been parsed; an import error of it is raised as `RuntimeError`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.call("GET", f"dags/{dag_id}")
+                return
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != httpx.codes.NOT_FOUND:
+                    raise
+            broken = self.call("GET", "importErrors")["import_errors"]
+            if broken:
+                raise RuntimeError(f"{broken[0]['filename']}:\n{broken[0]['stack_trace']}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Airflow has not parsed the DAG {dag_id} in {seconds:.0f} s.")
+            time.sleep(1)
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Unpause a DAG and begin a run; returns its run id."""
+        self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+        run = self.call(
+            "POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}}
+        )
+        return str(run["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """All task instances of a run, mapped ones each by itself."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.call(
+                "GET",
+                f"dags/{dag_id}/dagRuns/{run_id}/taskInstances",
+                params={"limit": 100, "offset": len(found)},
+            )
+            found += page["task_instances"]
+            if len(found) >= page["total_entries"] or not page["task_instances"]:
+                return found
+
+    def log(self, dag_id: str, run_id: str, task: dict[str, Any]) -> list[str]:
+        """The lines of a task's last attempt."""
+        content = self.call(
+            "GET",
+            f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{max(1, task['try_number'])}",
+            params={"map_index": task["map_index"], "full_content": "true"},
+            headers={"Accept": "application/json"},
+        )["content"]
+        return [line["event"] if isinstance(line, dict) else str(line) for line in content]

@@ -1,0 +1,45 @@
+"""What a person wants to know when a run has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from corpus.store.root import Store
+from corpus.store.snapshots import Snapshot
+
+
+def latest_id(root: Path) -> str | None:
+    snapshot = Snapshot.latest(Store(root))
+    return snapshot.id if snapshot else None
+
+
+def summary(root: Path, command: str) -> list[str]:
+    """Lines about the newest snapshot below a root; `command` is how this shell calls `corpus`."""
+    snapshot = Snapshot.open(Store(root))
+    counts: dict[str, Any] = snapshot.manifest["counts"]
+    lines = [
+        f"Snapshot {snapshot.id} (number {snapshot.sequence})",
+        f"  samples     {counts['samples']}",
+    ]
+    for title, name in (
+        ("labels", "labels"), ("file types", "file_types"), ("splits", "splits"),
+        ("vectors", "vectors"), ("failures", "failures"), ("rejects", "rejects"),
+    ):  # fmt: skip
+        value = counts.get(name)
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        lines.append(f"  {title:<11} {text or 'none'}")
+    this = counts.get("this_update")
+    if isinstance(this, dict):
+        lines.append("  new here    " + ", ".join(f"{k} {v}" for k, v in this.items() if v))
+    return [
+        *lines,
+        f"  digest      {snapshot.manifest['content_digest']}",
+        f"  data card   {root / 'snapshots' / snapshot.id / 'card' / 'index.html'}",
+        "",
+        "Load it in Python:",
+        "  import corpus",
+        f'  X, y = corpus.open_snapshot("latest", root="{root}").to_numpy("train")',
+        "Prove it, list, compare, export:",
+        f"  {command} --root {root} verify {snapshot.id}",
+    ]
