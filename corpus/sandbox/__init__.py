@@ -1,0 +1,15 @@
+"""Functions run on hostile bytes in child processes, so that one bad file costs one failed outcome.
+
+    with Sandbox("package.module:function", jobs=2, timeout_s=60, memory_bytes=2**31,
+                 recycle_after=1000) as sandbox:
+        for outcome in sandbox.map(items):      # items: (key, bytes)
+            ...
+
+`pool` is the parent's side, `child` what runs in the child, `wire` what they say to each other.
+"""
+
+from __future__ import annotations
+
+from corpus.sandbox.pool import Outcome, Reason, Sandbox
+
+__all__ = ["Outcome", "Reason", "Sandbox"]

@@ -1,0 +1,141 @@
+"""Functions that sandbox tests run in children, chosen by the first bytes of the file."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def behave(data: bytes) -> Any:
+    """Do what the file says: `sleep`, `signal 11`, `raise`, ..."""
+    word, _, rest = data.partition(b" ")
+    return _BEHAVIOURS[word.decode()](rest)
+
+
+def digest(data: bytes) -> dict[str, Any]:
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pid": os.getpid()}
+
+
+def multiplier(factor: int, name: str) -> Callable[[bytes], Any]:
+    return lambda data: {name: len(data) * factor}
+
+
+def _sleep(rest: bytes) -> float:
+    time.sleep(float(rest))
+    return float(rest)
+
+
+def _spin(rest: bytes) -> None:
+    # Native code that holds the interpreter's lock: no Python-level alarm gets through.
+    libc = ctypes.PyDLL(None)
+    libc.sleep(int(rest))
+
+
+def _signal(rest: bytes) -> None:
+    os.kill(os.getpid(), int(rest))
+
+
+def _exit(rest: bytes) -> None:
+    os._exit(int(rest))
+
+
+def _raise(rest: bytes) -> None:
+    raise ValueError(rest.decode("utf-8", "surrogateescape"))
+
+
+def _bomb(rest: bytes) -> int:
+    hoard = []
+    while True:
+        hoard.append(bytearray(int(rest)))
+
+
+def _hoard(rest: bytes) -> int:
+    _HOARD.append(b"x" * int(rest))
+    return len(_HOARD)
+
+
+def _abort(rest: bytes) -> None:
+    os.write(2, rest + b"\n")
+    os.kill(os.getpid(), signal.SIGABRT)
+
+
+def _noise(rest: bytes) -> str:
+    for descriptor in (1, 2):
+        for _ in range(int(rest)):
+            try:
+                os.write(descriptor, b"noise\n" * 100)
+            except BlockingIOError:
+                break
+    print("noise")
+    print("noise", file=sys.stderr)
+    ctypes.CDLL(None).puts(b"noise")
+    return "quiet"
+
+
+def _blobs(rest: bytes) -> Any:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    return {"raw": rest, "deep": [{"array": array}, None, "text"], "$blob": 0, "empty": b""}
+
+
+def _fork(rest: bytes) -> None:
+    subprocess.Popen(["sleep", rest.decode()])
+    time.sleep(60)
+
+
+def _limits(rest: bytes) -> dict[str, Any]:
+    return {
+        "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "file_size": resource.getrlimit(resource.RLIMIT_FSIZE),
+        "environment": sorted(os.environ),
+        "session": os.getsid(0) == os.getpid(),
+    }
+
+
+def _write(rest: bytes) -> None:
+    with open(rest, "wb") as stream:
+        stream.write(b"x")
+
+
+def _object(rest: bytes) -> Any:
+    return object()
+
+
+def _babble(rest: bytes) -> None:
+    # A child taken over by a hostile file may say anything on the channel.
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, rest)
+        except OSError:
+            continue
+    time.sleep(60)
+
+
+_HOARD: list[bytes] = []
+_BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
+    "sleep": _sleep,
+    "spin": _spin,
+    "signal": _signal,
+    "exit": _exit,
+    "raise": _raise,
+    "bomb": _bomb,
+    "hoard": _hoard,
+    "abort": _abort,
+    "noise": _noise,
+    "blobs": _blobs,
+    "fork": _fork,
+    "limits": _limits,
+    "write": _write,
+    "object": _object,
+    "babble": _babble,
+    "digest": digest,
+}
