@@ -1,0 +1,62 @@
+"""Print docs/settings.md: every setting, from the code that reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from corpus.settings import CONFIG_FILE, Settings
+
+_HEAD = f"""# Settings
+
+Made from `corpus/settings.py` by `make docs`; a test keeps the two alike.
+
+A setting has the value that the first of these gives it:
+
+1. the run: the trigger form, or `--set section.key=VALUE` on the command line;
+2. the environment: `CORPUS_SECTION__KEY`, for example `CORPUS_LABELS__MIN_CONFIDENCE=0.8`
+   (lists and tables as JSON);
+3. the files `conf.d/*.toml` beside the main file (the last by name first), then the main file:
+   `--config`, else `$CORPUS_CONFIG`, else `{CONFIG_FILE}`;
+4. the default below.
+
+`corpus config` prints each effective value and where it came from; secrets are masked.
+An unknown name or an impossible value ends with exit status 2 and names the setting.
+"""
+
+
+def reference() -> str:
+    """The page, as Markdown."""
+    return "\n".join([_HEAD, *_lines(Settings)]) + "\n"
+
+
+def _lines(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    plain = {n: f for n, f in model.model_fields.items() if not _section(f)}
+    if plain:
+        yield f"## {prefix.rstrip('.') or 'General'}\n"
+        yield "| setting | default | meaning |"
+        yield "|---|---|---|"
+        for name, field in plain.items():
+            yield f"| `{prefix}{name}` | `{_default(field)}` | {field.description} |"
+        yield ""
+    for name, field in model.model_fields.items():
+        if section := _section(field):
+            yield from _lines(section, f"{prefix}{name}.")
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

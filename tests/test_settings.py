@@ -1,0 +1,61 @@
+"""Settings: who wins, and what shapes the content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import BadSetting
+from corpus.settings import Settings
+from deploy.settings_reference import reference
+
+
+def test_precedence_run_over_environment_over_files_over_default(tmp_path, monkeypatch):
+    file = tmp_path / "corpus.toml"
+    file.write_text("[splits]\nseed = 1\ntest_weeks = 1\nvalidation_weeks = 1\n")
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "a.toml").write_text("[splits]\nvalidation_weeks = 2\n")
+    monkeypatch.setenv("CORPUS_SPLITS__TEST_WEEKS", "3")
+    splits = Settings.load({"splits": {"seed": 4}}, file=file).splits
+    assert (splits.seed, splits.test_weeks, splits.validation_weeks) == (4, 3, 2)
+    assert splits.ratio == [0.7, 0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"splits": {"sead": 1}},
+        {"nothing": 1},
+        {"features": {"jobs": 0}},
+        {"groups": {"tlsh_distance": "near"}},
+    ],
+)
+def test_nonsense_is_refused_by_name(overrides):
+    section, value = next(iter(overrides.items()))
+    field = f"{section}.{next(iter(value))}" if isinstance(value, dict) else section
+    with pytest.raises(BadSetting) as caught:
+        Settings.load(overrides)
+    assert caught.value.field == field
+
+
+def test_the_digest_is_about_content_not_about_place_or_secrets():
+    here = Settings.load({"store": {"root": "/a"}})
+    there = Settings.load(
+        {
+            "store": {"root": "/b", "options": {"secret": "s"}},
+            "sources": {"archive_passwords": ["x"]},
+        }
+    )
+    other = Settings.load({"groups": {"tlsh_distance": 29}})
+    assert here.digest == there.digest
+    assert here.digest != other.digest
+
+
+def test_a_secret_does_not_show_in_the_text_of_settings():
+    assert "planted" not in repr(Settings.load({"store": {"options": {"secret": "planted"}}}))
+
+
+def test_the_reference_is_the_code_s():
+    page = Path(__file__).parents[1] / "docs" / "settings.md"
+    assert page.read_text() == reference(), "run `make docs`"
