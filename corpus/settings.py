@@ -178,6 +178,9 @@ class GateSettings(Section):
     max_failure_share_block: float = Field(
         0.2, ge=0, le=1, description="Failed extractions: block."
     )
+    min_failure_samples: int = Field(
+        10, ge=1, description="Extractions from which failures can block; with fewer they only warn."
+    )
     min_class_share_warn: float = Field(
         0.05, ge=0, le=1, description="Share of the smaller labelled class: warn below."
     )
