@@ -29,7 +29,7 @@ def list_(session: Session, as_json: bool) -> None:
     """List all snapshots, the newest first."""
     from corpus.store.snapshots import Snapshot
 
-    found = [_entry(snapshot.manifest) for snapshot in Snapshot.history(session.context.store)]
+    found = [_entry(snapshot.manifest) for snapshot in reversed(Snapshot.every(session.context.store))]
     session.write_result("ok", found)
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -17,16 +17,16 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import fsspec
 import fsspec.implementations.local
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from corpus.errors import NotFound, PassingFault
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 # A full disk or a lost mount heals; a wrong path or a missing permission does not.
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
@@ -90,6 +90,15 @@ class Store:
         with passing_faults(key), self.open(key) as stream:
             return stream.read()
 
+    def measure(self, key: str) -> WrittenFile:
+        """Size and sha256 of a key's bytes as they are stored now; raises `NotFound`."""
+        digest, size = hashlib.sha256(), 0
+        with passing_faults(key), self.open(key) as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+        return WrittenFile(key, size, digest.hexdigest())
+
     def list(self, prefix: str) -> list[str]:
         """Keys of all files below a prefix, sorted; temporary files of unfinished writes are left out."""
         if not self.is_local:
@@ -123,8 +132,10 @@ class Store:
             except FileExistsError:
                 return False
             except OSError as error:
-                # S3 answers 412 for a lost race and 409 for one still being decided.
-                if "PreconditionFailed" in str(error) or "ConditionalRequestConflict" in str(error):
+                # S3 answers 412 for a lost race and 409 for one still being decided; s3fs keeps
+                # the code only in the error that it translates.
+                answer = getattr(error.__cause__, "response", {}).get("Error", {})
+                if answer.get("Code") in ("PreconditionFailed", "ConditionalRequestConflict"):
                     return False
                 raise
             return True
@@ -158,8 +169,15 @@ class Store:
                 return
             path = Path(self.full(target))
             path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.link(self.full(source), path)
+            except FileExistsError:
+                return
+            except OSError as error:
+                # Some file systems have no hard links, or have run out of them for this file.
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                    raise
+                self._write_local(target, self.read_bytes(source), replace=True)
             sync_folder(path.parent)
 
     def delete(self, prefix: str) -> None:
@@ -177,13 +195,15 @@ class Store:
     # Parquet
 
     def write_table(self, key: str, table: pa.Table) -> WrittenFile:
-        sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd", row_group_size=131_072)
-        written = self.write_bytes(key, sink.getvalue())
+        written = self.write_bytes(key, to_parquet(table))
         return WrittenFile(key, written.size, written.sha256, table.num_rows)
 
     def dataset(self, keys: Sequence[str], schema: pa.Schema) -> ds.Dataset:
         """Parquet files as one pyarrow dataset of the given schema."""
+        # Imported here: it is slow, and a command's help or a service's request does not need it.
+        import pyarrow.dataset as ds
+        import pyarrow.fs as pafs
+
         filesystem = (
             pafs.LocalFileSystem()
             if self.is_local
@@ -197,6 +217,17 @@ class Store:
 def to_json(value: Any) -> bytes:
     """Canonical JSON: sorted keys, two spaces, UTF-8, one newline at the end."""
     return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Rows as a Parquet file; the same rows give the same bytes."""
+    import pyarrow.parquet as pq
+
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", row_group_size=131_072)
+    return sink.getvalue()
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -46,7 +45,7 @@ class Snapshot:
                 )
             return latest
         key = f"snapshots/{snapshot_id}/manifest.json"
-        if not store.exists(key):
+        if "/" in snapshot_id or not store.exists(key):
             raise NotFound(
                 f"{store.url} has no snapshot {snapshot_id!r}.",
                 hint="`corpus snapshots list` shows those it has.",
@@ -59,6 +58,16 @@ class Snapshot:
         if not store.exists(LATEST):
             return None
         return cls.open(store, store.read_json(LATEST)["id"])
+
+    @classmethod
+    def every(cls, store: Store) -> list[Snapshot]:
+        """All published snapshots, the oldest first."""
+        found = [
+            cls(store, store.read_json(key))
+            for key in store.list("snapshots")
+            if key.count("/") == 2 and key.endswith("/manifest.json")
+        ]
+        return sorted(found, key=lambda snapshot: snapshot.sequence)
 
     @cached_property
     def stats(self) -> dict[str, Any]:
@@ -101,7 +110,11 @@ class Snapshot:
             return pa.schema([spec.schema.field(n) for n in names]).empty_table()
         read = list(dict.fromkeys([*names, *spec.key, *(["sequence"] if spec.key else [])]))
         if keys is not None:
-            values = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else pa.array(list(keys), pa.string())
+            values = (
+                keys.combine_chunks()
+                if isinstance(keys, pa.ChunkedArray)
+                else pa.array(list(keys), pa.string())
+            )
             chosen = pc.field(spec.key[0]).isin(values)
             where = chosen if where is None else where & chosen
         dataset = self.store.dataset([entry["key"] for entry in entries], spec.schema)
@@ -113,6 +126,8 @@ class Snapshot:
 
 def latest_rows(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """Of rows with the same key, the one with the highest `sequence`; order is otherwise kept."""
+    import polars as pl
+
     index = pl.from_arrow(rows.select([*key, "sequence"])).with_row_index("row")  # type: ignore[union-attr]
     chosen = index.sort("sequence", "row").unique(list(key), keep="last")["row"]
     if len(chosen) == rows.num_rows:

@@ -10,12 +10,12 @@ again replaces its own part, so a retried or doubly delivered task adds nothing 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +25,8 @@ from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX, TABLES, TableSpec,
 from corpus.store.snapshots import Snapshot
 
 ALL = "all"
+# Where `publish` keeps what it has put together; not a table.
+PUBLISH = "publish"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -92,7 +94,9 @@ class Update:
             return features_spec(table.removeprefix(FEATURES_PREFIX), dim)
         return TABLES[table]
 
-    def write(self, table: str, rows: pa.Table | Iterable[Mapping[str, Any]], part: str = ALL) -> WrittenFile:
+    def write(
+        self, table: str, rows: pa.Table | Iterable[Mapping[str, Any]], part: str = ALL
+    ) -> WrittenFile:
         """Stage rows as one part; `update_id` and `sequence` are filled in here."""
         schema = self.spec(table).schema
         if not isinstance(rows, pa.Table):
@@ -100,7 +104,9 @@ class Update:
         columns = {name: rows[name] for name in schema.names if name in rows.column_names}
         columns["update_id"] = pa.array([self.id] * rows.num_rows, pa.string())
         columns["sequence"] = pa.array([self.sequence] * rows.num_rows, pa.int32())
-        complete = pa.table([columns[name] for name in schema.names], names=schema.names).cast(schema)
+        complete = pa.table([columns[name] for name in schema.names], names=schema.names).cast(
+            schema
+        )
         return self.store.write_table(f"{self.prefix}/{table}/{part}.parquet", complete)
 
     def parts(self, table: str) -> list[str]:
@@ -110,7 +116,9 @@ class Update:
     def has(self, table: str, part: str = ALL) -> bool:
         return self.store.exists(f"{self.prefix}/{table}/{part}.parquet")
 
-    def read(self, table: str, columns: list[str] | None = None, part: str | None = None) -> pa.Table:
+    def read(
+        self, table: str, columns: list[str] | None = None, part: str | None = None
+    ) -> pa.Table:
         """Staged rows of a table; of rows with one key (a sample in two shards) the first part's."""
         spec = self.spec(table)
         keys = self.parts(table) if part is None else [f"{self.prefix}/{table}/{part}.parquet"]
@@ -120,6 +128,8 @@ class Update:
         wanted = columns and list(dict.fromkeys([*columns, *spec.key]))
         rows = self.store.dataset(keys, spec.schema).to_table(columns=wanted)
         if spec.key and len(keys) > 1:
+            import polars as pl
+
             index = pl.from_arrow(rows.select(list(spec.key))).with_row_index("row")  # type: ignore[union-attr]
             first = index.unique(list(spec.key), keep="first", maintain_order=True)["row"]
             if len(first) < rows.num_rows:
@@ -133,7 +143,24 @@ class Update:
 
     def reports(self, service: str) -> list[dict[str, Any]]:
         keys = self.store.list(f"{self.prefix}/reports")
-        return [self.store.read_json(k) for k in keys if k.rsplit("/", 1)[-1].startswith(service + "-")]
+        return [
+            self.store.read_json(k) for k in keys if k.rsplit("/", 1)[-1].startswith(service + "-")
+        ]
+
+    def tables(self) -> list[str]:
+        """Names of the tables with staged parts."""
+        keys = (key.removeprefix(f"{self.prefix}/") for key in self.store.list(self.prefix))
+        names = {key.split("/")[0] for key in keys if key.endswith(".parquet")}
+        return sorted(names - {PUBLISH})
+
+    def staged_digest(self) -> str:
+        """sha256 over all that is staged but reports: what `validate` judged is what is published."""
+        own = (f"{self.prefix}/reports/", f"{self.prefix}/{PUBLISH}/", f"{self.prefix}/update.json")
+        keys = [key for key in self.store.list(self.prefix) if not key.startswith(own)]
+        lines = (
+            f"{key.removeprefix(self.prefix)} {self.store.measure(key).sha256}\n" for key in keys
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def shards(self) -> list[str]:
         """Names of the update's shards, as `collect` staged them."""
@@ -148,7 +175,9 @@ class Update:
         seen = self.store.dataset(earlier, TABLES["samples"].schema).to_table(
             columns=["sha256"], filter=pc.field("sha256").isin(own["sha256"])
         )
-        return own.filter(pc.invert(pc.is_in(own["sha256"], value_set=seen["sha256"].combine_chunks())))
+        return own.filter(
+            pc.invert(pc.is_in(own["sha256"], value_set=seen["sha256"].combine_chunks()))
+        )
 
 
 def existing(store: Store, update_id: str) -> Update:
