@@ -1,0 +1,147 @@
+"""The manifest of a snapshot: everything it consists of, under one digest.
+
+format          1
+id, sequence, parent, parent_digest, created_at, update_id, note
+run             who began the update (dag_id, run_id, run_uuid, ...)
+claim_sha256    of the log record that gave the update its sequence number
+code            version, and revision where it is known
+image_digests   of the containers that made it
+settings_digest, label_policy, splits, feature_sets ({name: dimensions})
+tables          {name: {version (of the Delta table), files: [{key, sha256, size, rows, sequence}]}}
+counts          of the whole snapshot, as in its stats
+changes         what the update did to its parent, as in its stats
+files           [{key, sha256, size}] of stats and card
+content_digest, content_state (base64)
+manifest_digest sha256 of the canonical JSON of all the rest
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corpus import __version__
+from corpus.digest import ContentDigest
+from corpus.settings import Settings
+from corpus.store.root import Store, WrittenFile, to_json
+from corpus.store.snapshots import Snapshot
+from corpus.store.updates import Update
+
+FORMAT = 1
+
+
+def log_key(sequence: int) -> str:
+    return f"snapshots/log/{sequence:08d}.json"
+
+
+def manifest_key(snapshot_id: str) -> str:
+    return f"snapshots/{snapshot_id}/manifest.json"
+
+
+def head(
+    update: Update,
+    settings: Settings,
+    stats: Mapping[str, Any],
+    feature_sets: Mapping[str, int],
+    digest: ContentDigest,
+) -> dict[str, Any]:
+    """All of a manifest that is known before its update has claimed a sequence number."""
+    from corpus.labels import policy_record
+    from corpus.splits import cuts_of
+
+    base = update.base
+    return {
+        "format": FORMAT,
+        "id": update.id,
+        "sequence": update.sequence,
+        "parent": base.id if base else None,
+        "parent_digest": base.manifest["manifest_digest"] if base else None,
+        "update_id": update.id,
+        "run": update.record["run"],
+        "code": code(),
+        "image_digests": image_digests(),
+        "settings_digest": settings.digest,
+        "label_policy": policy_record(settings),
+        "splits": cuts_of(update),
+        "feature_sets": {**(base.feature_sets if base else {}), **feature_sets},
+        "counts": stats["counts"],
+        "changes": {name: n for name, n in stats["this_update"].items() if name != "drift"},
+        "content_digest": digest.hexdigest(),
+        "content_state": base64.b64encode(digest.state).decode(),
+    }
+
+
+def digest_of(manifest: Mapping[str, Any]) -> str:
+    """sha256 of the canonical JSON of a manifest without its `manifest_digest`."""
+    rest = {name: value for name, value in manifest.items() if name != "manifest_digest"}
+    return hashlib.sha256(to_json(rest)).hexdigest()
+
+
+def sealed(manifest: Mapping[str, Any], files: list[WrittenFile]) -> dict[str, Any]:
+    """A manifest with the files of its stats and card, and its own digest."""
+    listed = [
+        {"key": file.key, "sha256": file.sha256, "size": file.size}
+        for file in sorted(files, key=lambda file: file.key)
+    ]
+    whole = {**manifest, "files": listed}
+    return {**whole, "manifest_digest": digest_of(whole)}
+
+
+def table_entry(
+    base: Snapshot | None, table: str, sequence: int, version: int | None, added: list[WrittenFile]
+) -> dict[str, Any]:
+    """A table's entry: the files of the parent, and those that the update added under `data/`."""
+    parent = base.manifest["tables"].get(table) if base else None
+    return {
+        "version": parent["version"] if version is None and parent else version,
+        "files": [
+            *(parent["files"] if parent else []),
+            *(
+                {
+                    "key": data_key(table, file.sha256),
+                    "sha256": file.sha256,
+                    "size": file.size,
+                    "rows": file.rows,
+                    "sequence": sequence,
+                }
+                for file in added
+            ),
+        ],
+    }
+
+
+def data_key(table: str, sha256: str) -> str:
+    return f"data/{table}/{sha256}.parquet"
+
+
+def code() -> dict[str, str]:
+    """Version of the corpus code and, where it is known, the revision it was built from."""
+    revision = os.environ.get("CORPUS_CODE_VERSION") or _git_revision()
+    return {"version": __version__, **({"revision": revision} if revision else {})}
+
+
+def image_digests() -> list[str]:
+    """Digests of the containers the services run in, as the environment tells them."""
+    return os.environ.get("CORPUS_IMAGE_DIGEST", "").replace(",", " ").split()
+
+
+def write(store: Store, manifest: Mapping[str, Any]) -> None:
+    store.write_json(manifest_key(manifest["id"]), manifest)
+
+
+def _git_revision() -> str | None:
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

@@ -1,0 +1,216 @@
+"""Publish: the one service that changes what others see, step by step and each step once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field
+
+from corpus import manifest as manifests
+from corpus.errors import BadInput, Blocked, Conflict, NothingNew
+from corpus.publication import Plan
+from corpus.services.base import Context, Report, Request
+from corpus.store.root import Store, to_json
+from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
+from corpus.store.snapshots import LATEST, Snapshot
+from corpus.store.updates import Update
+
+
+class PublishRequest(Request):
+    update: str | None = Field(None, description="Id of the update to publish; needed.")
+    note: str = Field("", description="A line for the manifest and the card: why this snapshot is.")
+    dry_run: bool = Field(
+        False, description="Do all checks, say what would be published, and publish nothing."
+    )
+
+
+class PublishReport(Report):
+    snapshot: str = Field(description="Id of the snapshot: the update's.")
+    sequence: int = Field(description="Number of the snapshot; the first is 1.")
+    parent: str | None = Field(description="Id of the snapshot before it.")
+    dry_run: bool = Field(description="Whether nothing was published.")
+    content_digest: str = Field(
+        description="Digest of samples, labels, groups, splits and vectors."
+    )
+    manifest_digest: str | None = Field(None, description="Digest of the manifest, if published.")
+    counts: dict[str, Any] = Field(description="Counts of the whole snapshot.")
+    changes: dict[str, Any] = Field(description="What the update did to its parent.")
+    card: str | None = Field(None, description="Where the data card is, if published.")
+
+
+def publish(request: PublishRequest, context: Context) -> PublishReport:
+    """Publish a validated update, or go on with a publication that was interrupted.
+
+    Raises `NothingNew`, `Blocked` where `validate` has not passed what is staged, and `Conflict`
+    where another update has published since this one began, or is publishing.
+    """
+    if request.update is None:
+        raise BadInput("publish needs the id of an update.", field="update")
+    update = context.resume(request.update)
+    store = context.store
+    if not store.exists(manifests.manifest_key(update.id)):
+        claim = _claim_of(store, update.sequence)
+        if claim is None or claim["update"] != update.id:
+            plan = _plan(update, context)
+            if request.dry_run:
+                return _report_of(plan.head, dry_run=True)
+            claim = _claim(update, plan, request.note)
+        _write(update, claim, context)
+    snapshot = Snapshot.open(store, update.id)
+    _point_latest(store, snapshot)
+    Plan.discard(store, update.id)
+    report = _report(snapshot)
+    update.write_report("publish", report.model_dump(mode="json"))
+    return report
+
+
+def _plan(update: Update, context: Context) -> Plan:
+    from corpus.changes import anything
+    from corpus.stats import updated_stats
+
+    stats = updated_stats(update)
+    if not anything(stats["this_update"]):
+        raise _nothing_new(update)
+    _require_valid(update)
+    update.refuse_if_stale()
+    holder = _claim_of(update.store, update.sequence)
+    if holder is not None:
+        raise _conflict(update, holder["update"])
+    return Plan.of(update, stats, context.settings)
+
+
+def _nothing_new(update: Update) -> NothingNew:
+    if update.base is None:
+        return NothingNew("there is nothing to publish: no samples and no verdicts were found.")
+    return NothingNew(
+        f"nothing new since snapshot {update.base.id} of {update.base.manifest['created_at']}.",
+        snapshot=update.base.id,
+    )
+
+
+def _require_valid(update: Update) -> None:
+    again = f"Run `corpus validate --update {update.id}`, then publish."
+    reports = update.reports("validate")
+    if not reports:
+        raise Blocked(f"update {update.id} was not validated.", hint=again, update=update.id)
+    for report in reports:
+        if report["staged_digest"] != update.staged_digest():
+            raise Blocked(
+                f"what update {update.id} has staged changed after it was validated.",
+                hint=again,
+                update=update.id,
+            )
+        if report["result"] == "block":
+            raise Blocked(
+                f"validate blocked update {update.id}.",
+                hint=f"`corpus validate --update {update.id}` says why.",
+                update=update.id,
+            )
+
+
+def _claim_of(store: Store, sequence: int) -> dict[str, Any] | None:
+    key = manifests.log_key(sequence)
+    if not store.exists(key):
+        return None
+    claim: dict[str, Any] = store.read_json(key)
+    return claim
+
+
+def _claim(update: Update, plan: Plan, note: str) -> dict[str, Any]:
+    """Take the update's sequence number, unless it is taken; what is published is fixed from here."""
+    record = {
+        "sequence": update.sequence,
+        "update": update.id,
+        "plan": plan.write(update.store),
+        "note": note,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    update.store.create_bytes(manifests.log_key(update.sequence), to_json(record))
+    # Read back whoever won: on S3 our own PUT may have been repeated, and then seem to be refused.
+    holder = _claim_of(update.store, update.sequence)
+    if holder is None or holder["update"] != update.id:
+        raise _conflict(update, holder["update"] if holder else None)
+    return holder
+
+
+def _conflict(update: Update, holder: str | None) -> Conflict:
+    who = f"update {holder}" if holder else "another update"
+    if holder and update.store.exists(manifests.manifest_key(holder)):
+        return Conflict(
+            f"{who} was published while update {update.id} was being made.",
+            hint="Nothing was published. Start a new update; it finds what is still new.",
+            update=update.id,
+            holder=holder,
+        )
+    finish = (
+        f" If it was interrupted, `corpus publish --update {holder}` ends it." if holder else ""
+    )
+    return Conflict(
+        f"{who} is publishing snapshot number {update.sequence}, which update {update.id} wanted.",
+        hint=f"Nothing was published. Wait for it, then start a new update.{finish}",
+        update=update.id,
+        holder=holder,
+    )
+
+
+def _write(update: Update, claim: dict[str, Any], context: Context) -> None:
+    from corpus.card import write_card
+
+    store = context.store
+    plan = Plan.read(store, update.id, claim["plan"])
+    head = {
+        **plan.head,
+        "created_at": claim["created_at"],
+        "note": claim["note"],
+        "claim_sha256": store.measure(manifests.log_key(update.sequence)).sha256,
+        "tables": _tables(update, plan, context),
+    }
+    stats = store.write_json(f"snapshots/{update.id}/stats.json", plan.stats)
+    card = write_card(store, head, plan.stats)
+    manifests.write(store, manifests.sealed(head, [stats, *card]))
+
+
+def _tables(update: Update, plan: Plan, context: Context) -> dict[str, Any]:
+    from corpus.store import delta
+
+    names = sorted({*plan.files, *(update.base.manifest["tables"] if update.base else ())})
+    tables = {}
+    for number, table in enumerate(names):
+        context.progress.step("publish: tables", number, len(names))
+        files = plan.files.get(table, [])
+        version = None
+        if files:
+            schema = _spec(table, plan).schema
+            version = delta.append(context.store, table, schema, files, update.id)
+            for file in files:
+                context.store.copy(file.key, manifests.data_key(table, file.sha256))
+        tables[table] = manifests.table_entry(update.base, table, update.sequence, version, files)
+    return tables
+
+
+def _spec(table: str, plan: Plan) -> TableSpec:
+    if table.startswith(FEATURES_PREFIX):
+        name = table.removeprefix(FEATURES_PREFIX)
+        return features_spec(name, plan.head["feature_sets"][name])
+    return TABLES[table]
+
+
+def _point_latest(store: Store, snapshot: Snapshot) -> None:
+    latest = Snapshot.latest(store)
+    if latest is None or latest.sequence < snapshot.sequence:
+        digest = snapshot.manifest["manifest_digest"]
+        store.write_json(LATEST, {"id": snapshot.id, "manifest_digest": digest})
+
+
+def _report(snapshot: Snapshot) -> PublishReport:
+    digest = snapshot.manifest["manifest_digest"]
+    card = f"{snapshot.store.url}/snapshots/{snapshot.id}/card/index.html"
+    return _report_of(snapshot.manifest, dry_run=False, manifest_digest=digest, card=card)
+
+
+def _report_of(head: dict[str, Any], **fields: Any) -> PublishReport:
+    shared = ("sequence", "parent", "content_digest", "counts", "changes")
+    return PublishReport(
+        update=head["update_id"], snapshot=head["id"], **{n: head[n] for n in shared}, **fields
+    )
