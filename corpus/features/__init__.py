@@ -1,0 +1,46 @@
+"""Named, versioned feature sets. docs/features.md defines each one.
+
+A new set is one entry here and one module with `raw` and `vectorize` (and `vector`, where it is
+faster without the raw features). A definition never changes under its name: a change is a new
+version. Nothing heavy is imported before a set is used.
+"""
+
+from __future__ import annotations
+
+from corpus.errors import NotFound
+from corpus.features.base import Extracted, FeatureGroup, FeatureSet
+
+__all__ = ["Extracted", "FeatureGroup", "FeatureSet", "get", "names"]
+
+_SETS: dict[str, FeatureSet] = {
+    feature_set.name: feature_set
+    for feature_set in (
+        FeatureSet(
+            "basic-v1",
+            "corpus.features.basic_v1",
+            {
+                "general": 18,
+                "histogram": 256,
+                "byteentropy": 256,
+                "pe_header": 92,
+                "elf_header": 58,
+                "sections": 214,
+                "imports": 640,
+            },
+        ),
+    )
+}
+
+
+def get(name: str) -> FeatureSet:
+    """A feature set by its name. Raises `NotFound`."""
+    if name not in _SETS:
+        raise NotFound(
+            f"there is no feature set {name!r}.", hint=f"There are: {', '.join(_SETS)}.", name=name
+        )
+    return _SETS[name]
+
+
+def names() -> list[str]:
+    """Names of all feature sets."""
+    return list(_SETS)
