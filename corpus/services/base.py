@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpus.settings import Settings
-from corpus.store.root import Store
-from corpus.store.updates import Update, existing, new_update_id
+# Airflow reads the requests at every parse of the DAGs, and has no use for the store's libraries.
+if TYPE_CHECKING:
+    from corpus.settings import Settings
+    from corpus.store.root import Store
+    from corpus.store.updates import Update
 
 
 class Request(BaseModel):
@@ -62,12 +64,18 @@ class Context:
 
     @classmethod
     def from_settings(cls, settings: Settings, run: Mapping[str, Any] | None = None) -> Context:
+        from corpus.store.root import Store
+
         options = {name: value.get_secret_value() for name, value in settings.store.options.items()}
         return cls(settings, Store(settings.store.root, options), run=run or {})
 
     def begin(self, request: Request) -> Update:
         """The update that a request names, begun where it is new."""
+        from corpus.store.updates import Update, new_update_id
+
         return Update.open(self.store, request.update or new_update_id(), self.run)
 
     def resume(self, update_id: str) -> Update:
+        from corpus.store.updates import existing
+
         return existing(self.store, update_id)

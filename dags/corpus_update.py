@@ -1,0 +1,221 @@
+"""The master DAG: one run is one update of the corpus, and publishes one snapshot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import (
+    DAG,
+    AsyncCallback,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    TriggerRule,
+)
+
+from corpus import features
+from operators import (
+    PUBLISH_MODES,
+    CollectSamplesOperator,
+    ExtractFeaturesOperator,
+    GroupSamplesOperator,
+    ImportVerdictsOperator,
+    IngestSamplesOperator,
+    PublishSnapshotOperator,
+    ResolveLabelsOperator,
+    SplitSamplesOperator,
+    ValidateUpdateOperator,
+)
+
+LATE_AFTER_HOURS = 12
+
+TRIAGE = """
+### Corpus update
+
+Takes in what is new in the sources and the verdicts, and publishes it as an immutable snapshot.
+Nothing is visible to readers before `publish`: whatever fails, the last snapshot stands as it was.
+Every task may be cleared and run again at any time; a task that did its work once does not add
+anything twice.
+
+A run whose tasks are *skipped* from some point on has found nothing new there: that is a success.
+
+| task | fails when | what to do |
+|---|---|---|
+| `collect` | a source cannot be read, or a manifest is malformed: the log names file, row and field | mend the file or the address, then clear the task |
+| `ingest` | the store cannot be written (disk full, network). Bad files do not fail it: they are rejects with a reason | mend the storage, then clear the failed shard |
+| `import_verdicts` | a verdict file is malformed: the log names file, row and field | mend the file, then clear the task |
+| `label` | a setting of the label policy cannot be used | correct it, then clear the task |
+| `extract` | the store cannot be written. A file that crashes, hangs or is a bomb does not fail it: it is a row of `failures` | mend the storage, then clear the failed shard |
+| `group`, `split` | the store cannot be read or written | mend the storage, then clear the task |
+| `validate` | a gate *blocks*: the log names the gate, its number and its threshold | look at what is staged. If it is right after all, raise the threshold in the settings and clear the task; if not, leave it: the next run takes the same files again |
+| `publish` | another update was published since this one began (*Conflict*) | nothing: trigger a new run, which finds what is still new |
+| any | *Damaged*: stored bytes are not those that were written | `corpus verify latest` names the files; restore them from a backup |
+
+A passing fault (disk full, network down, out of memory) is tried again after 1, 2, 4 minutes.
+The run's `run_uuid` is on every log line, and in the manifest of its snapshot.
+"""
+
+with DAG(
+    "corpus_update",
+    description="Bring the corpus up to date, and publish a snapshot of it.",
+    doc_md=TRIAGE,
+    schedule="@daily",
+    start_date=datetime(2025, 1, 1, tzinfo=UTC),
+    catchup=False,
+    # A second update would find its base outdated at publish, and end in a conflict.
+    max_active_runs=1,
+    tags=["corpus", "snapshot"],
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(hours=LATE_AFTER_HOURS),
+        callback=AsyncCallback("operators.alerts.update_is_late", {"hours": LATE_AFTER_HOURS}),
+    ),
+    params={
+        "sources": Param(
+            [],
+            type="array",
+            items={"type": "string", "minLength": 1, "pattern": r"^\S(.*\S)?$"},
+            title="Sources",
+            description="Folders, files or URLs to take samples from, one a line. "
+            "Empty: those of the settings.",
+            section="What to take",
+        ),
+        "since": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Changed since",
+            description="Take files last changed on this day or later.",
+            section="What to take",
+        ),
+        "until": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Changed until",
+            description="Take files last changed on this day or earlier.",
+            section="What to take",
+        ),
+        "file_types": Param(
+            [],
+            type="array",
+            items={"type": "string", "enum": ["pe", "elf"]},
+            examples=["pe", "elf"],
+            values_display={"pe": "Windows (PE)", "elf": "Linux (ELF)"},
+            title="File types",
+            description="Types of executables to take. Empty: all.",
+            section="What to take",
+        ),
+        "limit": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="At most",
+            description="Take at most so many new files; the next run takes the rest.",
+            section="What to take",
+        ),
+        "rescan": Param(
+            False,
+            type="boolean",
+            title="Read known files again",
+            description="Also read files that an earlier update has seen unchanged.",
+            section="What to take",
+        ),
+        "feature_sets": Param(
+            [],
+            type="array",
+            items={"type": "string", "enum": features.names()},
+            examples=features.names(),
+            title="Feature sets",
+            description="Feature sets to extract. Empty: those of the settings.",
+            section="Features and labels",
+        ),
+        "re_extract": Param(
+            False,
+            type="boolean",
+            title="Extract again",
+            description="Extract the samples of this run again, even where vectors exist.",
+            section="Features and labels",
+        ),
+        "malicious_threshold": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=100,
+            title="Detections to call it malicious",
+            description="Detections from which a VirusTotal report says malicious. "
+            "Empty: as in the settings (EMBER2024 and the default: 5).",
+            section="Features and labels",
+        ),
+        "min_report_age_days": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            maximum=3650,
+            title="Days before a report counts",
+            description="Reports made sooner than this after the file was first seen do not count. "
+            "Empty: as in the settings (default: 0).",
+            section="Features and labels",
+        ),
+        "mode": Param(
+            "publish",
+            type="string",
+            enum=list(PUBLISH_MODES),
+            values_display=PUBLISH_MODES,
+            title="How far to go",
+            description="A staged update can be published later with the DAG corpus_publish.",
+            section="Publishing",
+        ),
+        "note": Param(
+            None,
+            type=["null", "string"],
+            maxLength=500,
+            title="Note",
+            description="Why this update is made; kept in the manifest and on the data card.",
+            section="Publishing",
+        ),
+    },
+    default_args={
+        "owner": "corpus",
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=15),
+        "execution_timeout": timedelta(hours=6),
+        # Skipped means nothing new there; what comes after may still have work.
+        "trigger_rule": TriggerRule.NONE_FAILED,
+        "settings": {
+            "features.sets": "{{ params.feature_sets | tojson }}",
+            "verdicts.malicious_threshold": "{{ params.malicious_threshold }}",
+            "labels.min_report_age_days": "{{ params.min_report_age_days }}",
+        },
+    },
+):
+    collect = CollectSamplesOperator(
+        task_id="collect",
+        sources="{{ params.sources | tojson }}",
+        since="{{ params.since }}",
+        until="{{ params.until }}",
+        file_types="{{ params.file_types | tojson }}",
+        limit="{{ params.limit }}",
+        rescan="{{ params.rescan }}",
+    )
+    ingest = IngestSamplesOperator.partial(
+        task_id="ingest", map_index_template="{{ task.shard }}"
+    ).expand(shard=collect.output)
+    import_verdicts = ImportVerdictsOperator(task_id="import_verdicts")
+    label = ResolveLabelsOperator(task_id="label")
+    extract = ExtractFeaturesOperator.partial(
+        task_id="extract",
+        re_extract="{{ params.re_extract }}",
+        map_index_template="{{ task.shard }}",
+    ).expand(shard=collect.output)
+    group = GroupSamplesOperator(task_id="group")
+    split = SplitSamplesOperator(task_id="split")
+    validate = ValidateUpdateOperator(task_id="validate")
+    publish = PublishSnapshotOperator(
+        task_id="publish", mode="{{ params.mode }}", note="{{ params.note }}"
+    )
+
+    collect >> ingest >> extract >> group >> split >> validate >> publish
+    [import_verdicts, ingest] >> label >> split

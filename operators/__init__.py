@@ -1,0 +1,27 @@
+"""The services of the corpus as Airflow operators; the one place that knows both."""
+
+from operators.base import CorpusOperator
+from operators.collect import CollectSamplesOperator
+from operators.extract import ExtractFeaturesOperator
+from operators.group import GroupSamplesOperator
+from operators.import_verdicts import ImportVerdictsOperator
+from operators.ingest import IngestSamplesOperator
+from operators.label import ResolveLabelsOperator
+from operators.publish import PUBLISH_MODES, SNAPSHOTS, PublishSnapshotOperator
+from operators.split import SplitSamplesOperator
+from operators.validate import ValidateUpdateOperator
+
+__all__ = [
+    "PUBLISH_MODES",
+    "SNAPSHOTS",
+    "CollectSamplesOperator",
+    "CorpusOperator",
+    "ExtractFeaturesOperator",
+    "GroupSamplesOperator",
+    "ImportVerdictsOperator",
+    "IngestSamplesOperator",
+    "PublishSnapshotOperator",
+    "ResolveLabelsOperator",
+    "SplitSamplesOperator",
+    "ValidateUpdateOperator",
+]

@@ -1,0 +1,148 @@
+"""How every service is run as a task; a subclass adds the arguments of its own."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.definitions.context import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+import corpus.runs
+from corpus.errors import BadInput, CorpusError
+from operators.result import read_report
+from operators.runner import Runner, get_runner
+from operators.values import text
+
+# The whole report of a task; most tasks also return it.
+REPORT_KEY = "report"
+
+Value = str | int | bool | Sequence[str] | None
+
+
+class CorpusOperator(BaseOperator):
+    """Runs one service of the corpus, and returns its report.
+
+    Where the corpus lives, its secrets and its policies come from the worker's settings (corpus.toml
+    and environment), never from the DAG.
+
+    :param update_id: the update to work in; by default that of the DAG run, the same for all tasks.
+    :param settings: settings that this run overrides, as `{"section.key": value}`; empty values
+        leave the configured ones. No secrets: these are shown in the UI.
+    :param root: another corpus than the configured one: a folder or an fsspec URL.
+    """
+
+    service: ClassVar[str]
+    template_fields: Sequence[str] = ("update_id", "settings", "root")
+    ui_color = "#e8f0f7"
+
+    def __init__(
+        self,
+        *,
+        update_id: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        root: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.update_id = update_id
+        self.settings = settings
+        self.root = root
+        self.report: dict[str, Any] | None = None
+        self._runner: Runner | None = None
+
+    @abstractmethod
+    def options(self) -> Mapping[str, Value]:
+        """The service's options as rendered, named as the fields of its request."""
+
+    def overrides(self) -> Mapping[str, Any]:
+        """Settings to override, as rendered."""
+        return self.settings or {}
+
+    def result(self, report: dict[str, Any], context: Context) -> Any:
+        """What the task returns; the report itself unless a subclass knows better."""
+        return report
+
+    def execute(self, context: Context) -> Any:
+        from corpus.settings import Settings
+
+        identity = run_identity(context)
+        try:
+            update = text(self.update_id) or corpus.runs.update_id(
+                context["dag_run"].run_after, identity["run_uuid"]
+            )
+            arguments = self.arguments({"update": update, **self.options()})
+            runner = get_runner(Settings.load().runner)
+        except CorpusError as error:
+            raise AirflowFailException(f"{type(error).__name__}: {error}") from None
+        self._runner = runner
+        self.log.info("corpus %s", " ".join(arguments))
+        with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
+            file = Path(folder, "result.json")
+            status = runner.run(
+                arguments,
+                environment={"CORPUS_RUN": json.dumps(identity)},
+                result=file,
+                on_line=self.log.info,
+            )
+            self.report = read_report(self.service, status, file)
+        context["ti"].xcom_push(key=REPORT_KEY, value=self.report)
+        return self.result(self.report, context)
+
+    def arguments(self, options: Mapping[str, Value]) -> list[str]:
+        """The command line of `corpus`, without the option that says where the result goes."""
+        arguments = []
+        if root := text(self.root):
+            arguments += ["--root", root]
+        for name, value in self.overrides().items():
+            if (given := _setting(value)) is not None:
+                arguments += ["--set", f"{name}={given}"]
+        arguments.append(self.service)
+        for name, value in options.items():
+            option = f"--{name.replace('_', '-')}"
+            if value is True:
+                arguments.append(option)
+            elif isinstance(value, str | int) and value is not False:
+                # One argument, so that a value with a leading dash is not taken for an option.
+                arguments.append(f"{option}={value}")
+            elif isinstance(value, Sequence) and not isinstance(value, str):
+                arguments += [f"{option}={item}" for item in value]
+        return arguments
+
+    def on_kill(self) -> None:
+        if self._runner:
+            self.log.info("Stopping %s.", self.service)
+            self._runner.stop()
+
+
+def run_identity(context: Context) -> dict[str, Any]:
+    """Who asks for the work: kept in the update's record and in the manifest of its snapshot."""
+    ti, dag_run = context["ti"], context["dag_run"]
+    return {
+        "dag_id": ti.dag_id,
+        "run_id": ti.run_id,
+        "run_uuid": corpus.runs.run_uuid(ti.dag_id, ti.run_id),
+        "run_type": str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        "triggered_by": getattr(dag_run, "triggering_user_name", None),
+        "task_id": ti.task_id,
+        "map_index": ti.map_index,
+        "try_number": ti.try_number,
+        "task_instance_id": str(ti.id),
+    }
+
+
+def _setting(value: Any) -> str | None:
+    """A setting as `--set` reads it: JSON, or text that is not; None where there is none."""
+    if isinstance(value, str):
+        return None if value.strip() in ("", "None", "null", "[]") else value.strip()
+    if value is None or value == [] or value == ():
+        return None
+    try:
+        return json.dumps(value)
+    except TypeError:
+        raise BadInput(f"{value!r} is not a value for a setting.", field="settings") from None

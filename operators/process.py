@@ -1,0 +1,131 @@
+"""The embedded runner: a service as a subprocess of the worker."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import corpus
+
+GUARD = Path(__file__).with_name("guard.py")
+MAX_LINE = 8_192
+_CHUNK = 65_536
+# Escape sequences and carriage returns out of a hostile file name could forge a log line.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class ProcessRunner:
+    """Runs `command` (the corpus of this Python) below a guard that outlives the task's process."""
+
+    def __init__(
+        self,
+        command: Sequence[str] = (sys.executable, "-P", "-m", "corpus"),
+        *,
+        # Airflow sends KILL five seconds after TERM; the service has to be gone by then.
+        grace: float = 3.0,
+    ) -> None:
+        self.command = list(command)
+        self.grace = grace
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        result: Path,
+        on_line: Callable[[str], None],
+    ) -> int:
+        guard = subprocess.Popen(
+            [
+                *(sys.executable, "-I", "-S", str(GUARD), str(self.grace)),
+                *(*self.command, "--result", str(result), *arguments),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**service_environment(os.environ), **environment},
+            # Out of the task's process group, which is killed without warning.
+            start_new_session=True,
+        )
+        self._guard = guard
+        try:
+            assert guard.stdout is not None
+            for line in lines(guard.stdout, lambda: guard.poll() is not None):
+                on_line(line)
+            return guard.wait()
+        finally:
+            self.stop()
+            try:
+                guard.wait(self.grace + 1)
+            except subprocess.TimeoutExpired:
+                guard.kill()
+                guard.wait()
+            if guard.stdout:
+                guard.stdout.close()
+            self._guard = None
+
+    def stop(self) -> None:
+        # Just this, since a signal handler may have interrupted a wait for the guard.
+        if self._guard and self._guard.stdin:
+            self._guard.stdin.close()
+
+
+def service_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The worker's environment without Airflow's secrets, and with the corpus importable.
+
+    A service has no use for the metadata database's address or the connections, and reads hostile
+    files.
+    """
+    own = {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(("AIRFLOW_", "_AIRFLOW"))
+    }
+    root = str(Path(corpus.__file__).resolve().parent.parent)
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, [root, own.get("PYTHONPATH")]))
+    own["PYTHONUNBUFFERED"] = "1"
+    return own
+
+
+def lines(stream: IO[bytes], ended: Callable[[], bool]) -> Iterator[str]:
+    """Lines of a pipe as they come, cut at `MAX_LINE` bytes, in bounded memory.
+
+    Stops at the end of the stream, or when its writer has `ended` and nothing more comes: a
+    descendant that fled its group may hold the pipe open for ever.
+    """
+    descriptor = stream.fileno()
+    rest, cut = b"", 0
+    while True:
+        if not select.select([descriptor], [], [], 1.0)[0]:
+            if ended():
+                break
+            continue
+        chunk = os.read(descriptor, _CHUNK)
+        if not chunk:
+            break
+        *complete, last = chunk.split(b"\n")
+        for piece in complete:
+            rest, cut = _append(rest, cut, piece)
+            yield _text(rest, cut)
+            rest, cut = b"", 0
+        rest, cut = _append(rest, cut, last)
+    if rest or cut:
+        yield _text(rest, cut)
+
+
+def _append(line: bytes, cut: int, piece: bytes) -> tuple[bytes, int]:
+    room = MAX_LINE - len(line)
+    return line + piece[:room], cut + max(0, len(piece) - room)
+
+
+def _text(line: bytes, cut: int) -> str:
+    text = _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", line.decode(errors="replace"))
+    return f"{text} ... ({cut} more bytes)" if cut else text

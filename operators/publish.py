@@ -1,0 +1,71 @@
+"""Publish an update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import Asset
+from airflow.sdk.definitions.context import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from corpus.errors import BadInput
+from operators.base import CorpusOperator, Value
+from operators.links import DataCardLink, card_url
+from operators.values import text
+
+# A name rather than an address: where the corpus lives is a setting of the worker, unknown to a DAG.
+SNAPSHOTS = Asset(name="corpus_snapshot", uri="corpus://default/snapshots", group="corpus")
+
+PUBLISH_MODES = {
+    "publish": "Publish a snapshot",
+    "stage": "Stage only: prepare and judge the update, and keep it unpublished",
+    "dry-run": "Dry run: do all of it, say what would be published, and publish nothing",
+}
+
+
+class PublishSnapshotOperator(CorpusOperator):
+    """Publishes a valid update as an immutable snapshot, and tells of it as an asset event.
+
+    The event's extra holds the snapshot's id, sequence, parent, counts and content digest, and the
+    address of its data card. Where nothing is published the task is skipped, and there is no event.
+
+    :param mode: `publish`, `stage` or `dry-run`.
+    :param note: a line for the manifest and the data card: why this update was made.
+    :param outlets: assets to tell of the snapshot; `corpus_snapshot` by default. Give another for
+        another corpus.
+    """
+
+    service = "publish"
+    template_fields: Sequence[str] = (*CorpusOperator.template_fields, "mode", "note")
+    operator_extra_links = (DataCardLink(),)
+
+    def __init__(
+        self,
+        *,
+        mode: str = "publish",
+        note: str | None = None,
+        outlets: Sequence[Asset] = (SNAPSHOTS,),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(outlets=list(outlets), **kwargs)
+        self.mode = mode
+        self.note = note
+
+    def options(self) -> Mapping[str, Value]:
+        if self.mode not in PUBLISH_MODES:
+            raise BadInput(f"{self.mode!r} is none of {', '.join(PUBLISH_MODES)}.", field="mode")
+        return {"note": text(self.note), "dry_run": self.mode == "dry-run"}
+
+    def execute(self, context: Context) -> Any:
+        if self.mode == "stage":
+            raise AirflowSkipException("Staged only, as asked for: nothing is published.")
+        return super().execute(context)
+
+    def result(self, report: dict[str, Any], context: Context) -> dict[str, Any]:
+        if report["dry_run"]:
+            raise AirflowSkipException("A dry run: nothing is published.")
+        event = {**report, "card": card_url(report["snapshot"])}
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra.update(event)
+        return report

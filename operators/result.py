@@ -1,0 +1,110 @@
+"""What a service left behind: its result file, checked, and turned into a report or an exception."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import corpus.services
+from corpus.errors import (
+    BadInput,
+    BadSetting,
+    Blocked,
+    Conflict,
+    CorpusError,
+    Damaged,
+    NotFound,
+    NothingNew,
+    PassingFault,
+)
+
+# A report is kept in Airflow's database; the services' own are a few kilobytes.
+MAX_BYTES = 256 * 1024
+
+# A retry meets these unchanged.
+FINAL = {kind.__name__ for kind in (BadInput, BadSetting, Blocked, Conflict, Damaged, NotFound)}
+_BY_STATUS: dict[int, type[CorpusError]] = {
+    kind.exit_status: kind
+    for kind in (BadInput, Blocked, Conflict, Damaged, NotFound, PassingFault)
+}
+
+
+class Problem(BaseModel):
+    """An error as `CorpusError.to_dict` wrote it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    message: str
+    hint: str | None = None
+    fields: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class Outcome(BaseModel):
+    """A result file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: str
+    report: dict[str, Any] | None = None
+    error: Problem | None = None
+
+
+def read_report(service: str, exit_status: int, file: Path) -> dict[str, Any]:
+    """The report of a service that has ended.
+
+    Raises `AirflowSkipException` where there was nothing to do, `AirflowFailException` where a
+    retry cannot help, and `AirflowException` where it may.
+    """
+    outcome = _read(service, exit_status, file)
+    if outcome.status == "nothing_new":
+        raise AirflowSkipException(str(outcome.error or "There is nothing new."))
+    if outcome.status != "ok" or exit_status != 0:
+        _raise(service, exit_status, outcome.error)
+    try:
+        report = corpus.services.get(service).report.model_validate(outcome.report)
+    except ValidationError as error:
+        raise AirflowFailException(f"{service} wrote a report of another shape: {error}") from None
+    return report.model_dump(mode="json")
+
+
+def _read(service: str, exit_status: int, file: Path) -> Outcome:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise AirflowException(f"{service} left no result: {how_it_ended(exit_status)}.") from None
+    if len(content) > MAX_BYTES:
+        raise AirflowFailException(
+            f"{service} wrote a result of more than {MAX_BYTES} bytes.\n"
+            "Data goes through the store; a result holds counts and names."
+        )
+    try:
+        return Outcome.model_validate(json.loads(content))
+    except ValueError as error:
+        raise AirflowFailException(
+            f"{service} wrote a result that cannot be read: {error}"
+        ) from None
+
+
+def _raise(service: str, exit_status: int, problem: Problem | None) -> NoReturn:
+    if problem is None:
+        kind = _BY_STATUS.get(exit_status, CorpusError)
+        problem = Problem(type=kind.__name__, message=f"{service}: {how_it_ended(exit_status)}.")
+    exception = AirflowFailException if problem.type in FINAL else AirflowException
+    raise exception(f"{problem.type}: {problem}")
+
+
+def how_it_ended(exit_status: int) -> str:
+    if exit_status > 128:
+        reason = {9: " (out of memory, or killed by hand)", 15: " (stopped)"}
+        number = exit_status - 128
+        return f"it was ended by signal {number}{reason.get(number, '')}"
+    return f"it ended with exit status {exit_status}"

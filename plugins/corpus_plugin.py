@@ -1,0 +1,23 @@
+"""Registers what the corpus adds to Airflow; the code is in the package `operators`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+from corpus.runs import run_uuid
+from operators import listener, web
+from operators.links import URL_PREFIX, DataCardLink
+
+
+class CorpusPlugin(AirflowPlugin):
+    """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, and data cards."""
+
+    name = "corpus"
+    macros: ClassVar[list[Any]] = [run_uuid]
+    listeners: ClassVar[list[Any]] = [listener]
+    operator_extra_links: ClassVar[list[Any]] = [DataCardLink()]
+    fastapi_apps: ClassVar[list[Any]] = [
+        {"name": "Corpus data cards", "app": web.app, "url_prefix": URL_PREFIX}
+    ]
