@@ -223,7 +223,6 @@ def to_parquet(table: pa.Table) -> bytes:
     """Rows as a Parquet file; the same rows give the same bytes."""
     import pyarrow.parquet as pq
 
-    import pyarrow.parquet as pq
 
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", row_group_size=131_072)
