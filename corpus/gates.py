@@ -76,7 +76,9 @@ def completeness(stats: Mapping[str, Any], feature_sets: Sequence[str]) -> Gate:
     counts = stats["counts"]
     missing = {f"a {name}": int(counts["missing"].get(name, 0)) for name in _MISSING}
     for name in feature_sets:
-        done = counts["vectors"].get(name, 0) + sum(counts["failures"].get(name, {}).values())
+        done = counts["vectors"].get(name, 0) + sum(
+            counts["failures_by_set"].get(name, {}).values()
+        )
         missing[f"a {name} vector or failure"] = max(counts["samples"] - done, 0)
     lacking = [f"{n} without {what}" for what, n in missing.items() if n]
     return _judged(
@@ -114,7 +116,7 @@ def failure_share(stats: Mapping[str, Any], settings: GateSettings) -> list[Gate
 
 def label_balance(stats: Mapping[str, Any], settings: GateSettings) -> Gate:
     """Share of the smaller class among the malicious and benign samples of the whole corpus."""
-    label = stats["counts"]["label"]
+    label = stats["counts"]["labels"]
     malicious, benign = label.get("malicious", 0), label.get("benign", 0)
     if not malicious + benign:
         return Gate(

@@ -3,10 +3,11 @@
 An update's stats are its base's, minus what the rows it replaces had added, plus what its own rows
 add: never a count over all rows of the corpus.
 
-    counts      samples; label, file_type, arch, split (each {value: n}); split_label
-                ({split: {label: n}}); groups; vectors ({set: n}); failures ({set: {reason: n}} of
-                samples without a vector); rejects ({reason: n}); unsupported ({type: n});
-                missing ({"label", "group", "split": n} samples without one)
+    counts      samples; labels, file_types, architectures, splits (each {value: n});
+                labels_by_split ({split: {label: n}}); groups; vectors ({set: n}); failures
+                ({reason: n} of samples without a vector) and failures_by_set ({set: {reason: n}});
+                rejects ({reason: n}); unsupported ({type: n}); missing ({"label", "group",
+                "split": n} samples without one)
     weeks       {ISO week such as "2024-W05", or "undated": {label: n}}, by the splits' first-seen
     sizes       {k: n}: files of 2^k up to 2^(k+1) - 1 bytes
     families    {family: n}
@@ -39,8 +40,8 @@ UNDATED = "undated"
 UNSUPPORTED = "unsupported"
 
 # Of a tally's names, those that stand in `counts`.
-_COUNTS = ("label", "file_type", "arch", "split", "split_label", "missing", "vectors", "failures",
-           "rejects", "unsupported")  # fmt: skip
+_COUNTS = ("labels", "file_types", "architectures", "splits", "labels_by_split", "missing", "vectors",
+           "failures", "failures_by_set", "rejects", "unsupported")  # fmt: skip
 
 
 def updated_stats(update: Update) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def updated_stats(update: Update) -> dict[str, Any]:
 
     stats = nested(tally)
     counts = stats["counts"]
-    label = counts["label"]
+    labels = counts["labels"]
     at = update.record["began_at"]
     stats["snapshot"] = update.id
     stats["growth"] = [
@@ -67,7 +68,7 @@ def updated_stats(update: Update) -> dict[str, Any]:
             "snapshot": update.id,
             "at": at,
             "samples": counts["samples"],
-            **{name: label.get(name, 0) for name in ("malicious", "benign", "unknown")},
+            **{name: labels.get(name, 0) for name in ("malicious", "benign", "unknown")},
         },
     ]
     references = dict(base["drift"]) if base else {}
@@ -105,9 +106,14 @@ def tally_samples(rows: pl.DataFrame) -> Tally:
         has_group=pl.col("group_id").is_not_null(),
         has_split=pl.col("split").is_not_null(),
     )
-    for name in ("label", "file_type", "arch", "split"):
-        _count(tally, rows, ("counts", name), name)
-    _count(tally, rows, ("counts", "split_label"), "split", "label")
+    for name, column in (
+        ("labels", "label"),
+        ("file_types", "file_type"),
+        ("architectures", "arch"),
+        ("splits", "split"),
+    ):
+        _count(tally, rows, ("counts", name), column)
+    _count(tally, rows, ("counts", "labels_by_split"), "split", "label")
     _count(tally, rows, ("weeks",), "week", "label")
     _count(tally, rows, ("sizes",), "bucket")
     _count(tally, rows.filter(pl.col("family").is_not_null()), ("families",), "family")
@@ -121,7 +127,8 @@ def tally_vectors(vectors: pl.DataFrame, failures: pl.DataFrame) -> Tally:
     tally: Tally = Counter()
     _count(tally, vectors, ("counts", "vectors"), "feature_set")
     standing = failures.join(vectors, on=["sha256", "feature_set"], how="anti")
-    _count(tally, standing, ("counts", "failures"), "feature_set", "reason")
+    _count(tally, standing, ("counts", "failures"), "reason")
+    _count(tally, standing, ("counts", "failures_by_set"), "feature_set", "reason")
     return tally
 
 
