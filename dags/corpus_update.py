@@ -15,7 +15,6 @@ from airflow.sdk import (
 
 from corpus import features
 from operators import (
-    PUBLISH_MODES,
     CollectSamplesOperator,
     ExtractFeaturesOperator,
     GroupSamplesOperator,
@@ -84,16 +83,16 @@ with DAG(
             None,
             type=["null", "string"],
             format="date",
-            title="Changed since",
-            description="Take files last changed on this day or later.",
+            title="First day",
+            description="Take files first seen, or else last changed, on this day or later.",
             section="What to take",
         ),
         "until": Param(
             None,
             type=["null", "string"],
             format="date",
-            title="Changed until",
-            description="Take files last changed on this day or earlier.",
+            title="Last day",
+            description="Take files first seen, or else last changed, on this day or earlier.",
             section="What to take",
         ),
         "file_types": Param(
@@ -133,8 +132,8 @@ with DAG(
         "re_extract": Param(
             False,
             type="boolean",
-            title="Extract again",
-            description="Extract the samples of this run again, even where vectors exist.",
+            title="Catch up on known samples",
+            description="Also extract known samples that lack a vector of these feature sets.",
             section="Features and labels",
         ),
         "malicious_threshold": Param(
@@ -160,8 +159,12 @@ with DAG(
         "mode": Param(
             "publish",
             type="string",
-            enum=list(PUBLISH_MODES),
-            values_display=PUBLISH_MODES,
+            enum=["publish", "stage", "dry-run"],
+            values_display={
+                "publish": "Publish a snapshot",
+                "stage": "Stage only: prepare and judge the update, and keep it unpublished",
+                "dry-run": "Dry run: do it all, say what would be published, publish nothing",
+            },
             title="How far to go",
             description="A staged update can be published later with the DAG corpus_publish.",
             section="Publishing",
@@ -196,25 +199,26 @@ with DAG(
         sources="{{ params.sources | tojson }}",
         since="{{ params.since }}",
         until="{{ params.until }}",
-        file_types="{{ params.file_types | tojson }}",
         limit="{{ params.limit }}",
         rescan="{{ params.rescan }}",
+        re_extract="{{ params.re_extract }}",
     )
     ingest = IngestSamplesOperator.partial(
-        task_id="ingest", map_index_template="{{ task.shard }}"
-    ).expand(shard=collect.output)
+        task_id="ingest", map_index_template="{{ task.shards }}"
+    ).expand(shards=collect.output)
     import_verdicts = ImportVerdictsOperator(task_id="import_verdicts")
     label = ResolveLabelsOperator(task_id="label")
     extract = ExtractFeaturesOperator.partial(
-        task_id="extract",
-        re_extract="{{ params.re_extract }}",
-        map_index_template="{{ task.shard }}",
-    ).expand(shard=collect.output)
+        task_id="extract", map_index_template="{{ task.shards }}"
+    ).expand(shards=collect.output)
     group = GroupSamplesOperator(task_id="group")
     split = SplitSamplesOperator(task_id="split")
     validate = ValidateUpdateOperator(task_id="validate")
     publish = PublishSnapshotOperator(
-        task_id="publish", mode="{{ params.mode }}", note="{{ params.note }}"
+        task_id="publish",
+        note="{{ params.note }}",
+        dry_run="{{ params.mode == 'dry-run' }}",
+        stage_only="{{ params.mode == 'stage' }}",
     )
 
     collect >> ingest >> extract >> group >> split >> validate >> publish

@@ -7,12 +7,11 @@ from operators.group import GroupSamplesOperator
 from operators.import_verdicts import ImportVerdictsOperator
 from operators.ingest import IngestSamplesOperator
 from operators.label import ResolveLabelsOperator
-from operators.publish import PUBLISH_MODES, SNAPSHOTS, PublishSnapshotOperator
+from operators.publish import SNAPSHOTS, PublishSnapshotOperator
 from operators.split import SplitSamplesOperator
 from operators.validate import ValidateUpdateOperator
 
 __all__ = [
-    "PUBLISH_MODES",
     "SNAPSHOTS",
     "CollectSamplesOperator",
     "CorpusOperator",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.context import Context
 
 from operators.base import CorpusOperator, Value
@@ -19,17 +18,18 @@ class CollectSamplesOperator(CorpusOperator):
     under the XCom key `report`.
 
     :param sources: folders, files or fsspec URLs; by default those of the settings.
-    :param since: take files last changed on this day (YYYY-MM-DD) or later.
-    :param until: take files last changed on this day or earlier.
-    :param file_types: take these types of executables only, such as `pe` or `elf`.
-    :param limit: take at most so many files.
-    :param rescan: read files again that an earlier update has seen.
+    :param since: first day (YYYY-MM-DD) of the files to take, by first-seen where a manifest says it,
+        else by the time of last modification.
+    :param until: last day of the files to take.
+    :param limit: take at most so many files; the next update finds the rest.
+    :param rescan: take files again that a snapshot has seen.
+    :param re_extract: add shards of known samples that lack a vector of the settings' feature sets.
     """
 
     service = "collect"
     template_fields: Sequence[str] = (
         *CorpusOperator.template_fields,
-        *("sources", "since", "until", "file_types", "limit", "rescan"),
+        *("sources", "since", "until", "limit", "rescan", "re_extract"),
     )
 
     def __init__(
@@ -38,27 +38,27 @@ class CollectSamplesOperator(CorpusOperator):
         sources: Sequence[str] | str | None = None,
         since: str | None = None,
         until: str | None = None,
-        file_types: Sequence[str] | str | None = None,
         limit: int | str | None = None,
         rescan: bool | str = False,
+        re_extract: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sources = sources
         self.since = since
         self.until = until
-        self.file_types = file_types
         self.limit = limit
         self.rescan = rescan
+        self.re_extract = re_extract
 
     def options(self) -> Mapping[str, Value]:
         return {
             "sources": texts(self.sources, "sources"),
             "since": text(self.since),
             "until": text(self.until),
-            "file_types": texts(self.file_types, "file_types"),
             "limit": integer(self.limit, "limit"),
             "rescan": flag(self.rescan, "rescan"),
+            "re_extract": flag(self.re_extract, "re_extract"),
         }
 
     def result(self, report: dict[str, Any], context: Context) -> list[str]:

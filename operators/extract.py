@@ -1,4 +1,4 @@
-"""Extract the feature vectors of a shard."""
+"""Extract feature vectors."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from operators.base import CorpusOperator, Value
-from operators.values import flag, text, texts
+from operators.values import integer, texts
 
 
 class ExtractFeaturesOperator(CorpusOperator):
-    """Extracts the vectors of a shard's samples, each file in a child of its own.
+    """Extracts the vectors of an update's new samples, each file in a child with limits.
 
-    :param shard: name of one shard, as `CollectSamplesOperator` returns them.
+    A file that crashes, hangs or is a bomb costs a row of `failures`, not the task.
+
+    :param shards: shards to extract, one or several; by default all of the update.
     :param feature_sets: names of feature sets; by default those of the settings.
-    :param re_extract: extract again what the corpus has a vector of.
+    :param jobs: child processes at a time; by default as in the settings.
     """
 
     service = "extract"
     template_fields: Sequence[str] = (
         *CorpusOperator.template_fields,
-        *("shard", "feature_sets", "re_extract"),
+        *("shards", "feature_sets", "jobs"),
     )
 
     def __init__(
         self,
         *,
-        shard: str | None = None,
+        shards: Sequence[str] | str | None = None,
         feature_sets: Sequence[str] | str | None = None,
-        re_extract: bool | str = False,
+        jobs: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.shard = shard
+        self.shards = shards
         self.feature_sets = feature_sets
-        self.re_extract = re_extract
+        self.jobs = jobs
 
     def options(self) -> Mapping[str, Value]:
         return {
-            "shard": text(self.shard),
+            "shards": texts(self.shards, "shards"),
             "feature_sets": texts(self.feature_sets, "feature_sets"),
-            "re_extract": flag(self.re_extract, "re_extract"),
+            "jobs": integer(self.jobs, "jobs"),
         }

@@ -6,21 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from operators.base import CorpusOperator, Value
-from operators.values import texts
+from operators.values import flag, texts
 
 
 class ImportVerdictsOperator(CorpusOperator):
     """Appends the verdicts of manifests and VirusTotal reports that are new or have changed.
 
-    :param verdicts: files, folders or fsspec URLs; by default those of the settings.
+    :param urls: verdict files, or folders or fsspec URLs of them; by default those of the settings.
+    :param rescan: read all files again, also those that have not changed.
     """
 
     service = "import-verdicts"
-    template_fields: Sequence[str] = (*CorpusOperator.template_fields, "verdicts")
+    template_fields: Sequence[str] = (*CorpusOperator.template_fields, "urls", "rescan")
 
-    def __init__(self, *, verdicts: Sequence[str] | str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        urls: Sequence[str] | str | None = None,
+        rescan: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.verdicts = verdicts
+        self.urls = urls
+        self.rescan = rescan
 
     def options(self) -> Mapping[str, Value]:
-        return {"verdicts": texts(self.verdicts, "verdicts")}
+        return {"urls": texts(self.urls, "urls"), "rescan": flag(self.rescan, "rescan")}

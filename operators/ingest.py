@@ -1,4 +1,4 @@
-"""Take in the executables of a shard."""
+"""Take in executables."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from operators.base import CorpusOperator, Value
-from operators.values import text
+from operators.values import texts
 
 
 class IngestSamplesOperator(CorpusOperator):
-    """Reads the candidates of a shard, stores executables as blobs, and records their identity.
+    """Reads the candidates of some shards, stores executables as blobs, and records their identity.
 
-    :param shard: name of one shard, as `CollectSamplesOperator` returns them.
+    :param shards: shards to ingest, one or several; by default all of the update.
     """
 
     service = "ingest"
-    template_fields: Sequence[str] = (*CorpusOperator.template_fields, "shard")
+    template_fields: Sequence[str] = (*CorpusOperator.template_fields, "shards")
 
-    def __init__(self, *, shard: str, **kwargs: Any) -> None:
+    def __init__(self, *, shards: Sequence[str] | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shard = shard
+        self.shards = shards
 
     def options(self) -> Mapping[str, Value]:
-        return {"shard": text(self.shard)}
+        return {"shards": texts(self.shards, "shards")}

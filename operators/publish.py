@@ -9,19 +9,12 @@ from airflow.sdk import Asset
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from corpus.errors import BadInput
 from operators.base import CorpusOperator, Value
 from operators.links import DataCardLink, card_url
-from operators.values import text
+from operators.values import flag, text
 
 # A name rather than an address: where the corpus lives is a setting of the worker, unknown to a DAG.
 SNAPSHOTS = Asset(name="corpus_snapshot", uri="corpus://default/snapshots", group="corpus")
-
-PUBLISH_MODES = {
-    "publish": "Publish a snapshot",
-    "stage": "Stage only: prepare and judge the update, and keep it unpublished",
-    "dry-run": "Dry run: do all of it, say what would be published, and publish nothing",
-}
 
 
 class PublishSnapshotOperator(CorpusOperator):
@@ -30,35 +23,39 @@ class PublishSnapshotOperator(CorpusOperator):
     The event's extra holds the snapshot's id, sequence, parent, counts and content digest, and the
     address of its data card. Where nothing is published the task is skipped, and there is no event.
 
-    :param mode: `publish`, `stage` or `dry-run`.
     :param note: a line for the manifest and the data card: why this update was made.
+    :param dry_run: do all checks, say what would be published, and publish nothing.
+    :param stage_only: do nothing, and leave the update as it is, to be published another time.
     :param outlets: assets to tell of the snapshot; `corpus_snapshot` by default. Give another for
         another corpus.
     """
 
     service = "publish"
-    template_fields: Sequence[str] = (*CorpusOperator.template_fields, "mode", "note")
+    template_fields: Sequence[str] = (
+        *CorpusOperator.template_fields,
+        *("note", "dry_run", "stage_only"),
+    )
     operator_extra_links = (DataCardLink(),)
 
     def __init__(
         self,
         *,
-        mode: str = "publish",
         note: str | None = None,
+        dry_run: bool | str = False,
+        stage_only: bool | str = False,
         outlets: Sequence[Asset] = (SNAPSHOTS,),
         **kwargs: Any,
     ) -> None:
         super().__init__(outlets=list(outlets), **kwargs)
-        self.mode = mode
         self.note = note
+        self.dry_run = dry_run
+        self.stage_only = stage_only
 
     def options(self) -> Mapping[str, Value]:
-        if self.mode not in PUBLISH_MODES:
-            raise BadInput(f"{self.mode!r} is none of {', '.join(PUBLISH_MODES)}.", field="mode")
-        return {"note": text(self.note), "dry_run": self.mode == "dry-run"}
+        return {"note": text(self.note), "dry_run": flag(self.dry_run, "dry_run")}
 
     def execute(self, context: Context) -> Any:
-        if self.mode == "stage":
+        if flag(self.stage_only, "stage_only"):
             raise AirflowSkipException("Staged only, as asked for: nothing is published.")
         return super().execute(context)
 

@@ -18,7 +18,6 @@ from corpus.errors import (
     CorpusError,
     Damaged,
     NotFound,
-    NothingNew,
     PassingFault,
 )
 

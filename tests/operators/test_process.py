@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from operators.process import MAX_LINE, ProcessRunner, service_environment
 
 

@@ -1,0 +1,102 @@
+"""Data cards in the real web server of Airflow: who gets them, and what they can do there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests import airflow_home  # noqa: I001  before anything of Airflow
+
+import pytest
+from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.configuration import conf
+from fastapi.testclient import TestClient
+
+CARD = "/corpus/cards/20260101T000000-1a2b3c4d/"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("corpus")
+    card = root / "snapshots" / "20260101T000000-1a2b3c4d" / "card"
+    card.mkdir(parents=True)
+    (card / "index.html").write_text("<title>A data card</title><script>alert(1)</script>")
+    (card / "growth.png").write_bytes(b"\x89PNG")
+    (card / "croissant.json").write_text("{}")
+    (card / "run.js").write_text("alert(1)")
+    (card.parent / "manifest.json").write_text('{"secret": 1}')
+    return root
+
+
+@pytest.fixture(scope="module")
+def client(root: Path, airflow_db: None) -> Iterator[TestClient]:
+    assert conf.get("core", "plugins_folder") == airflow_home.ENVIRONMENT["AIRFLOW__CORE__PLUGINS_FOLDER"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CORPUS_STORE__ROOT", str(root))
+        with TestClient(create_app(apps="core"), base_url="http://testserver") as client:
+            yield client
+    purge_cached_app()
+
+
+@pytest.fixture(scope="module")
+def token(client: TestClient) -> str:
+    reader = SimpleAuthManagerUser(username="reader", role="VIEWER")
+    token: str = get_auth_manager().generate_jwt(reader)
+    return token
+
+
+def test_nobody_without_a_login_sees_a_card(client: TestClient) -> None:
+    for path in (CARD, CARD + "growth.png", "/corpus/cards/none/"):
+        assert client.get(path).status_code == 401
+
+
+def test_a_forged_token_is_refused(client: TestClient) -> None:
+    assert client.get(CARD, headers={"Authorization": "Bearer nonsense"}).status_code == 403
+
+
+@pytest.mark.parametrize("way", ["cookie", "header"])
+def test_a_logged_in_reader_gets_the_page(way: str, client: TestClient, token: str) -> None:
+    headers = {"Cookie": f"_token={token}"} if way == "cookie" else {"Authorization": f"Bearer {token}"}
+    answer = client.get(CARD, headers=headers)
+    assert answer.status_code == 200
+    assert "A data card" in answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_nothing_in_a_card_can_run_script(client: TestClient, token: str) -> None:
+    headers = client.get(CARD, headers={"Authorization": f"Bearer {token}"}).headers
+    policy = dict(
+        part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert "script-src" not in policy
+    assert "allow-scripts" not in policy["sandbox"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_pictures_and_metadata_come_with_their_types(client: TestClient, token: str) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    assert client.get(CARD + "growth.png", headers=headers).headers["content-type"] == "image/png"
+    assert client.get(CARD + "croissant.json", headers=headers).headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/corpus/cards/20991231T000000-00000000/",
+        CARD + "run.js",
+        CARD + "missing.png",
+        CARD + "..%2Fmanifest.json",
+        CARD + "%2e%2e/manifest.json",
+        CARD + "..%5cmanifest.json",
+        "/corpus/cards/%2e%2e/index.html",
+        "/corpus/cards/..%2F..%2Fetc/index.html",
+        "/corpus/cards/.tmp-1/index.html",
+        "/corpus/cards/%00/index.html",
+    ],
+)
+def test_no_path_leads_out_of_a_card(path: str, client: TestClient, token: str) -> None:
+    answer = client.get(path, headers={"Authorization": f"Bearer {token}"}, follow_redirects=False)
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
