@@ -11,5 +11,6 @@
 from __future__ import annotations
 
 from corpus.sandbox.pool import Outcome, Reason, Sandbox
+from corpus.sandbox.process import printable
 
-__all__ = ["Outcome", "Reason", "Sandbox"]
+__all__ = ["Outcome", "Reason", "Sandbox", "printable"]

@@ -13,6 +13,8 @@ _SHT_SYMTAB, _SHT_RELA, _SHT_NOBITS, _SHT_REL = 2, 4, 8, 9
 _SHF_WRITE, _SHF_ALLOC, _SHF_EXECUTE = 1, 2, 4
 _DF_BIND_NOW, _DF_1_NOW = 8, 1
 _ET_DYN = 3
+_SHN_UNDEF = 0
+_STB_LOCAL = 0
 _CLASS_64 = 2
 _TYPE = lief.ELF.Segment.TYPE
 _TAG = lief.ELF.DynamicEntry.TAG
@@ -48,6 +50,12 @@ def read(data: bytes) -> Executable | None:
     tags = {entry.tag for entry in binary.dynamic_entries}
     sections = [_section(section) for section in tables]
     types = {int(section.type) for section in tables}
+    # LIEF's own lists of imports leave out symbols without a type, which linkers do write.
+    symbols = [
+        (text(symbol.name), int(symbol.shndx))
+        for symbol in binary.dynamic_symbols
+        if symbol.name and int(symbol.binding) != _STB_LOCAL
+    ]
     header = {
         "class": int(fields.identity_class),
         "data": int(fields.identity_data),
@@ -69,14 +77,14 @@ def read(data: bytes) -> Executable | None:
         "has_init_array": _TAG.INIT_ARRAY in tags or _TAG.INIT in tags,
         "binds_now": any(_binds_now(entry) for entry in binary.dynamic_entries),
         "needed": len(binary.libraries),
-        "dynamic_symbols": len(binary.dynamic_symbols),
+        "dynamic_symbols": len(symbols),
     }
     return Executable(
         header,
         sections,
         [text(name) for name in binary.libraries],
-        [f":{text(symbol.name)}" for symbol in binary.imported_symbols],
-        exports=len(binary.exported_symbols),
+        [f":{name}" for name, index in symbols if index == _SHN_UNDEF],
+        exports=sum(index != _SHN_UNDEF for _, index in symbols),
         overlay=max(len(data) - int(binary.eof_offset), 0),
         is_64bit=header["class"] == _CLASS_64,
         is_library=header["type"] == _ET_DYN and not binary.has_interpreter,

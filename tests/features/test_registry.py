@@ -1,0 +1,86 @@
+"""The registry of feature sets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus import features
+from corpus.errors import NotFound
+from corpus.features import FeatureSet
+
+
+def test_basic_v1_is_there() -> None:
+    basic = features.get("basic-v1")
+    assert basic.name in features.names()
+    assert [g.name for g in basic.groups] == [
+        "general", "histogram", "byteentropy", "pe_header", "elf_header", "sections", "imports",
+    ]  # fmt: skip
+    assert basic.groups[0].start == 0
+    assert all(a.stop == b.start for a, b in zip(basic.groups, basic.groups[1:], strict=False))
+    assert basic.dim == basic.groups[-1].stop == 1534
+
+
+def test_unknown_set_names_those_there_are() -> None:
+    with pytest.raises(NotFound, match=r"no feature set 'basic-v0'.*basic-v1"):
+        features.get("basic-v0")
+
+
+def test_dimensions_cost_no_heavy_import() -> None:
+    script = (
+        "import sys; from corpus import features; features.get('basic-v1').dim; "
+        "print([m for m in ('lief', 'numpy', 'pyarrow', 'polars', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    module = types.ModuleType("sets_of_the_test")
+    module.raw = lambda data: {"size": len(data)}  # type: ignore[attr-defined]
+    module.vectorize = lambda raw: np.full(2, raw["size"], np.float32)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+def test_a_set_may_go_straight_from_bytes_to_vector(module: types.ModuleType) -> None:
+    feature_set = FeatureSet("direct-v1", module.__name__, {"a": 1, "b": 1})
+    assert feature_set.vector(b"123").tolist() == [3.0, 3.0]
+    module.vector = lambda data: np.full(2, 7, np.float32)  # type: ignore[attr-defined]
+    assert feature_set.vector(b"123").tolist() == [7.0, 7.0]
+    extracted = feature_set.extract(b"123")
+    assert (extracted.vector.tolist(), extracted.raw) == ([7.0, 7.0], '{"size":3}')
+
+
+@pytest.mark.parametrize(
+    ("vector", "problem"),
+    [
+        (np.array([1.0, np.nan], np.float32), "column 1 is not a finite number"),
+        (np.array([-np.inf, 0.0], np.float32), "column 0 is not a finite number"),
+        (np.zeros(3, np.float32), r"gave float32 \(3,\)"),
+        (np.zeros(2), r"gave float64 \(2,\)"),
+    ],
+)
+def test_a_bad_vector_is_refused(
+    module: types.ModuleType, vector: np.ndarray, problem: str
+) -> None:
+    module.vectorize = lambda raw: vector  # type: ignore[attr-defined]
+    feature_set = FeatureSet("bad-v1", module.__name__, {"a": 2})
+    with pytest.raises(ValueError, match=problem):
+        feature_set.vector(b"x")
+
+
+def test_documented_offsets() -> None:
+    text = Path(__file__).parents[2].joinpath("docs", "features.md").read_text()
+    table = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    groups = features.get("basic-v1").groups
+    assert table == [(g.name, str(g.start), str(g.stop - g.start)) for g in groups]
