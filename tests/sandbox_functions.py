@@ -7,6 +7,7 @@ import hashlib
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -106,6 +107,11 @@ def _write(rest: bytes) -> None:
         stream.write(b"x")
 
 
+def _connect(rest: bytes) -> str:
+    socket.create_connection(("127.0.0.1", int(rest)), timeout=5).close()
+    return "connected"
+
+
 def _object(rest: bytes) -> Any:
     return object()
 
@@ -136,6 +142,7 @@ _BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
     "limits": _limits,
     "write": _write,
     "object": _object,
+    "connect": _connect,
     "babble": _babble,
     "digest": digest,
 }

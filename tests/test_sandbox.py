@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -207,6 +209,17 @@ def test_child_is_confined(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "CORPUS_STORE__OPTIONS" not in limits["environment"]
 
 
+def test_child_is_off_the_network() -> None:
+    if subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("the kernel allows no network namespaces here")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port)).close()
+        outcome = run(b"connect %d" % port)
+    assert outcome.reason == "error"
+    assert "unreachable" in outcome.detail
+
+
 def test_processes_that_a_file_starts_end_with_it() -> None:
     assert run(b"fork 4711.25", timeout_s=2).reason == "timeout"
     running = subprocess.run(
@@ -279,3 +292,18 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     parent.wait()
     parent.stdout.close()
     assert gone(child)
+
+
+def _in_a_daemon(answers: Any) -> None:
+    with sandbox("sandbox_functions:digest") as box:
+        answers.put([outcome.reason for outcome in box.map([("a", b"x")])])
+
+
+def test_works_in_a_daemonic_process() -> None:
+    # Such a process may not have children by multiprocessing; executors run tasks in them.
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    daemon = context.Process(target=_in_a_daemon, args=(answers,), daemon=True)
+    daemon.start()
+    assert answers.get(timeout=60) == [None]
+    daemon.join()
