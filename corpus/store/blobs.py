@@ -1,0 +1,85 @@
+"""Samples as content-addressed blobs: compressed, written once, checked whenever they are read.
+
+    blobs/sha256/ab/cd/<sha256>.zst    one zstd frame with a checksum; the name is that of the content
+
+A blob is not executable as it lies there, and no blob is ever changed or replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from backports import zstd
+
+from corpus.errors import BadInput, Damaged
+from corpus.store.root import Store
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OPTIONS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
+
+
+@dataclass(frozen=True)
+class BlobRecord:
+    """A blob as it is stored: `blob_sha256` and `blob_size` (bytes) are those of the compressed form."""
+
+    sha256: str
+    blob_sha256: str
+    blob_size: int
+
+
+def key(sha256: str) -> str:
+    """Key of a sample's blob in the store. Raises `BadInput` for what is not a lower-case sha256."""
+    if not _SHA256.fullmatch(sha256):
+        raise BadInput(f"{sha256!r} is not a sha256 in lower-case hex.", field="sha256")
+    return f"blobs/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
+
+
+def put(store: Store, sha256: str, data: bytes) -> BlobRecord:
+    """Store `data` under its `sha256`, once.
+
+    A blob that is there already is read back and checked. Raises `Damaged` where it does not hold
+    these bytes, or where `data` itself does not have that digest; `PassingFault` on a full disk.
+    """
+    name = key(sha256)
+    if not store.exists(name):
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise Damaged(f"these bytes are not those of {sha256}.", sha256=sha256)
+        packed = zstd.compress(data, options=_OPTIONS)
+        if store.create_bytes(name, packed):
+            return BlobRecord(sha256, hashlib.sha256(packed).hexdigest(), len(packed))
+        del packed
+    return read(store, sha256)[0]
+
+
+def get(store: Store, sha256: str) -> bytes:
+    """The bytes of a sample. Raises `NotFound`, or `Damaged` where they are not what was stored."""
+    return read(store, sha256)[1]
+
+
+def read(store: Store, sha256: str) -> tuple[BlobRecord, bytes]:
+    """A blob's record and the bytes of its sample; raises as `get` does."""
+    name = key(sha256)
+    packed = store.read_bytes(name)
+    record = BlobRecord(sha256, hashlib.sha256(packed).hexdigest(), len(packed))
+    try:
+        data = zstd.decompress(packed)
+    except zstd.ZstdError as error:
+        raise _damaged(store, name, sha256, str(error)) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise _damaged(store, name, sha256, f"its content has the digest {found}")
+    return record, data
+
+
+def _damaged(store: Store, name: str, sha256: str, problem: str) -> Damaged:
+    return Damaged(
+        f"{store.url}/{name} is damaged: {problem}.",
+        hint="Restore it from a backup, or remove it and ingest the sample again.",
+        key=name,
+        sha256=sha256,
+    )
