@@ -1,0 +1,72 @@
+"""Verdict manifests: one row a verdict, as CSV with a header, JSON, JSONL or Parquet.
+
+| column | where it is left out or empty |
+|---|---|
+| sha256 | refused |
+| verdict: malicious, benign, unknown | refused |
+| who | `manifest` |
+| when: ISO 8601 (without a zone UTC), or seconds since 1970 | older than any that has one |
+| confidence: 0 to 1 | 1.0 |
+| family | none |
+| family_confidence: 0 to 1 | the confidence |
+| first_seen: as `when` | not known |
+
+Other columns are not read. Anything else that is wrong refuses the whole file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from corpus.errors import BadInput
+from corpus.verdicts import fields
+from corpus.verdicts.record import MANIFEST, VALUES, Verdict
+
+REQUIRED = ("sha256", "verdict")
+
+
+def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
+    """The verdict of one manifest row. Raises `BadInput` naming file, row and field."""
+    name = "sha256"
+    try:
+        sha256 = fields.sha256(cells.get("sha256"))
+        name = "verdict"
+        verdict = _verdict(cells.get("verdict"))
+        name = "who"
+        who = MANIFEST if _empty(value := cells.get(name)) else fields.name(value)
+        name = "when"
+        when = None if _empty(value := cells.get(name)) else fields.time(value)
+        name = "confidence"
+        confidence = 1.0 if _empty(value := cells.get(name)) else fields.share(value)
+        name = "family"
+        family = None if _empty(value := cells.get(name)) else fields.family(value)
+        name = "family_confidence"
+        family_confidence = confidence if _empty(value := cells.get(name)) else fields.share(value)
+        name = "first_seen"
+        first_seen = None if _empty(value := cells.get(name)) else fields.time(value)
+    except ValueError as error:
+        raise BadInput(str(error), file=file, row=row, field=name) from error
+    return Verdict(
+        sha256=sha256,
+        verdict=verdict,
+        who=who,
+        when=when,
+        confidence=confidence,
+        family=family,
+        family_confidence=family_confidence if family else None,
+        first_seen=first_seen,
+        file=file,
+        row=row,
+    )
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _verdict(value: Any) -> str:
+    verdict = value.strip().lower() if isinstance(value, str) else value
+    if verdict not in VALUES:
+        raise ValueError(f"{value!r} is not a verdict: {', '.join(VALUES)}.")
+    return str(verdict)

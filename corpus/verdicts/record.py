@@ -1,0 +1,60 @@
+"""One verdict: a piece of evidence about a sample, as a row of the `verdicts` table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import NamedTuple
+
+MALICIOUS = "malicious"
+BENIGN = "benign"
+UNKNOWN = "unknown"
+VALUES = (MALICIOUS, BENIGN, UNKNOWN)
+
+MANIFEST = "manifest"
+VIRUSTOTAL = "virustotal"
+
+
+class Verdict(NamedTuple):
+    """Who said what about `sha256`, and when.
+
+    Times are in UTC; a verdict without `when` counts as older than any that has one.
+    `confidence` and `family_confidence` are from 0 to 1. Reports of `kind` virustotal carry the
+    `detections` and `engines` that were counted; their verdict follows from these two and the
+    thresholds of the settings. `file` and `row` (1 is the first) say where it was read, `sequence`
+    in which snapshot it came to the corpus.
+    """
+
+    sha256: str
+    verdict: str
+    who: str
+    when: datetime | None = None
+    confidence: float = 1.0
+    family: str | None = None
+    family_confidence: float | None = None
+    kind: str = MANIFEST
+    detections: int | None = None
+    engines: int | None = None
+    first_seen: datetime | None = None
+    file: str = ""
+    row: int = 0
+    verdict_id: str = ""
+    sequence: int = 0
+
+    def identified(self) -> Verdict:
+        """The same verdict with its `verdict_id`: sha256 of what it says, not of where it was read."""
+        said: list[object] = [self.sha256, self.kind, self.who]
+        said += [_text(self.when), _text(self.first_seen)]
+        if self.kind == VIRUSTOTAL:
+            # A changed threshold makes another label of the same evidence, not new evidence.
+            said += [self.detections, self.engines]
+        else:
+            said += [self.verdict, self.confidence]
+        said += [self.family, self.family_confidence]
+        content = json.dumps(said, separators=(",", ":"))
+        return self._replace(verdict_id=hashlib.sha256(content.encode()).hexdigest())
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
