@@ -1,0 +1,78 @@
+"""`group`: near-duplicates of an update's new samples, by TLSH and import hash.
+
+Takes the staged `samples` and the base's `groups` and `splits`; stages `groups` (rows of the new
+samples, and of those whose group was merged into an older one) and `merges`.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from corpus.groups import group_samples
+from corpus.services.base import Context, Report, Request
+from corpus.store.schemas import GROUPS
+from corpus.store.snapshots import Snapshot
+
+_COLUMNS = ["sha256", "group_id", "tlsh", "imphash", "sequence"]
+
+
+class GroupRequest(Request):
+    """Group the new samples of an update."""
+
+
+class GroupReport(Report):
+    """Groups that an update founded, joined and merged."""
+
+    samples: int = Field(description="New samples that were grouped.")
+    groups_new: int = Field(description="Groups founded, those of one sample among them.")
+    joined: dict[str, int] = Field(
+        description="Samples in a group that another one founded: by `tlsh`, by `imphash` alone."
+    )
+    merged: int = Field(description="Groups that were merged into an older one.")
+    refused: int = Field(description="Merges refused because the groups are in different splits.")
+    largest_group: int = Field(description="Samples in the largest group of the corpus.")
+
+
+def group(request: GroupRequest, context: Context) -> GroupReport:
+    """Stage groups and merges. Raises `BadInput` where a TLSH digest is malformed."""
+    update = context.begin(request)
+    samples = update.read("samples", ["sha256", "tlsh", "imphash"])
+    base = (
+        update.base.scan("groups", _COLUMNS)
+        if update.base
+        else GROUPS.schema.empty_table().select(_COLUMNS)
+    )
+    known = base.filter(pc.is_in(base["sha256"], value_set=samples["sha256"].combine_chunks()))
+    samples = samples.filter(
+        pc.invert(pc.is_in(samples["sha256"], value_set=known["sha256"].combine_chunks()))
+    )
+    context.progress.say(f"group: {samples.num_rows} new samples, {base.num_rows} known.")
+    grouping = group_samples(
+        samples, base, lambda sha256s: _splits_of(update.base, sha256s), context.settings.groups
+    )
+    # An update that was grouped before may have lost samples since: its part is then emptied.
+    if grouping.rows.num_rows or update.has("groups"):
+        update.write("groups", grouping.rows)
+    if grouping.merges or update.has("merges"):
+        update.write("merges", grouping.merges)
+    statuses = [merge["status"] for merge in grouping.merges]
+    report = GroupReport(
+        update=update.id,
+        samples=samples.num_rows,
+        groups_new=grouping.founded,
+        joined=grouping.joined,
+        merged=statuses.count("merged"),
+        refused=statuses.count("refused"),
+        largest_group=grouping.largest,
+    )
+    update.write_report("group", report.model_dump(mode="json"))
+    return report
+
+
+def _splits_of(base: Snapshot | None, sha256s: list[str]) -> dict[str, str]:
+    if base is None or not sha256s:
+        return {}
+    rows: pa.Table = base.scan("splits", ["sha256", "split"], keys=sha256s)
+    return dict(zip(rows["sha256"].to_pylist(), rows["split"].to_pylist(), strict=True))
