@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import (
     DAG,
@@ -59,7 +59,7 @@ with DAG(
     description="Bring the corpus up to date, and publish a snapshot of it.",
     doc_md=TRIAGE,
     schedule="@daily",
-    start_date=datetime(2025, 1, 1, tzinfo=UTC),
+    # Without a start date, unpausing the DAG does not at once run it for the past midnight.
     catchup=False,
     # A second update would find its base outdated at publish, and end in a conflict.
     max_active_runs=1,
@@ -204,7 +204,9 @@ with DAG(
         re_extract="{{ params.re_extract }}",
     )
     ingest = IngestSamplesOperator.partial(
-        task_id="ingest", map_index_template="{{ task.shards }}"
+        task_id="ingest",
+        file_types="{{ params.file_types | tojson }}",
+        map_index_template="{{ task.shards }}",
     ).expand(shards=collect.output)
     import_verdicts = ImportVerdictsOperator(task_id="import_verdicts")
     label = ResolveLabelsOperator(task_id="label")
