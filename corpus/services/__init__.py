@@ -23,24 +23,23 @@ class Service:
     def identifier(self) -> str:
         return self.name.replace("-", "_")
 
-    def _load(self, suffix: str = "") -> Any:
-        name = self.identifier
-        if suffix:
-            name = "".join(word.capitalize() for word in name.split("_")) + suffix
-        return getattr(import_module(f"corpus.services.{self.identifier}"), name)
+    def _model(self, kind: str) -> Any:
+        name = "".join(word.capitalize() for word in self.identifier.split("_"))
+        return getattr(import_module(f"corpus.services.{kind}s"), name + kind.capitalize())
 
     @property
     def request(self) -> type[Request]:
-        request: type[Request] = self._load("Request")
+        request: type[Request] = self._model("request")
         return request
 
     @property
     def report(self) -> type[Report]:
-        report: type[Report] = self._load("Report")
+        report: type[Report] = self._model("report")
         return report
 
     def run(self, request: Request, context: Context) -> Report:
-        report: Report = self._load()(request, context)
+        module = import_module(f"corpus.services.{self.identifier}")
+        report: Report = getattr(module, self.identifier)(request, context)
         return report
 
 
@@ -51,7 +50,9 @@ SERVICES: dict[str, Service] = {
         Service("ingest", "Read candidates, store executables as blobs, record their identity."),
         Service("import-verdicts", "Append verdicts from manifests and VirusTotal reports."),
         Service("label", "Resolve the verdicts of each sample into a label."),
-        Service("extract", "Extract the feature vectors of new samples, one sandboxed file at a time."),
+        Service(
+            "extract", "Extract the feature vectors of new samples, one sandboxed file at a time."
+        ),
         Service("group", "Find near-duplicates by TLSH and import hash."),
         Service("split", "Assign samples to train, validation and test, by time and by group."),
         Service("validate", "Judge a staged update by its gates: pass, warn or block."),

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
-from pydantic import Field
 
 from corpus.errors import BadInput
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import CollectReport
+from corpus.services.requests import CollectRequest
 from corpus.settings import SourceSettings
 from corpus.sources.files import Files, FileStat, reason_of
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, is_manifest, list_files
@@ -23,41 +24,6 @@ from corpus.store.snapshots import Snapshot
 from corpus.store.updates import ALL, Update
 
 _SHARD_PART = re.compile(r"(?:.*-)?(shard-\d{4,})\.(?:parquet|json)")
-
-
-class CollectRequest(Request):
-    """List the source files that no snapshot has seen yet, and cut them into shards.
-
-    A file is new unless the latest snapshot knows its location with the same size and time. A row of
-    a manifest is new unless its sha256 is a known sample. An empty day is not an error.
-    """
-
-    sources: list[str] = Field(
-        default_factory=list,
-        description="Folder, file, manifest or fsspec URL to list; `sources.urls` where left out.",
-    )
-    since: date | None = Field(
-        None,
-        description="First day (YYYY-MM-DD) of the files to take, by first-seen where a manifest "
-        "says it, else by the time of the file's last modification.",
-    )
-    until: date | None = Field(None, description="Last day (YYYY-MM-DD) of the files to take.")
-    limit: int | None = Field(None, ge=1, description="Source files to take at most.")
-    rescan: bool = Field(False, description="Take files that were seen before as well.")
-    re_extract: bool = Field(
-        False, description="Add shards of known samples that lack a vector of the feature sets set."
-    )
-
-
-class CollectReport(Report):
-    shards: list[str] = Field(description="Names of the shards, in order.")
-    candidates: int = Field(description="Source files to ingest.")
-    bytes: int = Field(description="Size of these files.")
-    known_samples: int = Field(description="Samples whose features are to be extracted again.")
-    already_seen: int = Field(description="Files, and rows of manifests, that a snapshot has.")
-    outside_window: int = Field(description="Files left out by `since` and `until`.")
-    over_limit: int = Field(description="Files left out by `limit`; the next update finds them.")
-    unreadable: int = Field(description="Files and folders that could not be listed.")
 
 
 def collect(request: CollectRequest, context: Context) -> CollectReport:

@@ -16,42 +16,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from corpus import features
 from corpus.errors import BadInput, Damaged, NotFound
 from corpus.features import FeatureSet
 from corpus.sandbox import Outcome, Sandbox, printable
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import ExtractReport
+from corpus.services.requests import ExtractRequest
 from corpus.store import blobs
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.updates import Update
 
 _EXTRACTOR = "corpus.features.sandboxed:extractor"
-
-
-class ExtractRequest(Request):
-    """Extract the samples of some shards."""
-
-    shards: list[str] = Field(
-        default_factory=list, description="Shards to extract; all of the update by default."
-    )
-    feature_sets: list[str] = Field(
-        default_factory=list,
-        description="Feature sets to extract, such as basic-v1; those of the settings by default.",
-    )
-    jobs: int | None = Field(
-        None, ge=1, description="Child processes at a time; as in the settings by default."
-    )
-
-
-class ExtractReport(Report):
-    """Counts over the shards asked for."""
-
-    shards: list[str] = Field(description="Shards that were extracted.")
-    samples: int = Field(description="Samples in them that had vectors to be extracted.")
-    vectors: dict[str, int] = Field(description="Vectors staged, by feature set.")
-    failures: dict[str, int] = Field(description="Failures staged, by reason.")
 
 
 def extract(request: ExtractRequest, context: Context) -> ExtractReport:

@@ -8,31 +8,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from corpus.groups import group_samples
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import GroupReport
+from corpus.services.requests import GroupRequest
 from corpus.store.schemas import GROUPS
 from corpus.store.snapshots import Snapshot
 
 _COLUMNS = ["sha256", "group_id", "tlsh", "imphash", "sequence"]
-
-
-class GroupRequest(Request):
-    """Group the new samples of an update."""
-
-
-class GroupReport(Report):
-    """Groups that an update founded, joined and merged."""
-
-    samples: int = Field(description="New samples that were grouped.")
-    groups_new: int = Field(description="Groups founded, those of one sample among them.")
-    joined: dict[str, int] = Field(
-        description="Samples in a group that another one founded: by `tlsh`, by `imphash` alone."
-    )
-    merged: int = Field(description="Groups that were merged into an older one.")
-    refused: int = Field(description="Merges refused because the groups are in different splits.")
-    largest_group: int = Field(description="Samples in the largest group of the corpus.")
 
 
 def group(request: GroupRequest, context: Context) -> GroupReport:

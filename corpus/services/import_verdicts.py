@@ -14,10 +14,11 @@ from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from corpus.errors import BadInput, PassingFault
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import ImportVerdictsReport
+from corpus.services.requests import ImportVerdictsRequest
 from corpus.sources.files import Files
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, list_files
 from corpus.sources.location import encode
@@ -29,32 +30,6 @@ from corpus.verdicts.record import VALUES, Verdict
 PART = "verdicts"
 _BATCH = 50_000
 _COLUMNS = [name for name in Verdict._fields if name != "sequence"]
-
-
-class ImportVerdictsRequest(Request):
-    """Read verdict files that are new or have changed."""
-
-    urls: list[str] = Field(
-        default_factory=list,
-        description="Verdict files, or folders or fsspec URLs of them; `verdicts.urls` of the "
-        "settings where left out.",
-    )
-    rescan: bool = Field(
-        False, description="Read all files again, also those that have not changed."
-    )
-
-
-class ImportVerdictsReport(Report):
-    """What was read, and how much of it is new."""
-
-    files: int = Field(description="Files that were read.")
-    already_seen: int = Field(description="Files that are as they were, and were not read again.")
-    verdicts: int = Field(description="New verdicts.")
-    duplicates: int = Field(description="Verdicts that were read and are known already.")
-    samples: int = Field(description="Different sha256s that have a new verdict.")
-    by_verdict: dict[str, int] = Field(
-        description="New verdicts that say malicious, benign and unknown."
-    )
 
 
 @dataclass

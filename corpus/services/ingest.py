@@ -4,46 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Literal
-
-from pydantic import Field
 
 from corpus.errors import BadInput, NotFound
 from corpus.sandbox import Sandbox
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import IngestReport
+from corpus.services.requests import IngestRequest
 from corpus.sources.intake import Intake
-
-FileType = Literal["pe", "elf"]
-_FILE_TYPES: tuple[FileType, ...] = ("pe", "elf")
-
-
-class IngestRequest(Request):
-    """Read the files of an update's shards, open archives, and store each executable as a blob.
-
-    Executables are found by content. What is no executable, or cannot be read, becomes a reject with
-    its reason; a file on which the identification crashes costs one row of failures.
-    """
-
-    shards: list[str] = Field(
-        default_factory=list, description="Shard to read; all of the update where left out."
-    )
-    file_types: list[FileType] = Field(
-        default_factory=lambda: list(_FILE_TYPES),
-        description="Type of executables to take; files with others are left for another update.",
-    )
-
-
-class IngestReport(Report):
-    shards: list[str] = Field(description="Names of the shards read.")
-    samples: int = Field(0, description="New samples.")
-    known: int = Field(0, description="Samples found that the latest snapshot has already.")
-    filtered: int = Field(0, description="Executables of other types than those asked for.")
-    rejects: dict[str, int] = Field(default_factory=dict, description="Files by reason.")
-    unsupported: dict[str, int] = Field(
-        default_factory=dict, description="Files that are no executables, by type."
-    )
-    bytes: int = Field(0, description="Size of the new samples, uncompressed.")
-    failures: int = Field(0, description="New samples whose identification failed.")
 
 
 def ingest(request: IngestRequest, context: Context) -> IngestReport:

@@ -15,10 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from corpus.labels import Label, Policy, resolve
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import LabelReport
+from corpus.services.requests import LabelRequest
 from corpus.store.schemas import LABELS, SAMPLES, TIME, VERDICTS, TableSpec
 from corpus.store.snapshots import Snapshot
 from corpus.store.updates import Update
@@ -28,29 +29,6 @@ _BATCH = 50_000
 _SAMPLE = ["sha256", "first_seen"]
 _VERDICT = [name for name in Verdict._fields if name not in ("file", "row")]
 _LABEL = ["sha256", *Label._fields, "policy"]
-
-
-class LabelRequest(Request):
-    """Label new samples, and older ones with new verdicts, or all when the policy has changed."""
-
-    relabel: bool = Field(
-        False, description="Resolve all samples again, also where nothing seems to have changed."
-    )
-
-
-class LabelReport(Report):
-    """What was resolved, and how it came out."""
-
-    samples: int = Field(description="Samples whose verdicts were resolved.")
-    labels: dict[str, int] = Field(description="How many are malicious, benign and unknown.")
-    changed: int = Field(description="Older samples with another label or family than before.")
-    reasons: dict[str, int] = Field(
-        description="Which level of the precedence decided, or why a label is unknown: samples each."
-    )
-    due_for_reread: int = Field(
-        description="Published samples whose provisional VirusTotal report is by now old enough to be "
-        "fetched again."
-    )
 
 
 def label(request: LabelRequest, context: Context) -> LabelReport:

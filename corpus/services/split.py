@@ -6,42 +6,20 @@ Takes the staged `groups`, `merges`, `samples` and `verdicts` and the base's `sp
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from corpus.groups import EXCLUDED
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import SplitReport
+from corpus.services.requests import SplitRequest
 from corpus.settings import SplitSettings
 from corpus.splits import SPLITS, Cuts, assign, cuts_from_settings, cuts_from_times, method
 from corpus.store.schemas import TABLES
 from corpus.store.updates import Update
 
 _COLUMNS = ["sha256", "split", "group_id", "first_seen", "reason"]
-
-
-class SplitRequest(Request):
-    """Assign the new samples of an update to splits."""
-
-    resplit: bool = Field(
-        False,
-        description="Assign all samples anew, by the cuts as they are now: samples of the past may "
-        "move to another split.",
-    )
-
-
-class SplitReport(Report):
-    """Where an update's samples went, and by what."""
-
-    samples: int = Field(description="New samples that were assigned.")
-    splits: dict[str, int] = Field(description="New samples in each split.")
-    moved: int = Field(description="Samples of the past in another split now: 0 without resplit.")
-    method: str = Field(description="How the whole corpus is split: `time`, `ratio` or `mixed`.")
-    undated: int = Field(description="Samples of the whole corpus without first-seen.")
-    cuts: dict[str, Any] = Field(description="What the manifest says as `splits`.")
 
 
 def split(request: SplitRequest, context: Context) -> SplitReport:
@@ -51,14 +29,14 @@ def split(request: SplitRequest, context: Context) -> SplitReport:
     grouped = _staged(update, "groups", ["sha256", "group_id", "reason"])
     merged = grouped.filter(pl.col("reason") == "merge").select("sha256", "group_id")
     new = grouped.filter(pl.col("reason") != "merge").select("sha256", "group_id")
-    new = _with_first_seen(update, new)
+    new = _with_first_seen(update, new, "verdicts")
     context.progress.say(f"split: {len(new)} new samples, {len(base)} known.")
 
     bridges = _bridges(update, new)
     renamed = base.drop("group_id").join(merged, on="sha256").select(_COLUMNS)
     if request.resplit:
         past = _base(update, "groups", ["sha256", "group_id"]).join(merged, on="sha256", how="anti")
-        past = _with_first_seen(update, pl.concat([past, merged]))
+        past = _with_first_seen(update, pl.concat([past, merged]), "samples", "verdicts")
         everything = pl.concat([past, new])
         cuts = _cuts(update, everything["first_seen"], settings)
         # A bridge has samples of several groups beside it, which may still be on several sides.
@@ -122,15 +100,16 @@ def _bridges(update: Update, new: pl.DataFrame) -> list[str]:
     return new.filter(pl.col("sha256").is_in(refused))["group_id"].unique().to_list()
 
 
-def _with_first_seen(update: Update, samples: pl.DataFrame) -> pl.DataFrame:
-    """Samples with the earliest first-seen that samples and verdicts, staged or published, know."""
+def _with_first_seen(update: Update, samples: pl.DataFrame, *published: str) -> pl.DataFrame:
+    """Samples with the earliest first-seen that staged samples and verdicts and the given published
+    tables know."""
     sha256s = samples["sha256"].to_arrow().cast(pa.string())
     columns = ["sha256", "first_seen"]
     times = [_staged(update, table, columns) for table in ("samples", "verdicts")]
     if update.base and len(sha256s):
         # All rows of one verdict name the same sample, so this filter may come before latest-wins.
         mine = pc.field("sha256").isin(sha256s)
-        for table in ("samples", "verdicts"):
+        for table in published:
             times.append(_frame(update.base.scan(table, columns, where=mine)))
     earliest = pl.concat(times).group_by("sha256").agg(pl.col("first_seen").min())
     return samples.join(earliest, on="sha256", how="left")

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from corpus import gates as judge
 from corpus.errors import BadSetting, Blocked, NothingNew
-from corpus.gates import Gate, Result
-from corpus.services.base import Context, Report, Request
-
-
-class ValidateRequest(Request):
-    update: str | None = Field(None, description="Id of the update to judge.")
-    strict: bool = Field(False, description="A warning blocks, too.")
-
-
-class ValidateReport(Report):
-    result: Result = Field(description="The worst gate's result; `block` publishes nothing.")
-    strict: bool = Field(description="Whether a warning counted as a block.")
-    gates: list[Gate] = Field(description="Every gate's judgement.")
-    staged_digest: str = Field(description="sha256 of what was staged when it was judged.")
-    counts: dict[str, Any] = Field(description="Counts of the snapshot that this update would be.")
-    this_update: dict[str, Any] = Field(description="Counts of what this update changes.")
+from corpus.services.base import Context
+from corpus.services.reports import ValidateReport
+from corpus.services.requests import ValidateRequest
 
 
 def validate(request: ValidateRequest, context: Context) -> ValidateReport:
