@@ -72,11 +72,15 @@ def stage(update: Update, table: str, rows: list[dict[str, Any]], part: str = "a
     update.write(table, rows, part)
 
 
-def stage_new(update: Update, numbers: Iterable[int], part: str = "all", shift: float = 0.0) -> None:
+def stage_new(
+    update: Update, numbers: Iterable[int], part: str = "all", shift: float = 0.0
+) -> None:
     """Samples with all that services make of them: every third is malicious."""
     numbers = list(numbers)
     update.write("samples", [sample(n) for n in numbers], part)
-    update.write("labels", [label(n, "malicious" if n % 3 == 0 else "benign") for n in numbers], part)
+    update.write(
+        "labels", [label(n, "malicious" if n % 3 == 0 else "benign") for n in numbers], part
+    )
     update.write("groups", [group(n) for n in numbers], part)
     update.write("splits", [split(n) for n in numbers], part)
     update.write("features-tiny-v1", vectors(numbers, shift), part)

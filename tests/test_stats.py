@@ -31,7 +31,9 @@ def recomputed(snapshot: Snapshot) -> dict[str, Any]:
         ("groups", ["sha256", "group_id"]),
         ("splits", ["sha256", "split", "first_seen"]),
     ):
-        samples = samples.join(pl.from_arrow(snapshot.scan(table, columns)), on="sha256", how="left")
+        samples = samples.join(
+            pl.from_arrow(snapshot.scan(table, columns)), on="sha256", how="left"
+        )
     vectors = pl.concat(
         [
             pl.from_arrow(snapshot.scan(f"features-{name}", ["sha256"])).with_columns(
@@ -41,7 +43,9 @@ def recomputed(snapshot: Snapshot) -> dict[str, Any]:
         ]
         or [pl.DataFrame(schema={"sha256": pl.String, "feature_set": pl.String})]
     )
-    failures = pl.from_arrow(snapshot.scan("failures", ["sha256", "service", "feature_set", "reason"]))
+    failures = pl.from_arrow(
+        snapshot.scan("failures", ["sha256", "service", "feature_set", "reason"])
+    )
     tally = stats.tally_samples(samples)
     tally.update(stats.tally_vectors(vectors, failures))
     tally.update(stats.tally_rejects(pl.from_arrow(snapshot.scan("rejects"))))
@@ -58,7 +62,8 @@ an_update = st.fixed_dictionaries(
         "labels": st.dictionaries(
             numbers,
             st.tuples(
-                st.sampled_from(["malicious", "benign", "unknown"]), st.sampled_from([None, "a", "<b>"])
+                st.sampled_from(["malicious", "benign", "unknown"]),
+                st.sampled_from([None, "a", "<b>"]),
             ),
             max_size=6,
         ),
@@ -82,11 +87,15 @@ an_update = st.fixed_dictionaries(
 
 def stage(update: Any, content: dict[str, Any]) -> None:
     made = {
-        "samples": [rows.sample(n, file_type=t, size=s) for n, (t, s) in content["samples"].items()],
+        "samples": [
+            rows.sample(n, file_type=t, size=s) for n, (t, s) in content["samples"].items()
+        ],
         "labels": [rows.label(n, *value) for n, value in content["labels"].items()],
         "groups": [rows.group(n, g) for n, g in content["groups"].items()],
         "splits": [rows.split(n, s, week=w) for n, (s, w) in content["splits"].items()],
-        "features-tiny-v1": [r for n, s in content["vectors"].items() for r in rows.vectors([n], s)],
+        "features-tiny-v1": [
+            r for n, s in content["vectors"].items() for r in rows.vectors([n], s)
+        ],
         "failures": [rows.failure(n, reason) for n, reason in content["failures"].items()],
         "rejects": [
             {"location": "l", "reason": reason, "file_type": "zip", "files": files}
@@ -99,7 +108,9 @@ def stage(update: Any, content: dict[str, Any]) -> None:
                 rows.stage(update, table, own, f"shard-{part}")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(updates=st.lists(an_update, min_size=1, max_size=3))
 def test_incremental_stats_are_those_of_all_rows(
     tmp_path_factory: pytest.TempPathFactory, updates: list[dict[str, Any]]

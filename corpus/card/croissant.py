@@ -15,7 +15,8 @@ from corpus.card.words import COLUMNS, LIMITS, TABLE_WORDS, describe_splits
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, features_spec
 
 _ROOT = "../../.."
-_PARQUET = "application/vnd.apache.parquet"
+# The name that mlcroissant reads; application/vnd.apache.parquet, the registered one, it does not.
+_PARQUET = "application/x-parquet"
 # Tables that are described column by column; the others are files only.
 _RECORD_SETS = ("samples", "labels", "groups", "splits", "verdicts", "failures")
 
@@ -119,8 +120,8 @@ def _files(table: str, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for file in files
     ]
-    if not objects:
-        return []
+    if len(objects) < 2:
+        return objects
     whole = {
         "@type": "cr:FileSet",
         "@id": table,
@@ -147,17 +148,22 @@ def _record_set(table: str, manifest: Mapping[str, Any]) -> dict[str, Any] | Non
         if spec.key
         else ""
     )
+    files = manifest["tables"][table]["files"]
+    # mlcroissant can read the rows of one Parquet file, but not yet those of a set of them.
+    source = (
+        {"fileObject": {"@id": files[0]["key"]}} if len(files) == 1 else {"fileSet": {"@id": table}}
+    )
     return {
         "@type": "cr:RecordSet",
         "@id": f"{table}-rows",
         "name": f"{table}-rows",
         "description": f"{words}.{note}",
         "key": [{"@id": f"{table}-rows/{name}"} for name in (*spec.key, "sequence")],
-        "field": [_field(table, field) for field in spec.schema],
+        "field": [_field(table, field, source) for field in spec.schema],
     }
 
 
-def _field(table: str, field: pa.Field) -> dict[str, Any]:
+def _field(table: str, field: pa.Field, source: Mapping[str, Any]) -> dict[str, Any]:
     kind = field.type
     shape: dict[str, Any] = {}
     if pa.types.is_fixed_size_list(kind):
@@ -173,7 +179,7 @@ def _field(table: str, field: pa.Field) -> dict[str, Any]:
         "description": COLUMNS.get(f"{table}.{field.name}") or COLUMNS[field.name],
         "dataType": _data_type(kind),
         **shape,
-        "source": {"fileSet": {"@id": table}, "extract": {"column": field.name}},
+        "source": {**source, "extract": {"column": field.name}},
     }
 
 

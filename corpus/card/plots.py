@@ -31,7 +31,7 @@ _RC: Any = {
     "xtick.color": _NAMED["grid"], "ytick.color": _NAMED["grid"], "xtick.labelcolor": _NAMED["muted"],
     "ytick.labelcolor": _NAMED["muted"], "grid.color": _NAMED["grid"], "axes.axisbelow": True,
     "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
-    "ytick.major.size": 0, "xtick.major.size": 0,
+    "ytick.major.size": 0, "xtick.major.size": 0, "xtick.major.pad": 7,
 }  # fmt: skip
 _MOST_BARS = 12
 _LONGEST = 26
@@ -70,7 +70,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 def _growth(history: Sequence[Mapping[str, Any]]) -> Figure | None:
     if not history:
         return None
-    figure, axes = _figure(7.4, 2.7)
+    figure, axes = _figure(10.6, 3.0)
     numbers = list(range(1, len(history) + 1))
     bottom = [0] * len(history)
     few = len(history) <= 40
@@ -83,16 +83,11 @@ def _growth(history: Sequence[Mapping[str, Any]]) -> Figure | None:
         else:
             axes.fill_between(numbers, bottom, top, color=colour, linewidth=0, label=name)
         bottom = top
-    if few:
-        # A lone bar as wide as the page would look like an area.
-        axes.set_xlim(0.4, max(len(history), 8) + 0.6)
-        axes.set_xticks(numbers, [str(entry.get("at", ""))[:10] for entry in history]) if len(
-            history
-        ) <= 8 else axes.set_xticks(numbers[:: max(1, len(history) // 10)])
+    if len(history) <= 8:
+        axes.set_xticks(numbers, [str(entry.get("at", ""))[:10] for entry in history])
     else:
-        axes.set_xlim(1, len(history))
-    if len(history) > 8:
         axes.set_xlabel("snapshot number")
+    axes.set_xlim(0.4 if few else 1, max(len(history), 8) + (0.6 if few else 0))
     _finish(axes, "samples")
     return figure
 
@@ -101,31 +96,32 @@ def _weeks(weeks: Mapping[str, Mapping[str, int]]) -> Figure | None:
     if not weeks:
         return None
     places, titles, unit = _periods(weeks)
-    figure, axes = _figure(7.4, 2.7)
-    ends = len(titles)
-    undated = UNDATED in weeks
-    width = 0.82 if ends < 60 else 1.0
-    bottom = [0] * (ends + 2)
-    for name in LABELS:
-        values = [0] * (ends + 2)
-        for week, labels in weeks.items():
-            values[ends + 1 if week == UNDATED else places[week]] += labels.get(name, 0)
-        if any(values):
-            positions = range(ends + 2)
-            colour = _LABEL_COLOURS[name]
-            axes.bar(positions, values, bottom=bottom, color=colour, width=width, label=name)
-        bottom = [low + n for low, n in zip(bottom, values, strict=True)]
-    step = max(1, -(-ends // 9))
-    ticks = list(range(0, ends, step))
-    # The tick of the undated must not run into the one before it.
-    if undated and ticks and ends + 1 - ticks[-1] < step * 0.6:
-        ticks.pop()
+    ticks = list(range(0, len(titles), max(1, -(-len(titles) // 9))))
     shown = [titles[tick] for tick in ticks]
-    axes.set_xticks(
-        [*ticks, *([ends + 1] if undated else [])], [*shown, *([UNDATED] if undated else [])]
-    )
-    axes.set_xlim(-0.8 if ends else -1.5, (ends + 1.8) if undated else max(ends - 0.2, 7))
-    if ends:
+    last = len(titles)
+    if UNDATED in weeks:
+        # Apart from the others: it is no period. Nor may its title run into the one before it.
+        last = places[UNDATED] = len(titles) + 1 if titles else 0
+        if ticks and last - ticks[-1] < len(titles) / 12:
+            ticks.pop()
+            shown.pop()
+        ticks.append(last)
+        shown.append(UNDATED)
+    figure, axes = _figure(10.6, 3.0)
+    bottom = [0] * (last + 1)
+    for name in LABELS:
+        values = [0] * (last + 1)
+        for week, labels in weeks.items():
+            values[places[week]] += labels.get(name, 0)
+        if any(values):
+            width = 0.82 if last < 60 else 1.0
+            colour = _LABEL_COLOURS[name]
+            axes.bar(range(last + 1), values, bottom=bottom, color=colour, width=width, label=name)
+        bottom = [low + n for low, n in zip(bottom, values, strict=True)]
+    axes.set_xticks(ticks, shown)
+    # Few bars as wide as the page would look like an area.
+    axes.set_xlim(-0.8, max(last, 7) + 0.8)
+    if titles:
         axes.set_xlabel(f"first seen, by {unit}")
     _finish(axes, "samples")
     return figure
@@ -171,7 +167,7 @@ def _periods(weeks: Mapping[str, Any]) -> tuple[dict[str, int], list[str], str]:
 def _sizes(sizes: Mapping[str, int]) -> Figure | None:
     if not sizes:
         return None
-    figure, axes = _figure(3.6, 2.5)
+    figure, axes = _figure(3.9, 2.6)
     low, high = min(map(int, sizes)), max(map(int, sizes))
     powers = range(low, high + 1)
     axes.bar(
@@ -196,7 +192,7 @@ def _bars(counts: Mapping[str, int], colour: str) -> Figure | None:
         ranked = [*ranked[: _MOST_BARS - 1], ("others", rest)]
     names = [_short(name) for name, _ in ranked]
     values = [n for _, n in ranked]
-    figure, axes = _figure(3.6, max(0.34 * len(ranked) + 0.3, 0.9))
+    figure, axes = _figure(3.9, max(0.34 * len(ranked) + 0.3, 0.9))
     bars = axes.barh(range(len(values)), values, color=_NAMED[colour], height=0.62)
     axes.bar_label(bars, labels=[f"{n:,}" for n in values], padding=4, color=_NAMED["ink"])
     axes.set_yticks(range(len(names)), names)
@@ -210,6 +206,7 @@ def _bars(counts: Mapping[str, int], colour: str) -> Figure | None:
 def _finish(axes: Axes, words: str, *, legend: bool = True) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+    axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.grid(axis="y", linewidth=0.8)

@@ -106,7 +106,11 @@ def test_an_update_must_be_named_and_exist(context: Context) -> None:
         ("splits", {**rows.split(1), "split": "dev"}, "1 rows with a split other than"),
         ("samples", {**rows.sample(1), "sha256": "AB"}, "sha256 is not 64 hexadecimal digits"),
         ("samples", {**rows.sample(1), "blob_sha256": None}, "blob_sha256 is not 64"),
-        ("features-tiny-v1", {**rows.vectors([1])[0], "vector": [np.nan] * 6}, "6 values of vectors"),
+        (
+            "features-tiny-v1",
+            {**rows.vectors([1])[0], "vector": [np.nan] * 6},
+            "6 values of vectors",
+        ),
         ("features-tiny-v1", {**rows.vectors([1])[0], "vector": [np.inf] + [0] * 5}, "1 values of"),
         ("features-tiny-v1", {**rows.vectors([1])[0], "vector": None}, "missing values"),
     ],
