@@ -219,8 +219,7 @@ with DAG(
     publish = PublishSnapshotOperator(
         task_id="publish",
         note="{{ params.note }}",
-        dry_run="{{ params.mode == 'dry-run' }}",
-        stage_only="{{ params.mode == 'stage' }}",
+        mode="{{ params.mode }}",
     )
 
     collect >> ingest >> extract >> group >> split >> validate >> publish

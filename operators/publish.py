@@ -7,14 +7,15 @@ from typing import Any
 
 from airflow.sdk import Asset
 from airflow.sdk.definitions.context import Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from operators.base import CorpusOperator, Value
 from operators.links import DataCardLink, card_url
-from operators.values import flag, text
+from operators.values import text
 
 # A name rather than an address: where the corpus lives is a setting of the worker, unknown to a DAG.
 SNAPSHOTS = Asset(name="corpus_snapshot", uri="corpus://default/snapshots", group="corpus")
+MODES = ("publish", "stage", "dry-run")
 
 
 class PublishSnapshotOperator(CorpusOperator):
@@ -24,8 +25,8 @@ class PublishSnapshotOperator(CorpusOperator):
     address of its data card. Where nothing is published the task is skipped, and there is no event.
 
     :param note: a line for the manifest and the data card: why this update was made.
-    :param dry_run: do all checks, say what would be published, and publish nothing.
-    :param stage_only: do nothing, and leave the update as it is, to be published another time.
+    :param mode: `publish`; `dry-run` does all checks, says what would be published, and publishes
+        nothing; `stage` does nothing, and leaves the update to be published another time.
     :param outlets: assets to tell of the snapshot; `corpus_snapshot` by default. Give another for
         another corpus.
     """
@@ -33,7 +34,7 @@ class PublishSnapshotOperator(CorpusOperator):
     service = "publish"
     template_fields: Sequence[str] = (
         *CorpusOperator.template_fields,
-        *("note", "dry_run", "stage_only"),
+        *("note", "mode"),
     )
     operator_extra_links = (DataCardLink(),)
 
@@ -41,21 +42,21 @@ class PublishSnapshotOperator(CorpusOperator):
         self,
         *,
         note: str | None = None,
-        dry_run: bool | str = False,
-        stage_only: bool | str = False,
+        mode: str = "publish",
         outlets: Sequence[Asset] = (SNAPSHOTS,),
         **kwargs: Any,
     ) -> None:
         super().__init__(outlets=list(outlets), **kwargs)
         self.note = note
-        self.dry_run = dry_run
-        self.stage_only = stage_only
+        self.mode = mode
 
     def options(self) -> Mapping[str, Value]:
-        return {"note": text(self.note), "dry_run": flag(self.dry_run, "dry_run")}
+        return {"note": text(self.note), "dry_run": self.mode == "dry-run"}
 
     def execute(self, context: Context) -> Any:
-        if flag(self.stage_only, "stage_only"):
+        if self.mode not in MODES:
+            raise AirflowFailException(f"mode: {self.mode!r} is none of {', '.join(MODES)}.")
+        if self.mode == "stage":
             raise AirflowSkipException("Staged only, as asked for: nothing is published.")
         return super().execute(context)
 

@@ -1,0 +1,85 @@
+"""One DAG a service, to run it alone from the UI."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from corpus import services
+from operators import (
+    CollectSamplesOperator,
+    CorpusOperator,
+    ExtractFeaturesOperator,
+    GroupSamplesOperator,
+    ImportVerdictsOperator,
+    IngestSamplesOperator,
+    PublishSnapshotOperator,
+    ResolveLabelsOperator,
+    SplitSamplesOperator,
+    ValidateUpdateOperator,
+)
+from operators.params import params_of
+
+DOC = """
+### corpus {name}
+
+{summary} Runs the service alone; the DAG `corpus_update` runs all of them in order.
+
+`update` is the id of the update to work in: the task logs show it, as `--update=...`. Left empty, the
+run works in an update of its own. What is staged stays unseen until `corpus_validate` and
+`corpus_publish` have run on the same update.
+
+**When it fails** the first lines of the error say what is wrong and what to do; mend that, then
+clear the task. A passing fault (disk full, network down) is tried again by itself. A *Conflict*
+says that another update was published in between: start a new one. A skipped task has found
+nothing to do.
+"""
+
+
+def service_dag(operator: type[CorpusOperator]) -> DAG:
+    """A DAG of one task, with a param for each field of the service's request."""
+    service = services.get(operator.service)
+    params = params_of(service.request)
+    given = {
+        name: f"{{{{ params.{name}{' | tojson' if param.schema['type'] == 'array' else ''} }}}}"
+        for name, param in params.items()
+        if name in operator.template_fields
+    }
+    if "dry_run" in params:
+        # BaseOperator has a method of this name.
+        given["mode"] = "{{ 'dry-run' if params.dry_run else 'publish' }}"
+    with DAG(
+        f"corpus_{service.identifier}",
+        description=service.summary,
+        doc_md=DOC.format(name=service.name, summary=service.summary),
+        schedule=None,
+        catchup=False,
+        max_active_runs=1,
+        tags=["corpus", "service"],
+        params=params,
+        default_args={
+            "owner": "corpus",
+            "retries": 3,
+            "retry_delay": timedelta(minutes=1),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(minutes=15),
+            "execution_timeout": timedelta(hours=6),
+        },
+    ) as dag:
+        operator(task_id=service.identifier, update_id="{{ params.update }}", **given)
+    return dag
+
+
+for _operator in (
+    CollectSamplesOperator,
+    IngestSamplesOperator,
+    ImportVerdictsOperator,
+    ResolveLabelsOperator,
+    ExtractFeaturesOperator,
+    GroupSamplesOperator,
+    SplitSamplesOperator,
+    ValidateUpdateOperator,
+    PublishSnapshotOperator,
+):
+    globals()[f"corpus_{_operator.service}"] = service_dag(_operator)
