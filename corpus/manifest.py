@@ -130,8 +130,9 @@ def image_digests() -> list[str]:
     return os.environ.get("CORPUS_IMAGE_DIGEST", "").replace(",", " ").split()
 
 
-def write(store: Store, manifest: Mapping[str, Any]) -> None:
-    store.write_json(manifest_key(manifest["id"]), manifest)
+def create(store: Store, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest, unless another process that publishes the same update was faster."""
+    store.create_bytes(manifest_key(manifest["id"]), to_json(manifest))
 
 
 def _git_revision() -> str | None:

@@ -5,38 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field
-
 from corpus import manifest as manifests
-from corpus.errors import BadInput, Blocked, Conflict, NothingNew
+from corpus.errors import BadInput, Blocked, Conflict, NotFound, NothingNew
 from corpus.publication import Plan
-from corpus.services.base import Context, Report, Request
+from corpus.services.base import Context
+from corpus.services.reports import PublishReport
+from corpus.services.requests import PublishRequest
 from corpus.store.root import Store, to_json
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
 from corpus.store.snapshots import LATEST, Snapshot
 from corpus.store.updates import Update
-
-
-class PublishRequest(Request):
-    update: str | None = Field(None, description="Id of the update to publish; needed.")
-    note: str = Field("", description="A line for the manifest and the card: why this snapshot is.")
-    dry_run: bool = Field(
-        False, description="Do all checks, say what would be published, and publish nothing."
-    )
-
-
-class PublishReport(Report):
-    snapshot: str = Field(description="Id of the snapshot: the update's.")
-    sequence: int = Field(description="Number of the snapshot; the first is 1.")
-    parent: str | None = Field(description="Id of the snapshot before it.")
-    dry_run: bool = Field(description="Whether nothing was published.")
-    content_digest: str = Field(
-        description="Digest of samples, labels, groups, splits and vectors."
-    )
-    manifest_digest: str | None = Field(None, description="Digest of the manifest, if published.")
-    counts: dict[str, Any] = Field(description="Counts of the whole snapshot.")
-    changes: dict[str, Any] = Field(description="What the update did to its parent.")
-    card: str | None = Field(None, description="Where the data card is, if published.")
 
 
 def publish(request: PublishRequest, context: Context) -> PublishReport:
@@ -56,7 +34,12 @@ def publish(request: PublishRequest, context: Context) -> PublishReport:
             if request.dry_run:
                 return _report_of(plan.head, dry_run=True)
             claim = _claim(update, plan, request.note)
-        _write(update, claim, context)
+        try:
+            _write(update, claim, context)
+        except (NotFound, FileNotFoundError):
+            # Another process that published this very update was done first, and cleared up.
+            if not store.exists(manifests.manifest_key(update.id)):
+                raise
     snapshot = Snapshot.open(store, update.id)
     _point_latest(store, snapshot)
     Plan.discard(store, update.id)
@@ -102,10 +85,13 @@ def _require_valid(update: Update) -> None:
                 update=update.id,
             )
         if report["result"] == "block":
+            gates = [gate for gate in report["gates"] if gate["result"] == "block"]
+            named = ", ".join(sorted({gate["name"] for gate in gates}))
             raise Blocked(
-                f"validate blocked update {update.id}.",
-                hint=f"`corpus validate --update {update.id}` says why.",
+                f"validate blocked update {update.id}: {named or 'strict'}.",
+                hint=f"`corpus validate --update {update.id}` says more.",
                 update=update.id,
+                gates=gates,
             )
 
 
@@ -168,7 +154,7 @@ def _write(update: Update, claim: dict[str, Any], context: Context) -> None:
     }
     stats = store.write_json(f"snapshots/{update.id}/stats.json", plan.stats)
     card = write_card(store, head, plan.stats)
-    manifests.write(store, manifests.sealed(head, [stats, *card]))
+    manifests.create(store, manifests.sealed(head, [stats, *card]))
 
 
 def _tables(update: Update, plan: Plan, context: Context) -> dict[str, Any]:
@@ -182,7 +168,8 @@ def _tables(update: Update, plan: Plan, context: Context) -> dict[str, Any]:
         version = None
         if files:
             schema = _spec(table, plan).schema
-            version = delta.append(context.store, table, schema, files, update.id)
+            run = update.record["run"].get("run_uuid")
+            version = delta.append(context.store, table, schema, files, update.id, run)
             for file in files:
                 context.store.copy(file.key, manifests.data_key(table, file.sha256))
         tables[table] = manifests.table_entry(update.base, table, update.sequence, version, files)

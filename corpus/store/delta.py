@@ -21,6 +21,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from corpus.store.root import Store, WrittenFile, sync_folder
 
 _ATTEMPTS = 9
+_UPDATE = "corpus.update"
 _Result = TypeVar("_Result")
 
 # fsspec's names for what object stores call otherwise.
@@ -64,13 +65,19 @@ def open_table(store: Store, table: str) -> DeltaTable:
 
 
 def append(
-    store: Store, table: str, schema: pa.Schema, files: Sequence[WrittenFile], update_id: str
+    store: Store,
+    table: str,
+    schema: pa.Schema,
+    files: Sequence[WrittenFile],
+    update_id: str,
+    run_uuid: str | None = None,
 ) -> int:
-    """Add files, by their keys copied into the table, in one commit; returns the table's version.
+    """Copy files into a table and add them in one commit; returns the version that it made.
 
     Does nothing where the table already has a commit of this update. Appends of several writers at
-    once all survive.
+    once all survive. The commit's metadata name the update and its run.
     """
+    said = {_UPDATE: update_id, **({"run_uuid": run_uuid} if run_uuid else {})}
     delta = _patiently(lambda: _create(store, table, schema))
     if delta.transaction_version(update_id) is None:
         actions: list[AddAction | RemoveAction] = []
@@ -90,12 +97,14 @@ def append(
                 actions,
                 "append",
                 delta.schema(),
-                commit_properties=CommitProperties(app_transactions=[Transaction(update_id, 1)]),
+                commit_properties=CommitProperties(
+                    custom_metadata=said, app_transactions=[Transaction(update_id, 1)]
+                ),
             )
 
         _patiently(commit)
         delta.update_incremental()
-    version = int(delta.version())
+    version = _version_of(delta, update_id)
     _make_durable(store, table, version)
     return version
 
@@ -109,6 +118,15 @@ def _create(store: Store, table: str, schema: pa.Schema) -> DeltaTable:
         return DeltaTable.create(
             _uri(store, table), schema, mode="ignore", storage_options=storage_options(store)
         )
+
+
+def _version_of(delta: DeltaTable, update_id: str) -> int:
+    # The commit is among the last, unless it was made by a publication that waited long for a retry.
+    for limit in (20, None):
+        for commit in delta.history(limit):
+            if commit.get(_UPDATE) == update_id:
+                return int(commit["version"])
+    return int(delta.version())
 
 
 def _uri(store: Store, table: str) -> str:
