@@ -44,9 +44,9 @@ _BATCH_PAIRS = 1 << 20
 
 _STEPS = np.arange(256)
 _CIRCLE = np.minimum(_STEPS, 256 - _STEPS)
-LENGTH_COST = np.where(_CIRCLE <= 1, _CIRCLE, 12 * _CIRCLE)
+LENGTH_COST = np.where(_CIRCLE <= 1, _CIRCLE, 12 * _CIRCLE).astype(np.int16)
 _CIRCLE_16 = np.minimum(_STEPS[:16], 16 - _STEPS[:16])
-RATIO_COST = np.where(_CIRCLE_16 <= 1, _CIRCLE_16, 12 * (_CIRCLE_16 - 1))
+RATIO_COST = np.where(_CIRCLE_16 <= 1, _CIRCLE_16, 12 * (_CIRCLE_16 - 1)).astype(np.int16)
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,16 @@ class Digests:
         cell |= self.ratio2
         return cell
 
-    def take(self, rows: Indices) -> Digests:
+    def take(self, rows: Indices | slice | tuple[Indices, None]) -> Digests:
+        """Some of the digests, as numpy indexes by `rows`."""
+        deep = rows if isinstance(rows, tuple) else (rows,)
         return Digests(
             self.checksum[rows],
             self.length[rows],
             self.ratio1[rows],
             self.ratio2[rows],
-            self.middle[:, rows],
-            self.outer[:, rows],
+            self.middle[:, *deep],
+            self.outer[:, *deep],
         )
 
 
@@ -131,19 +133,19 @@ def _raw_bytes(chunk: pa.Array) -> Bytes:
     return np.frombuffer(data, np.uint8).reshape(len(chunk), 35)
 
 
-def distances(left: Digests, right: Digests) -> Indices:
-    """The TLSH distance of each position's pair of digests."""
-    total: Indices = (left.checksum != right.checksum).astype(np.int64)
+def distances(left: Digests, right: Digests) -> npt.NDArray[np.int16]:
+    """The TLSH distance of each position's pair of digests; shapes broadcast."""
+    total: npt.NDArray[np.int16] = (left.checksum != right.checksum).astype(np.int16)
     total += LENGTH_COST[left.length - right.length]
-    total += RATIO_COST[(left.ratio1 - right.ratio1) & 15]
-    total += RATIO_COST[(left.ratio2 - right.ratio2) & 15]
+    total += RATIO_COST[(left.ratio1 - right.ratio1) & np.uint8(15)]
+    total += RATIO_COST[(left.ratio2 - right.ratio2) & np.uint8(15)]
     for a, b in zip(left.middle, right.middle, strict=True):
         total += np.bitwise_count(a ^ b)
     for a, b in zip(left.outer, right.outer, strict=True):
         differing = a ^ b
         total += np.bitwise_count(differing)
         # Both outer bits differ only between 0 and 3, which costs 6 where there are 3 bits.
-        total += 3 * np.bitwise_count(differing & (differing >> _ONE) & _EVEN).astype(np.int64)
+        total += np.uint8(3) * np.bitwise_count(differing & (differing >> _ONE) & _EVEN)
     return total
 
 
@@ -193,12 +195,24 @@ class TlshIndex:
                 maybe = np.flatnonzero(bits <= budget)
                 if not len(maybe):
                     continue
-                query, row = np.divmod(maybe, stop - start)
-                query, row = chosen[query], row + start
-                distance = distances(queries.take(query), self._digests.take(row))
-                near = distance <= self.limit
-                if near.any():
-                    yield Neighbours(query[near], self._order[row[near]], distance[near])
+                if len(maybe) > bits.size // 8:
+                    # Where most pairs are near, looking each of them up costs more than all.
+                    whole = queries.take((chosen, None))
+                    distance = distances(whole, self._digests.take(slice(start, stop))).ravel()
+                    pair = np.flatnonzero(distance <= self.limit)
+                    distance = distance[pair]
+                else:
+                    query, row = np.divmod(maybe, stop - start)
+                    distance = distances(
+                        queries.take(chosen[query]), self._digests.take(row + start)
+                    )
+                    near = distance <= self.limit
+                    pair, distance = maybe[near], distance[near]
+                query, row = np.divmod(pair, stop - start)
+                if len(pair):
+                    yield Neighbours(
+                        chosen[query], self._order[row + start], distance.astype(np.int64)
+                    )
 
     def _stretches(self, header: int) -> Iterator[tuple[int, int, int]]:
         """Ranges of sorted rows that a header can reach, and what the body may cost there."""

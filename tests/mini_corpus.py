@@ -16,8 +16,10 @@ from typing import Any
 import polars as pl
 
 from corpus.services.base import Context, Progress
-from corpus.services.group import GroupReport, GroupRequest, group
-from corpus.services.split import SplitReport, SplitRequest, split
+from corpus.services.group import group
+from corpus.services.reports import GroupReport, SplitReport
+from corpus.services.requests import GroupRequest, SplitRequest
+from corpus.services.split import split
 from corpus.settings import Settings
 from corpus.splits import cuts_of
 from corpus.store.root import Store

@@ -91,6 +91,21 @@ def test_no_neighbour_is_missed(seed: int, limit: int) -> None:
     assert len(expected) >= len(new)
 
 
+def test_few_neighbours_among_many_of_one_header_are_found() -> None:
+    random = np.random.default_rng(7)
+    data = random.integers(0, 256, (300, 35), np.uint8)
+    data[:, :3] = data[0, :3]
+    data[200:, :] = data[:100, :]
+    for row in range(200, 300):
+        for position in random.integers(3, 35, random.integers(0, 14)):
+            data[row, position] ^= 1 << random.integers(0, 8)
+    digests = [text(row) for row in data]
+    found = pairs(digests, digests, 30)
+    assert found == brute_force(digests, digests, 30)
+    # Every digest finds itself, and most of the copies their model.
+    assert 300 < len(found) < 600
+
+
 def test_clouds_have_pairs_at_the_very_limit() -> None:
     # Otherwise the test above would not see an index that is off by one.
     found = {
