@@ -36,6 +36,7 @@ from corpus.sources import filetype
 from corpus.sources.limits import Bomb, Budget, Meter, Metered
 from corpus.sources.location import MEMBER, encode, member
 from corpus.sources.spool import Spool
+from corpus.sources.zip_member import Member
 
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16
@@ -50,7 +51,7 @@ _TAR_HEADERS = (
 )
 
 _DECOMPRESSORS: dict[str, Callable[[IO[bytes]], Any]] = {
-    "gzip": lambda stream: gzip.GzipFile(fileobj=stream),
+    "gzip": lambda stream: gzip.GzipFile(fileobj=stream, mode="rb"),
     "bzip2": bz2.BZ2File,
     "xz": lzma.LZMAFile,
     "zstd": zstd.ZstdFile,
@@ -254,6 +255,7 @@ class _Reader:
 
         class Archive(pyzipper.AESZipFile):  # type: ignore[misc]
             zipinfo_cls = Entry
+            zipextfile_cls = Member
 
         locked = 0
         with Archive(stream) as archive:
