@@ -15,17 +15,8 @@ import fsspec
 from corpus.sources.location import decode, encode
 from corpus.store.root import Store
 
-# Names under which fsspec's file systems tell a version, the most telling first.
-_VERSIONS = (
-    "ETag",
-    "etag",
-    "md5Hash",
-    "content_md5",
-    "LastModified",
-    "last_modified",
-    "mtime",
-    "created",
-)
+# Names under which file systems tell a version of a file, and the time of its last change.
+_VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "checksum")
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
 
 
@@ -116,11 +107,12 @@ def local_stat(found: os.stat_result) -> FileStat:
 
 
 def remote_stat(info: Mapping[str, Any]) -> FileStat:
-    version = next((info[name] for name in _VERSIONS if info.get(name)), "")
-    modified = next((info[name] for name in _TIMES if info.get(name)), None)
-    if isinstance(version, datetime):
-        version = version.isoformat()
-    return FileStat(int(info.get("size") or 0), str(version).strip('"'), _time(modified))
+    """From what a file system says of a file; listing it and asking for it must give the same."""
+    modified = next((_time(info[name]) for name in _TIMES if info.get(name)), None)
+    version = next((str(info[name]).strip('"') for name in _VERSIONS if info.get(name)), "")
+    # Some file systems give a number in a listing and a time otherwise.
+    version = version or (modified.isoformat() if modified else "")
+    return FileStat(int(info.get("size") or 0), version, modified)
 
 
 def reason_of(error: OSError) -> str:
