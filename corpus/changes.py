@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus.store.schemas import FEATURES_PREFIX, TABLES
 
@@ -19,7 +20,7 @@ _COLUMNS = {
     "samples": ("sha256", "file_type", "arch", "size"),
     "labels": ("sha256", "label", "family"),
     "groups": ("sha256", "group_id"),
-    "splits": ("sha256", "split", "first_seen"),
+    "splits": ("sha256", "split", "first_seen", "group_id"),
 }
 _FAILURE = ["sha256", "service", "feature_set", "reason"]
 _REJECT = ["location", "reason", "file_type", "files"]
@@ -30,50 +31,64 @@ class Rows:
     """What an update touches, before (in its base) and after (with what it stages).
 
     `before` and `after` have one row for each touched sample that is in the corpus then: sha256,
-    file_type, arch, size, label, family, group_id, split, first_seen. Groups have sha256 and
-    group_id, also of keys that are no sample yet. Vectors are rows of sha256,
-    feature_set, vector_sha256; failures of sha256, service, feature_set, reason.
+    file_type, arch, size, label, family, group_id, split, first_seen, and split_group, the group its
+    split was made for. `neighbours` are the other members that the base has of the touched groups:
+    sha256, group_id. Vectors are rows of sha256, feature_set, vector_sha256; failures of sha256,
+    service, feature_set, reason. `orphans` counts staged keys that no sample has.
+
+    Of the base, only its samples are searched for all keys: nothing else is there of a new one.
     """
 
-    keys: pl.DataFrame
     before: pl.DataFrame
     after: pl.DataFrame
-    groups_before: pl.DataFrame
-    groups_after: pl.DataFrame
+    neighbours: pl.DataFrame
     vectors_before: pl.DataFrame
     vectors_after: pl.DataFrame
     failures_before: pl.DataFrame
     failures_after: pl.DataFrame
     rejects: pl.DataFrame
+    orphans: int
     new_rejects: int
     new_verdicts: int
 
     @classmethod
     def of(cls, update: Update) -> Rows:
         staged = {t: _staged(update, t, columns) for t, columns in _COLUMNS.items()}
-        keys = pl.concat([rows.select("sha256") for rows in staged.values()]).unique()
-        base = {t: _base(update, t, columns, keys) for t, columns in _COLUMNS.items()}
-        after = {t: _overlaid(base[t], staged[t], ["sha256"]) for t in _COLUMNS}
-        vectors_staged, vectors_base, touched = _vectors(update)
-        failures_staged = _staged(update, "failures", _FAILURE)
-        touched = pl.concat([touched, failures_staged.select("sha256")]).unique()
-        failures_base = _base(update, "failures", _FAILURE, touched)
+        vectors = {name: _staged_vectors(update, name) for name in staged_feature_sets(update)}
+        failures = _staged(update, "failures", _FAILURE)
+        keys = pl.concat(
+            [rows.select("sha256") for rows in (*staged.values(), *vectors.values(), failures)]
+        ).unique()
+        samples = _base(update, "samples", _COLUMNS["samples"], keys)
+        known = samples.select("sha256")
+        base = {
+            t: _base(update, t, columns, known) for t, columns in _COLUMNS.items() if t != "samples"
+        }
+        base["samples"] = samples
+        failures_base = _base(update, "failures", _FAILURE, known)
         # A failure counts only while its sample has no vector, so vectors of failed samples matter too.
-        vectors_base = _with_failed(update, vectors_base, failures_staged, failures_base)
+        failed = pl.concat([failures, failures_base])
+        vectors_base = pl.concat(
+            [
+                _base_vectors(update, name, [vectors.get(name, known.clear()), failed], known)
+                for name in sorted({*vectors, *(update.base.feature_sets if update.base else ())})
+            ]
+            or [known.clear().with_columns(feature_set=pl.lit(""), vector_sha256=pl.lit(""))]
+        )
+        vectors_staged = pl.concat([vectors_base.clear(), *vectors.values()])
+        before = _joined(base)
+        after = _joined({t: _overlaid(base[t], staged[t], ["sha256"]) for t in _COLUMNS})
         rejects = _staged(update, "rejects", _REJECT)
         return cls(
-            keys=keys,
-            before=_joined(base),
-            after=_joined(after),
-            groups_before=base["groups"],
-            groups_after=after["groups"],
+            before=before,
+            after=after,
+            neighbours=_neighbours(update, before, after),
             vectors_before=vectors_base,
             vectors_after=_overlaid(vectors_base, vectors_staged, ["sha256", "feature_set"]),
             failures_before=_named(failures_base),
-            failures_after=_named(
-                _overlaid(failures_base, failures_staged, TABLES["failures"].key)
-            ),
+            failures_after=_named(_overlaid(failures_base, failures, TABLES["failures"].key)),
             rejects=rejects,
+            orphans=keys.join(after, on="sha256", how="anti").height,
             new_rejects=_new_rejects(update, rejects),
             new_verdicts=_new_verdicts(update),
         )
@@ -84,7 +99,8 @@ def changes(rows: Rows) -> dict[str, Any]:
 
     new; relabelled (another label), regrouped, moved (to another split): of samples that the base
     has; re_extracted ({set: n} with a vector other than before); vectors and failures ({set: n}
-    added); verdicts (rows); new_rejects (files and archives not rejected for that reason before).
+    added); verdicts (rows); new_rejects (files and archives not rejected for that reason before);
+    orphans (staged keys that no sample has).
     """
     both = rows.after.join(rows.before, on="sha256", suffix="_before")
     vectors = rows.vectors_after.join(
@@ -109,6 +125,7 @@ def changes(rows: Rows) -> dict[str, Any]:
         "failures": _by_set(failures),
         "verdicts": rows.new_verdicts,
         "new_rejects": rows.new_rejects,
+        "orphans": rows.orphans,
     }
 
 
@@ -117,7 +134,7 @@ def anything(this_update: dict[str, Any]) -> bool:
     return any(
         sum(value.values()) if isinstance(value, dict) else value
         for name, value in this_update.items()
-        if name not in ("drift", "rejects", "unsupported")
+        if name not in ("drift", "rejects", "unsupported", "orphans")
     )
 
 
@@ -154,40 +171,40 @@ def _overlaid(base: pl.DataFrame, staged: pl.DataFrame, key: Sequence[str]) -> p
 
 def _joined(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
     rows = tables["samples"]
-    for table in ("labels", "groups", "splits"):
-        rows = rows.join(tables[table], on="sha256", how="left")
+    splits = tables["splits"].rename({"group_id": "split_group"})
+    for other in (tables["labels"], tables["groups"], splits):
+        rows = rows.join(other, on="sha256", how="left")
     return rows
 
 
-def _vectors(update: Update) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    staged, base = [], []
-    for name in staged_feature_sets(update):
-        table = FEATURES_PREFIX + name
-        rows = _staged(update, table, ["sha256", "vector_sha256"])
-        staged.append(_of_set(rows, name))
-        if update.base and name in update.base.feature_sets:
-            old = _base(update, table, ["sha256", "vector_sha256"], rows)
-            base.append(_of_set(old, name))
-    empty = pl.DataFrame(
-        schema=dict.fromkeys(["sha256", "feature_set", "vector_sha256"], pl.String)
-    )
-    every = pl.concat([empty, *staged])
-    return every, pl.concat([empty, *base]), every.select("sha256")
+def _staged_vectors(update: Update, name: str) -> pl.DataFrame:
+    return _of_set(_staged(update, FEATURES_PREFIX + name, ["sha256", "vector_sha256"]), name)
 
 
-def _with_failed(
-    update: Update, vectors: pl.DataFrame, staged: pl.DataFrame, base: pl.DataFrame
+def _base_vectors(
+    update: Update, name: str, wanted: Sequence[pl.DataFrame], known: pl.DataFrame
 ) -> pl.DataFrame:
-    failed = pl.concat([staged, base])
-    found = [vectors]
-    for name in sorted(update.base.feature_sets if update.base else []):
-        keys = failed.filter(pl.col("feature_set") == name).select("sha256").unique()
-        known = vectors.filter(pl.col("feature_set") == name)
-        keys = keys.join(known, on="sha256", how="anti")
-        if keys.height:
-            rows = _base(update, FEATURES_PREFIX + name, ["sha256", "vector_sha256"], keys)
-            found.append(_of_set(rows, name))
-    return pl.concat(found)
+    keys = pl.concat([rows.select("sha256") for rows in wanted]).unique()
+    if update.base is None or name not in update.base.feature_sets:
+        keys = keys.clear()
+    keys = keys.join(known, on="sha256", how="semi")
+    return _of_set(_base(update, FEATURES_PREFIX + name, ["sha256", "vector_sha256"], keys), name)
+
+
+def _neighbours(update: Update, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """Members that the base has, besides the touched samples, of groups that these are or were in."""
+    columns = ["sha256", "group_id"]
+    touched = pl.concat([before["group_id"], after["group_id"]]).drop_nulls().unique()
+    if update.base is None or not len(touched) or not update.base.files("groups"):
+        return after.select(columns).clear()
+    # A sample may have left its group since: who was ever in it is asked first, then where it is now.
+    # Taking the latest row of every key of the base instead would cost what the base is large.
+    keys = [file["key"] for file in update.base.files("groups")]
+    wanted = pc.field("group_id").isin(touched.to_arrow().cast("string"))
+    ever = update.store.dataset(keys, TABLES["groups"].schema).to_table(["sha256"], filter=wanted)
+    others = frame(ever).unique().join(after, on="sha256", how="anti")
+    now = _base(update, "groups", columns, others)
+    return now.filter(pl.col("group_id").is_in(touched.implode()))
 
 
 def _of_set(rows: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -202,8 +219,6 @@ def _named(failures: pl.DataFrame) -> pl.DataFrame:
 def _new_rejects(update: Update, rejects: pl.DataFrame) -> int:
     rows = rejects.select("location", "reason").unique()
     if update.base and rows.height:
-        import pyarrow.compute as pc
-
         where = pc.field("location").isin(rows["location"].to_arrow().cast("string"))
         known = frame(update.base.scan("rejects", ["location", "reason"], where=where))
         rows = rows.join(known, on=["location", "reason"], how="anti", nulls_equal=True)

@@ -81,6 +81,9 @@ def completeness(stats: Mapping[str, Any], feature_sets: Sequence[str]) -> Gate:
         )
         missing[f"a {name} vector or failure"] = max(counts["samples"] - done, 0)
     lacking = [f"{n} without {what}" for what, n in missing.items() if n]
+    if orphans := stats["this_update"]["orphans"]:
+        missing["a sample"] = orphans
+        lacking.append(f"rows of {orphans} that are no sample")
     return _judged(
         "completeness", sum(missing.values()), None, 0,
         f"of {counts['samples']} samples: {', '.join(lacking)}" if lacking

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.changes import frame
+from corpus.changes import Rows, frame
 from corpus.errors import NotFound
-from corpus.stats import members
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec
 
 if TYPE_CHECKING:
@@ -102,44 +101,38 @@ def _difference(found: pa.Schema, wanted: pa.Schema) -> str:
     return f"columns {extra} do not belong" if extra else "columns are not in their order"
 
 
-def leaks(update: Update) -> tuple[list[str], list[str], list[str]]:
+def leaks(update: Update, rows: Rows) -> tuple[list[str], list[str], list[str]]:
     """Groups on several sides, samples in two splits, samples with an outdated group; each sorted.
 
-    Looks at all staged rows, and at the base's rows of the groups that these touch: a group that no
-    staged row is in was judged when it was published.
+    Looks at all staged rows, and at the base's members of the groups that these touch: a group that
+    nothing touches was judged when it was published.
     """
-    columns = ["sha256", "group_id", "split"]
-    parts = update.parts("splits")
-    spec = TABLES["splits"].schema
-    every = frame(
-        update.store.dataset(parts, spec).to_table(columns=columns)
-        if parts
-        else pa.schema([spec.field(name) for name in columns]).empty_table()
-    )
-    twice = every.group_by("sha256").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
-    staged = frame(update.read("splits", columns))
-    groups = frame(update.read("groups", ["sha256", "group_id"]))
-    touched = pl.concat([staged["group_id"], groups["group_id"]]).drop_nulls().unique()
-    rows = staged
-    if update.base and len(touched):
-        others = members(update.base, "splits", touched).select(columns)
-        # A sample whose group is new may still be split as of its old one.
-        strays = groups.join(pl.concat([staged, others]), on="sha256", how="anti")["sha256"]
-        more = frame(update.base.scan("splits", columns, keys=strays.to_list()))
-        rows = pl.concat([pl.concat([others, more]).join(staged, on="sha256", how="anti"), staged])
-    # The group a sample is in now decides, not the one its split was made for.
-    rows = rows.join(groups, on="sha256", how="left", suffix="_now")
-    now = pl.col("group_id_now")
-    stale = rows.filter(now.is_not_null() & (now != pl.col("group_id")))
+    staged = _all_staged(update, "splits", ["sha256", "split"])
+    twice = staged.group_by("sha256").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
+    stale = rows.after.filter(pl.col("split_group") != pl.col("group_id"))
+    # The group a sample is in decides, not the one its split was made for.
+    members = rows.after.select("group_id", "split")
+    if update.base and rows.neighbours.height:
+        keys = rows.neighbours["sha256"].to_list()
+        splits = frame(update.base.scan("splits", ["sha256", "split"], keys=keys))
+        others = rows.neighbours.join(splits, on="sha256")
+        members = pl.concat([members, others.select("group_id", "split")])
     across = (
-        rows.with_columns(group_id=pl.coalesce("group_id_now", "group_id"))
-        .filter(pl.col("split").is_in(SIDES))
+        members.filter(pl.col("split").is_in(SIDES))
         .group_by("group_id")
         .agg(pl.col("split").n_unique())
-        .filter(pl.col("split") > 1)
+        .filter(pl.col("split") > 1, pl.col("group_id").is_not_null())
     )
     return (
         sorted(across["group_id"].to_list()),
         sorted(twice["sha256"].to_list()),
         sorted(stale["sha256"].to_list()),
     )
+
+
+def _all_staged(update: Update, table: str, columns: list[str]) -> pl.DataFrame:
+    """Rows of every part: `Update.read` gives only one of several with the same key."""
+    parts = update.parts(table)
+    if not parts:
+        return frame(update.read(table, columns))
+    return frame(update.store.dataset(parts, TABLES[table].schema).to_table(columns=columns))

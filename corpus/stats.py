@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from corpus.store.snapshots import Snapshot
     from corpus.store.updates import Update
 
 Tally = Counter[tuple[str, ...]]
@@ -44,9 +43,12 @@ _COUNTS = ("labels", "file_types", "architectures", "splits", "labels_by_split",
            "failures", "failures_by_set", "rejects", "unsupported")  # fmt: skip
 
 
-def updated_stats(update: Update) -> dict[str, Any]:
-    """Stats of the snapshot that an update would become; the same whatever the order of its shards."""
-    rows = Rows.of(update)
+def updated_stats(update: Update, rows: Rows | None = None) -> dict[str, Any]:
+    """Stats of the snapshot that an update would become; the same whatever the order of its shards.
+
+    `rows` spares reading what the update touches where that was done before.
+    """
+    rows = rows or Rows.of(update)
     base = update.base.stats if update.base else None
     tally = _flat(base) if base else Counter()
     tally.subtract(tally_samples(rows.before))
@@ -55,7 +57,7 @@ def updated_stats(update: Update) -> dict[str, Any]:
     tally.update(tally_vectors(rows.vectors_after, rows.failures_after))
     rejects = tally_rejects(rows.rejects)
     tally.update(rejects)
-    tally["counts", "groups"] += _new_groups(update.base, rows)
+    tally["counts", "groups"] += _new_groups(rows)
 
     stats = nested(tally)
     counts = stats["counts"]
@@ -185,31 +187,14 @@ def _count(tally: Tally, rows: pl.DataFrame, prefix: tuple[str, ...], *columns: 
         tally[(*prefix, *values)] += n
 
 
-def _new_groups(base: Snapshot | None, rows: Rows) -> int:
+def _new_groups(rows: Rows) -> int:
     """How many more groups there are after the update: those begun less those merged away."""
-    before = rows.groups_before["group_id"].unique()
-    after = rows.groups_after["group_id"].unique()
-    if base is None:
-        return len(after)
-    touched = pl.concat([before, after]).unique()
-    others = members(base, "groups", touched).join(rows.keys, on="sha256", how="anti")["group_id"]
-    return len(pl.concat([after, others]).unique()) - len(pl.concat([before, others]).unique())
 
+    def groups(samples: pl.DataFrame) -> int:
+        ids = pl.concat([samples["group_id"], rows.neighbours["group_id"]])
+        return ids.drop_nulls().n_unique()
 
-def members(base: Snapshot, table: str, group_ids: pl.Series) -> pl.DataFrame:
-    """Rows of `groups` or `splits` (key columns and, of splits, split) in any of these groups."""
-    import pyarrow.compute as pc
-
-    columns = ["sha256", "group_id", *(["split"] if table == "splits" else [])]
-    files = base.files(table)
-    wanted = group_ids.cast(pl.String).to_arrow().cast("string")
-    # A sample may have left its group since: who was ever in it is asked first, then where it is now.
-    # Taking the latest row of every key of the base instead would cost what the base is large.
-    ever = base.store.dataset([f["key"] for f in files], base.spec(table).schema).to_table(
-        columns=["sha256"], filter=pc.field("group_id").isin(wanted)
-    ) if files else base.scan(table, ["sha256"])  # fmt: skip
-    now = frame(base.scan(table, columns, keys=ever["sha256"]))
-    return now.filter(pl.col("group_id").is_in(group_ids.implode()))
+    return groups(rows.after) - groups(rows.before)
 
 
 def _staged_scalars(update: Update, name: str) -> Iterator[drift.Scalars]:

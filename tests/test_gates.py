@@ -17,7 +17,14 @@ def stats(**more: Any) -> dict[str, Any]:
         "samples": 100, "labels": {"malicious": 50, "benign": 50}, "missing": {},
         "vectors": {"a-v1": 95}, "failures_by_set": {"a-v1": {"timeout": 5}},
     }  # fmt: skip
-    this_update = {"new": 10, "vectors": {}, "re_extracted": {}, "failures": {}, "drift": {}}
+    this_update = {
+        "new": 10,
+        "vectors": {},
+        "re_extracted": {},
+        "failures": {},
+        "drift": {},
+        "orphans": 0,
+    }
     return {
         "counts": {**counts, **{k: v for k, v in more.items() if k in counts}},
         "this_update": {**this_update, **{k: v for k, v in more.items() if k not in counts}},
@@ -37,6 +44,11 @@ def test_completeness_counts_vectors_and_failures_of_every_set() -> None:
     gate = gates.completeness(stats(), ["a-v1", "b-v1"])
     assert (gate.result, gate.value) == ("block", 100)
     assert "100 without a b-v1 vector or failure" in gate.message
+
+
+def test_rows_of_what_is_no_sample_block() -> None:
+    gate = gates.completeness(stats(orphans=2), ["a-v1"])
+    assert (gate.result, gate.value) == ("block", 2)
 
 
 @pytest.mark.parametrize("what", ["label", "group", "split"])

@@ -13,7 +13,7 @@ from corpus.services.requests import ValidateRequest
 
 def validate(request: ValidateRequest, context: Context) -> ValidateReport:
     """Judge an update. Raises `NothingNew`, or `Blocked` with every gate that blocks."""
-    from corpus.changes import anything, staged_feature_sets
+    from corpus.changes import Rows, anything, staged_feature_sets
     from corpus.staged import leaks, schema_violations
     from corpus.stats import updated_stats
 
@@ -26,7 +26,8 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
     this_update: dict[str, Any] = {}
     # Rows that do not fit their table cannot be counted: the other gates wait until they do.
     if found[0].result == "pass":
-        stats = updated_stats(update)
+        rows = Rows.of(update)
+        stats = updated_stats(update, rows)
         counts, this_update = stats["counts"], stats["this_update"]
         if not anything(this_update):
             raise NothingNew(f"update {update.id} changes nothing.", update=update.id)
@@ -37,7 +38,7 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
             judge.label_balance(stats, settings),
             *judge.size(stats, update.base.stats if update.base else None, settings),
             *judge.drift(stats, settings),
-            judge.leakage(*leaks(update)),
+            judge.leakage(*leaks(update, rows)),
         ]
     report = ValidateReport(
         update=update.id,
