@@ -53,8 +53,7 @@ class _Read:
 def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportVerdictsReport:
     """Stage verdicts and sightings. Raises `BadInput`, and stages nothing, where one file is wrong."""
     update = context.begin(request)
-    protocol = context.store.fs.protocol
-    access = Files(protocol if isinstance(protocol, str) else protocol[0], context.store.options)
+    access = Files.beside(context.store)
     listed = _listed(request.urls or context.settings.verdicts.urls, access)
     files = listed if request.rescan else _unseen(listed, update)
     reader = VerdictReader(context.settings.verdicts)

@@ -21,13 +21,14 @@ from corpus.services.base import Context
 from corpus.services.reports import LabelReport
 from corpus.services.requests import LabelRequest
 from corpus.store.schemas import LABELS, SAMPLES, TIME, VERDICTS, TableSpec
-from corpus.store.snapshots import Snapshot
+from corpus.store.snapshots import Snapshot, latest_rows
 from corpus.store.updates import Update
 from corpus.verdicts.record import BENIGN, MALICIOUS, UNKNOWN, VIRUSTOTAL, Verdict
 
 _BATCH = 50_000
 _SAMPLE = ["sha256", "first_seen"]
-_VERDICT = [name for name in Verdict._fields if name not in ("file", "row")]
+# Where it was read, the last two fields, makes no difference to a label.
+_VERDICT = list(Verdict._fields[:-2])
 _LABEL = ["sha256", *Label._fields, "policy"]
 
 
@@ -35,7 +36,8 @@ def label(request: LabelRequest, context: Context) -> LabelReport:
     """Stage labels. Raises `BadSetting` where the policy contradicts itself."""
     update = context.begin(request)
     policy = Policy.of(context.settings)
-    samples = _affected(update, policy, request.relabel)
+    digest = policy.digest
+    samples = _affected(update, digest, request.relabel)
     began = datetime.fromisoformat(update.record["began_at"])
     rows: list[pa.Table] = []
     labels: Counter[str] = Counter()
@@ -43,7 +45,7 @@ def label(request: LabelRequest, context: Context) -> LabelReport:
     changed = 0
     for batch in _batches(update, samples):
         resolved = [
-            (sha256, *resolve(verdicts, policy, first_seen), policy.digest)
+            (sha256, *resolve(verdicts, policy, first_seen), digest)
             for sha256, first_seen, verdicts, _ in batch
         ]
         for row, (_, _, _, current) in zip(resolved, batch, strict=True):
@@ -69,13 +71,13 @@ def label(request: LabelRequest, context: Context) -> LabelReport:
     return report
 
 
-def _affected(update: Update, policy: Policy, relabel: bool) -> pa.Table:
+def _affected(update: Update, policy_digest: str, relabel: bool) -> pa.Table:
     """`sha256` and `first_seen` of the samples to resolve, each once, in the order of `sha256`."""
     new = update.read(SAMPLES.name, _SAMPLE)
     if update.base is None:
         return new.sort_by("sha256")
     was = update.base.manifest.get("label_policy", {}).get("digest")
-    if relabel or was != policy.digest:
+    if relabel or was != policy_digest:
         old = update.base.scan(SAMPLES.name, _SAMPLE)
     else:
         named = pc.unique(update.read(VERDICTS.name, ["sha256"])["sha256"])
@@ -97,7 +99,7 @@ def _batches(
         said, verdicts = _split(verdicts, last)
         labelled, current = _split(current, last)
         by_sample = {
-            sha256: [Verdict(**dict(zip(_VERDICT, row, strict=True))) for row in rows]
+            sha256: [Verdict(*row) for row in rows]
             for sha256, rows in groupby(_tuples(said), key=itemgetter(_VERDICT.index("sha256")))
         }
         before = {row[0]: (*row[:7], tuple(row[7] or ()), *row[8:]) for row in _tuples(labelled)}
@@ -111,16 +113,30 @@ def _about(
     update: Update, spec: TableSpec, columns: list[str], sha256s: pa.ChunkedArray
 ) -> pa.Table:
     """Rows about these samples, in the order of sha256: verdicts of base and update, or labels of base."""
-    rows = spec.schema.empty_table().select(columns)
-    if update.base and len(sha256s):
-        # A verdict's row is never replaced by a later one, so any column of it may be asked for.
-        every = len(sha256s) >= _rows_in(update.base, SAMPLES.name)
-        where = None if every else pc.field("sha256").isin(sha256s.combine_chunks())
-        rows = update.base.scan(spec.name, columns, where=where)
+    rows = [spec.schema.empty_table().select(columns)]
+    if update.base and len(sha256s) >= _rows_in(update.base, SAMPLES.name):
+        rows.append(update.base.scan(spec.name, columns))
+    elif update.base:
+        rows.append(_found(update.base, spec, columns, sha256s))
     if spec is VERDICTS:
         staged = update.read(spec.name, columns)
-        rows = pa.concat_tables([rows, staged.filter(_among(staged["sha256"], sha256s))])
-    return rows.sort_by([("sha256", "ascending")])
+        rows.append(staged.filter(_among(staged["sha256"], sha256s)))
+    return pa.concat_tables(rows).sort_by("sha256")
+
+
+def _found(
+    base: Snapshot, spec: TableSpec, columns: list[str], sha256s: pa.ChunkedArray
+) -> pa.Table:
+    """Rows about a few samples; other columns are read only where `sha256` shows that there are any."""
+    where = pc.field("sha256").isin(sha256s.combine_chunks())
+    dataset = base.store.dataset([entry["key"] for entry in base.files(spec.name)], spec.schema)
+    names = list(dict.fromkeys([*columns, *spec.key, "sequence"]))
+    rows = [pa.schema([spec.schema.field(name) for name in names]).empty_table()]
+    for file in dataset.get_fragments():
+        for rows_of in file.split_by_row_group(schema=spec.schema):
+            if rows_of.count_rows(filter=where):
+                rows.append(rows_of.to_table(schema=spec.schema, columns=names, filter=where))
+    return latest_rows(pa.concat_tables(rows), spec.key).select(columns)
 
 
 def _rows_in(snapshot: Snapshot, table: str) -> int:
@@ -151,22 +167,21 @@ def _table(rows: list[tuple[Any, ...]], began: datetime) -> pa.Table:
 
 def _due(base: Snapshot, began: datetime, policy: Policy) -> int:
     """Samples labelled by a report that was too young, made so long ago that a new one will not be."""
-    provisional = base.scan(
-        LABELS.name, ["sha256"], where=pc.field("provisional") == pa.scalar(True)
-    )["sha256"]
+    provisional = base.scan(LABELS.name, ["sha256"], where=pc.field("provisional"))["sha256"]
     if not len(provisional):
         return 0
-    # A row found above may since have been replaced by one that is not provisional.
-    labels = base.scan(LABELS.name, ["sha256", "provisional"], keys=provisional)
-    waiting = labels.filter(labels["provisional"])["sha256"]
     reports = base.scan(
         VERDICTS.name,
         ["sha256", "when"],
-        where=(pc.field("kind") == VIRUSTOTAL) & pc.field("sha256").isin(waiting.combine_chunks()),
+        where=(pc.field("kind") == VIRUSTOTAL)
+        & pc.field("sha256").isin(provisional.combine_chunks()),
     )
-    newest = reports.group_by("sha256").aggregate([("when", "max")])["when_max"]
+    newest = reports.group_by("sha256").aggregate([("when", "max")])
     limit = pa.scalar(began - timedelta(days=policy.reread_days), TIME)
-    return pc.sum(pc.less_equal(newest, limit)).as_py() or 0
+    old = newest.filter(pc.less_equal(newest["when_max"], limit))["sha256"]
+    # A provisional row may since have been replaced by one that is not.
+    labels = base.scan(LABELS.name, ["provisional"], keys=old)
+    return pc.sum(labels["provisional"]).as_py() or 0
 
 
 def _among(values: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -37,10 +37,10 @@ class Verdict(NamedTuple):
     detections: int | None = None
     engines: int | None = None
     first_seen: datetime | None = None
-    file: str = ""
-    row: int = 0
     verdict_id: str = ""
     sequence: int = 0
+    file: str = ""
+    row: int = 0
 
     def identified(self) -> Verdict:
         """The same verdict with its `verdict_id`: sha256 of what it says, not of where it was read."""

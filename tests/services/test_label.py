@@ -115,6 +115,29 @@ def test_a_retry_stages_the_same_bytes(corpus: Corpus) -> None:
     assert [row["sha256"] for row in staged(corpus, "u1")] == sorted([sha("one"), sha("two")])
 
 
+def test_many_samples_are_resolved_in_batches(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"s{n}" for n in range(25)]
+    for number in (1, 2):
+        corpus.manifest(
+            f"{number}.csv",
+            *({"sha256": n, "verdict": "benign", "who": f"w{number}"} for n in names[number::2]),
+        )
+    corpus.update("u1", names)
+    whole = corpus.labels()
+    assert {row["label"] for row in whole.values()} == {"benign", "unknown"}
+    monkeypatch.setattr("corpus.services.label._BATCH", 4)
+    assert corpus.label("u2", relabel=True).samples == 25
+    assert staged(corpus, "u2") == []
+    corpus.overrides = {"labels": {"min_confidence": 0.6}}
+    corpus.update("u3")
+    again = corpus.labels()
+    assert {s: row["label"] for s, row in again.items()} == {
+        s: row["label"] for s, row in whole.items()
+    }
+
+
 def test_the_shards_do_not_matter(corpus: Corpus) -> None:
     update = corpus.begin("u1", ["one", "two"])
     update.write("samples", [{"sha256": sha("two"), "first_seen": FIRST_SEEN}], "shard-0001")
