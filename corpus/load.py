@@ -166,7 +166,7 @@ class LoadedSnapshot:
             return self.snapshot.scan("labels").sort_by("sha256")
         from corpus.history import labels_as_of
 
-        return labels_as_of(self.snapshot, as_of)
+        return labels_as_of(self.snapshot, as_of).sort_by("sha256")
 
     def failures(self) -> pa.Table:
         """What could not be extracted or read, one row a sample, service and feature set."""

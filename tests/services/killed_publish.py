@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import corpus.card.html
-import corpus.card.plots
-import corpus.stats  # noqa: F401  (imported once here, not in every child)
+import corpus.stats
+import jinja2
+import matplotlib.backends.backend_svg
+import matplotlib.figure
+import pyarrow.dataset
+import pyarrow.parquet  # noqa: F401  (imported once here, not in every child)
 from corpus.services.publish import PublishRequest, publish
 from corpus.services.validate import ValidateRequest, validate
 from corpus.store import delta
