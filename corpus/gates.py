@@ -124,7 +124,7 @@ def label_balance(stats: Mapping[str, Any], settings: GateSettings) -> Gate:
     if not malicious + benign:
         return Gate(
             name="label_balance", result="warn", warn=settings.min_class_share_warn,
-            block=settings.min_class_share_block, below=True,
+            block=settings.min_class_share_block, below=True, setting="gates.min_class_share_block",
             message="no sample is labelled malicious or benign",
         )  # fmt: skip
     return _judged(

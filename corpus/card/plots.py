@@ -173,7 +173,8 @@ def _sizes(sizes: Mapping[str, int]) -> Figure | None:
     axes.bar(
         powers, [sizes.get(str(power), 0) for power in powers], color=_NAMED["accent"], width=0.86
     )
-    step = max(1, -(-len(powers) // 6))
+    # Titles as wide as "128 KB" need a fifth of the plot, however few the bars.
+    step = max(2, -(-len(powers) // 5))
     axes.set_xticks(list(powers)[::step], [_bytes(power) for power in list(powers)[::step]])
     middle = (low + high) / 2
     reach = max(high - low, 7) / 2 + 0.7

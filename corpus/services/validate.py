@@ -60,7 +60,14 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
 def _blocked(report: ValidateReport) -> Blocked:
     counted = ("block", "warn") if report.strict else ("block",)
     blocking = [gate for gate in report.gates if gate.result in counted]
-    settings = sorted({gate.setting for gate in blocking if gate.setting})
+    settings = sorted(
+        {
+            # A warning that blocks does so at the threshold of warnings.
+            gate.setting if gate.result == "block" else gate.setting.removesuffix("block") + "warn"
+            for gate in blocking
+            if gate.setting
+        }
+    )
     change = f"change {', '.join(settings)}" if settings else "run its services again"
     return Blocked(
         f"update {report.update} is blocked by {len(blocking)} gate{'s'[: len(blocking) > 1]}:\n"

@@ -190,6 +190,8 @@ def test_strict_blocks_on_a_warning(context: Context) -> None:
     rows.stage(update, "labels", [rows.label(n) for n in range(20)])
     assert run(context, update).result == "warn"
     assert list(blocking(context, update, strict=True)) == ["label_balance"]
+    with pytest.raises(Blocked, match=r"change gates\.min_class_share_warn, then"):
+        run(context, update, strict=True)
 
 
 def test_drift_warns_with_the_group_that_drifted(context: Context) -> None:
