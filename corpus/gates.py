@@ -46,7 +46,7 @@ def _judged(
     name: str,
     value: float,
     warn: float | None,
-    block: float,
+    block: float | None,
     message: str,
     *,
     below: bool = False,
@@ -155,12 +155,14 @@ def size(
             message=f"{new} new samples; there is no snapshot to compare",
         )
     else:
+        small = was < settings.min_growth_samples
         growth = _judged(
             "growth",
             new / was,
             settings.max_growth_warn,
-            settings.max_growth_block,
-            f"{new} new samples on {was}",
+            None if small else settings.max_growth_block,
+            f"{new} new samples on {was}"
+            + (f" (a base under {settings.min_growth_samples} never blocks)" if small else ""),
             setting="gates.max_growth_block",
         )
     return [growth, lost]

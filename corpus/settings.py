@@ -193,6 +193,9 @@ class GateSettings(Section):
     max_growth_block: float = Field(
         100.0, ge=0, description="New samples over those of the last snapshot: block above."
     )
+    min_growth_samples: int = Field(
+        100, ge=0, description="Samples of the last snapshot from which growth can block."
+    )
     min_drift_samples: int = Field(
         200, ge=1, description="New samples from which drift is judged at all."
     )
@@ -274,4 +277,4 @@ def _load(cls: type[Settings], overrides: dict[str, Any], files: list[Path]) -> 
         ) from error
     except (OSError, ValueError) as error:
         raise BadSetting(str(error), file=", ".join(map(str, files))) from error
-    return loaded  # type: ignore[no-any-return]
+    return loaded

@@ -29,7 +29,7 @@ def summary(root: Path, command: str) -> list[str]:
         value = counts.get(name)
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         lines.append(f"  {title:<11} {text or 'none'}")
-    this = counts.get("this_update")
+    this = snapshot.manifest["changes"]
     if isinstance(this, dict):
         lines.append("  new here    " + ", ".join(f"{k} {v}" for k, v in this.items() if v))
     return [
