@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.errors import NothingNew
 from corpus.store.schemas import FEATURES_PREFIX, TABLES
 
 if TYPE_CHECKING:
@@ -237,3 +238,13 @@ def _new_verdicts(update: Update) -> int:
 
 def _by_set(rows: pl.DataFrame) -> dict[str, int]:
     return dict(sorted(rows.group_by("feature_set").len().rows()))
+
+
+def nothing_new(update: Update) -> NothingNew:
+    """What to raise where an update changes nothing."""
+    if update.base is None:
+        return NothingNew("there is nothing to publish: no samples and no verdicts were found.")
+    return NothingNew(
+        f"nothing new since snapshot {update.base.id} of {update.base.manifest['created_at']}.",
+        snapshot=update.base.id,
+    )

@@ -119,7 +119,7 @@ def test_a_second_update_has_just_what_was_added(tmp_path, source, verdicts):
     assert corpus.update("one", ALL).returncode == 0
     nothing = corpus.update("again", ALL)
     assert nothing.returncode == 3
-    assert "nothing new" in nothing.stderr
+    assert "nothing new since snapshot one" in nothing.stderr
     shutil.copyfile(real_pes()[6], source / "new.exe")
     assert corpus.update("two", ALL).returncode == 0
     changed = corpus.json("diff", "one", "two")

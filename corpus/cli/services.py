@@ -20,7 +20,7 @@ def service_command(service: Service) -> click.Command:
     request_type = service.request
 
     @click.pass_obj
-    def call(session: Session, as_json: bool, **options: Any) -> None:
+    def call(session: Session, /, as_json: bool, **options: Any) -> None:
         given = {name: value for name, value in options.items() if value not in (None, ())}
         try:
             request = request_type(**given)

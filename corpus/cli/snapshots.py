@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -29,7 +29,9 @@ def list_(session: Session, as_json: bool) -> None:
     """List all snapshots, the newest first."""
     from corpus.store.snapshots import Snapshot
 
-    found = [_entry(snapshot.manifest) for snapshot in reversed(Snapshot.every(session.context.store))]
+    found = [
+        _entry(snapshot.manifest) for snapshot in reversed(Snapshot.every(session.context.store))
+    ]
     session.write_result("ok", found)
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -118,7 +120,7 @@ def diff(session: Session, a: str, b: str, as_json: bool) -> None:
 def export(
     session: Session,
     snapshot: str,
-    kind: str,
+    kind: Literal["parquet", "npz"],
     out: Path,
     split: str | None,
     feature_set: str | None,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from corpus import manifest as manifests
-from corpus.errors import BadInput, Blocked, Conflict, NotFound, NothingNew
+from corpus.errors import BadInput, Blocked, Conflict, NotFound
 from corpus.publication import Plan
 from corpus.services.base import Context
 from corpus.services.reports import PublishReport
@@ -49,27 +49,18 @@ def publish(request: PublishRequest, context: Context) -> PublishReport:
 
 
 def _plan(update: Update, context: Context) -> Plan:
-    from corpus.changes import anything
+    from corpus.changes import anything, nothing_new
     from corpus.stats import updated_stats
 
     stats = updated_stats(update)
     if not anything(stats["this_update"]):
-        raise _nothing_new(update)
+        raise nothing_new(update)
     _require_valid(update)
     update.refuse_if_stale()
     holder = _claim_of(update.store, update.sequence)
     if holder is not None:
         raise _conflict(update, holder["update"])
     return Plan.of(update, stats, context.settings)
-
-
-def _nothing_new(update: Update) -> NothingNew:
-    if update.base is None:
-        return NothingNew("there is nothing to publish: no samples and no verdicts were found.")
-    return NothingNew(
-        f"nothing new since snapshot {update.base.id} of {update.base.manifest['created_at']}.",
-        snapshot=update.base.id,
-    )
 
 
 def _require_valid(update: Update) -> None:

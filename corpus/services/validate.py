@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from corpus import gates as judge
-from corpus.errors import BadSetting, Blocked, NothingNew
+from corpus.errors import BadSetting, Blocked
 from corpus.services.base import Context
 from corpus.services.reports import ValidateReport
 from corpus.services.requests import ValidateRequest
@@ -13,7 +13,7 @@ from corpus.services.requests import ValidateRequest
 
 def validate(request: ValidateRequest, context: Context) -> ValidateReport:
     """Judge an update. Raises `NothingNew`, or `Blocked` with every gate that blocks."""
-    from corpus.changes import Rows, anything, staged_feature_sets
+    from corpus.changes import Rows, anything, nothing_new, staged_feature_sets
     from corpus.staged import leaks, schema_violations
     from corpus.stats import updated_stats
 
@@ -30,7 +30,7 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
         stats = updated_stats(update, rows)
         counts, this_update = stats["counts"], stats["this_update"]
         if not anything(this_update):
-            raise NothingNew(f"update {update.id} changes nothing.", update=update.id)
+            raise nothing_new(update)
         sets = {*context.settings.features.sets, *staged_feature_sets(update)}
         found += [
             judge.completeness(stats, sorted(sets)),
