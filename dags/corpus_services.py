@@ -41,8 +41,9 @@ def service_dag(operator: type[CorpusOperator]) -> DAG:
     """A DAG of one task, with a param for each field of the service's request."""
     service = services.get(operator.service)
     params = params_of(service.request)
+    # By subscript: `params.update` is a method of the dictionary.
     given = {
-        name: f"{{{{ params.{name}{' | tojson' if param.schema['type'] == 'array' else ''} }}}}"
+        name: f"{{{{ params['{name}']{' | tojson' if 'array' in param.schema['type'] else ''} }}}}"
         for name, param in params.items()
         if name in operator.template_fields
     }
@@ -67,7 +68,7 @@ def service_dag(operator: type[CorpusOperator]) -> DAG:
             "execution_timeout": timedelta(hours=6),
         },
     ) as dag:
-        operator(task_id=service.identifier, update_id="{{ params.update }}", **given)
+        operator(task_id=service.identifier, update_id="{{ params['update'] }}", **given)
     return dag
 
 

@@ -69,10 +69,11 @@ with DAG(
         interval=timedelta(hours=LATE_AFTER_HOURS),
         callback=AsyncCallback("operators.alerts.update_is_late", {"hours": LATE_AFTER_HOURS}),
     ),
+    # "null" among the types: the form marks a field without it as required.
     params={
         "sources": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string", "minLength": 1, "pattern": r"^\S(.*\S)?$"},
             title="Sources",
             description="Folders, files or URLs to take samples from, one a line. "
@@ -97,7 +98,7 @@ with DAG(
         ),
         "file_types": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string", "enum": ["pe", "elf"]},
             examples=["pe", "elf"],
             values_display={"pe": "Windows (PE)", "elf": "Linux (ELF)"},
@@ -109,20 +110,20 @@ with DAG(
             None,
             type=["null", "integer"],
             minimum=1,
-            title="At most",
-            description="Take at most so many new files; the next run takes the rest.",
+            title="At most so many files",
+            description="Take at most so many new files; the next run takes the rest. Empty: all.",
             section="What to take",
         ),
         "rescan": Param(
             False,
-            type="boolean",
+            type=["null", "boolean"],
             title="Read known files again",
             description="Also read files that an earlier update has seen unchanged.",
             section="What to take",
         ),
         "feature_sets": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string", "enum": features.names()},
             examples=features.names(),
             title="Feature sets",
@@ -131,7 +132,7 @@ with DAG(
         ),
         "re_extract": Param(
             False,
-            type="boolean",
+            type=["null", "boolean"],
             title="Catch up on known samples",
             description="Also extract known samples that lack a vector of these feature sets.",
             section="Features and labels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ class CorpusOperator(BaseOperator):
         except CorpusError as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from None
         self._runner = runner
-        self.log.info("corpus %s", " ".join(arguments))
+        self.log.info("corpus %s", shlex.join(arguments))
         with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
             file = Path(folder, "result.json")
             status = runner.run(
