@@ -93,7 +93,7 @@ def test_kill_9_at_any_write_of_any_service_changes_nothing(tmp_path, source, ve
     undisturbed = chain(tmp_path / "a", source, verdicts, "--undisturbed")
     disturbed = chain(tmp_path / "b", source, verdicts)
     assert undisturbed.pop("kills") == 0
-    assert disturbed.pop("kills") > 60
+    assert disturbed.pop("kills") > 30
     assert undisturbed["findings"] == []
     assert undisturbed["counts"]["samples"] == 8
     assert disturbed == undisturbed
