@@ -57,6 +57,8 @@ class EmbeddedAirflow:
         return {
             **os.environ,
             MARK: str(self.home),
+            # Or else Airflow's process titles overwrite the environment that the mark is read from.
+            "SPT_NOENV": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": bundle,
             "CORPUS_CONFIG": str(self.config),
@@ -129,11 +131,14 @@ class EmbeddedAirflow:
         found = set(self._processes())
         stopped = bool(found)
         for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+            signalled: set[int] = set()
             deadline = time.monotonic() + wait
             while found and time.monotonic() < deadline:
+                # Also those that were forked since the last look.
+                for pid in found - signalled:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                signalled |= found
                 time.sleep(0.2)
                 _reap(found)
                 found = set(self._processes())
