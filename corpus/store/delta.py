@@ -7,6 +7,7 @@ for ten rows and for ten million.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from corpus.errors import NotFound
 from corpus.store.root import Store, WrittenFile, sync_folder
 
 _ATTEMPTS = 9
@@ -104,7 +106,7 @@ def append(
 
         _patiently(commit)
         delta.update_incremental()
-    version = _version_of(delta, update_id)
+    version = _version_of(store, table, delta, update_id)
     _make_durable(store, table, version)
     return version
 
@@ -120,13 +122,20 @@ def _create(store: Store, table: str, schema: pa.Schema) -> DeltaTable:
         )
 
 
-def _version_of(delta: DeltaTable, update_id: str) -> int:
-    # The commit is among the last, unless it was made by a publication that waited long for a retry.
-    for limit in (20, None):
-        for commit in delta.history(limit):
-            if commit.get(_UPDATE) == update_id:
-                return int(commit["version"])
-    return int(delta.version())
+def _version_of(store: Store, table: str, delta: DeltaTable, update_id: str) -> int:
+    # Asked of the log itself: DeltaTable.history numbers commits wrongly while others commit.
+    latest = int(delta.version())
+    for version in range(latest, -1, -1):
+        try:
+            lines = store.read_bytes(
+                f"{table_path(table)}/_delta_log/{version:020d}.json"
+            ).splitlines()
+        except NotFound:
+            # Delta has put this part of its log into a checkpoint, and cleared it away.
+            break
+        if any(json.loads(line).get("txn", {}).get("appId") == update_id for line in lines):
+            return version
+    return latest
 
 
 def _uri(store: Store, table: str) -> str:
