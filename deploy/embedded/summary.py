@@ -29,9 +29,7 @@ def summary(root: Path, command: str) -> list[str]:
         value = counts.get(name)
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         lines.append(f"  {title:<11} {text or 'none'}")
-    this = snapshot.manifest["changes"]
-    if isinstance(this, dict):
-        lines.append("  new here    " + ", ".join(f"{k} {v}" for k, v in this.items() if v))
+    lines.append(f"  this update {_flat(snapshot.manifest['changes'])}")
     return [
         *lines,
         f"  digest      {snapshot.manifest['content_digest']}",
@@ -43,3 +41,15 @@ def summary(root: Path, command: str) -> list[str]:
         "Prove it, list, compare, export:",
         f"  {command} --root {root} verify {snapshot.id}",
     ]
+
+
+def _flat(counts: dict[str, Any]) -> str:
+    """Counts that are not zero, as words."""
+    parts = []
+    for name, value in counts.items():
+        word = name.replace("_", " ")
+        if isinstance(value, dict):
+            parts += [f"{word} {inner} {count}" for inner, count in value.items() if count]
+        elif value:
+            parts.append(f"{word} {value}")
+    return ", ".join(parts)
