@@ -35,7 +35,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "corpus"
 
 
-def run(operator: type[CorpusOperator], conf: Any = None, params: Any = None, **arguments: Any) -> Any:
+def run(
+    operator: type[CorpusOperator], conf: Any = None, params: Any = None, **arguments: Any
+) -> Any:
     """Run one task in a DAG of its own; returns its task instance."""
     with DAG(f"one_{operator.service.replace('-', '_')}", params=params) as dag:
         operator(task_id="task", **arguments)
@@ -104,7 +106,11 @@ def test_templates_keep_their_types(root: Path, tmp_path: Path) -> None:
 
 
 def test_root_names_another_corpus(root: Path, tmp_path: Path) -> None:
-    ti = run(CollectSamplesOperator, root=str(tmp_path / "other"), sources=str(airflow_home.REPO / "docs"))
+    ti = run(
+        CollectSamplesOperator,
+        root=str(tmp_path / "other"),
+        sources=str(airflow_home.REPO / "docs"),
+    )
     assert ti.state == "success"
     assert (tmp_path / "other" / "staging").is_dir()
     assert not root.exists()
@@ -144,7 +150,9 @@ def test_a_passing_fault_is_tried_again(root: Path, tmp_path: Path) -> None:
     ti = run(
         CollectSamplesOperator,
         root="s3://nowhere/corpus",
-        settings={"store.options": {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"}},
+        settings={
+            "store.options": {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"}
+        },
         sources=str(tmp_path),
         retries=1,
         retry_delay=timedelta(0),
@@ -153,8 +161,14 @@ def test_a_passing_fault_is_tried_again(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("operator", [IngestSamplesOperator, ExtractFeaturesOperator])
-def test_an_update_without_shards_is_nothing_new(operator: type[CorpusOperator], root: Path) -> None:
-    ti = run(CollectSamplesOperator, sources=str(airflow_home.REPO / "tests" / "operators"), update_id="u")
+def test_an_update_without_shards_is_nothing_new(
+    operator: type[CorpusOperator], root: Path
+) -> None:
+    ti = run(
+        CollectSamplesOperator,
+        sources=str(airflow_home.REPO / "tests" / "operators"),
+        update_id="u",
+    )
     assert ti.state == "success"
     assert run(operator, update_id="u").state in ("success", "skipped")
 

@@ -35,7 +35,10 @@ def test_a_good_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "exception"),
     [
-        (errors.BadInput("no such column.", file="a.csv", row=3, hint="Mend it."), AirflowFailException),
+        (
+            errors.BadInput("no such column.", file="a.csv", row=3, hint="Mend it."),
+            AirflowFailException,
+        ),
         (errors.BadSetting("too low.", field="labels.x"), AirflowFailException),
         (errors.Blocked("a gate blocks."), AirflowFailException),
         (errors.Conflict("another was first."), AirflowFailException),
@@ -45,7 +48,9 @@ def test_a_good_report(tmp_path: Path) -> None:
         (CorpusError("KeyError: 'x'"), AirflowException),
     ],
 )
-def test_errors_fail_or_retry(error: CorpusError, exception: type[Exception], tmp_path: Path) -> None:
+def test_errors_fail_or_retry(
+    error: CorpusError, exception: type[Exception], tmp_path: Path
+) -> None:
     file = outcome(tmp_path, status="error", error=error.to_dict())
     with exactly(exception) as caught:
         read_report("label", error.exit_status, file)
@@ -58,7 +63,9 @@ def test_every_error_of_the_corpus_is_known() -> None:
     """A new kind of error needs a decision: fail, skip or retry."""
     from operators.result import FINAL
 
-    kinds = {name for name in errors.__all__ if name not in ("CorpusError", "NothingNew", "PassingFault")}
+    kinds = {
+        name for name in errors.__all__ if name not in ("CorpusError", "NothingNew", "PassingFault")
+    }
     assert kinds == FINAL
 
 
@@ -90,7 +97,9 @@ def test_a_good_result_of_a_bad_ending_does_not_count(tmp_path: Path) -> None:
         read_report("label", 128 + 9, outcome(tmp_path, report=REPORT))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"status": "ok"', "\xff", '{"state": "ok"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"status": "ok"', "\xff", '{"state": "ok"}']
+)
 def test_a_result_that_cannot_be_read(content: str, tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     file.write_text(content, encoding="latin-1")

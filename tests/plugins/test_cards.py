@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import airflow_home  # noqa: I001  before anything of Airflow
-
 import pytest
 from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.configuration import conf
 from fastapi.testclient import TestClient
+
+from tests import airflow_home
 
 CARD = "/corpus/cards/20260101T000000-1a2b3c4d/"
 
@@ -31,7 +31,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(root: Path, airflow_db: None) -> Iterator[TestClient]:
-    assert conf.get("core", "plugins_folder") == airflow_home.ENVIRONMENT["AIRFLOW__CORE__PLUGINS_FOLDER"]
+    assert (
+        conf.get("core", "plugins_folder")
+        == airflow_home.ENVIRONMENT["AIRFLOW__CORE__PLUGINS_FOLDER"]
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CORPUS_STORE__ROOT", str(root))
         with TestClient(create_app(apps="core"), base_url="http://testserver") as client:
@@ -57,7 +60,9 @@ def test_a_forged_token_is_refused(client: TestClient) -> None:
 
 @pytest.mark.parametrize("way", ["cookie", "header"])
 def test_a_logged_in_reader_gets_the_page(way: str, client: TestClient, token: str) -> None:
-    headers = {"Cookie": f"_token={token}"} if way == "cookie" else {"Authorization": f"Bearer {token}"}
+    headers = (
+        {"Cookie": f"_token={token}"} if way == "cookie" else {"Authorization": f"Bearer {token}"}
+    )
     answer = client.get(CARD, headers=headers)
     assert answer.status_code == 200
     assert "A data card" in answer.text
@@ -78,7 +83,10 @@ def test_nothing_in_a_card_can_run_script(client: TestClient, token: str) -> Non
 def test_pictures_and_metadata_come_with_their_types(client: TestClient, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     assert client.get(CARD + "growth.png", headers=headers).headers["content-type"] == "image/png"
-    assert client.get(CARD + "croissant.json", headers=headers).headers["content-type"] == "application/json"
+    assert (
+        client.get(CARD + "croissant.json", headers=headers).headers["content-type"]
+        == "application/json"
+    )
 
 
 @pytest.mark.parametrize(
