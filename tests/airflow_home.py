@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 REPO = Path(__file__).resolve().parent.parent
-HOME = Path(tempfile.mkdtemp(prefix="corpus-airflow-"))
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+if inherited := os.environ.get("CORPUS_TEST_AIRFLOW_HOME"):
+    HOME = Path(inherited)
+else:
+    HOME = Path(tempfile.mkdtemp(prefix="corpus-airflow-"))
+    atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+    # For the processes that tests start.
+    os.environ["CORPUS_TEST_AIRFLOW_HOME"] = str(HOME)
 
 _LOCAL = "airflow.dag_processing.bundles.local.LocalDagBundle"
 # `tests` owns the DAGs that tests make up; its folder stays empty.
 _BUNDLES = {"dags-folder": REPO / "dags", "tests": HOME / "dags"}
-_BUNDLES["tests"].mkdir()
+_BUNDLES["tests"].mkdir(exist_ok=True)
 
 ENVIRONMENT = {
     "AIRFLOW_HOME": str(HOME),
