@@ -47,23 +47,24 @@ def updated_digest(update: Update, state: bytes | None) -> ContentDigest:
     touched = _touched(update)
     base = update.base
     sets = sorted({*(base.feature_sets if base else ()), *_staged_sets(update)})
-    read = {
-        table: _frame(base.scan(table, columns, keys=touched))
-        for table, columns in _tables(sets).items()
-        if base and base.files(table)
-    }
-
-    def before(table: str, columns: list[str]) -> pl.DataFrame:
-        return read.get(table, pl.DataFrame(schema=dict.fromkeys(columns, pl.String)))
+    staged: dict[str, pl.DataFrame] = {}
+    before: dict[str, pl.DataFrame] = {}
+    for table, columns in _tables(sets).items():
+        empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+        staged[table] = _frame(update.read(table, columns)) if update.parts(table) else empty
+        # The base need not be asked for what a new sample brings along.
+        known = before.get("samples", touched)
+        brought = staged[table].join(known, on="sha256", how="anti")
+        asked = touched.join(brought, on="sha256", how="anti") if before else touched
+        before[table] = empty
+        if base and base.files(table) and asked.height:
+            before[table] = _frame(base.scan(table, columns, keys=asked["sha256"].to_list()))
 
     def after(table: str, columns: list[str]) -> pl.DataFrame:
-        old = before(table, columns)
-        if not update.parts(table):
-            return old
-        staged = _frame(update.read(table, columns))
-        return pl.concat([staged, old.join(staged, on="sha256", how="anti")])
+        kept = before[table].join(staged[table], on="sha256", how="anti")
+        return pl.concat([staged[table].select(columns), kept])
 
-    digest.remove(_digest_rows(_joined(before, sets)))
+    digest.remove(_digest_rows(_joined(lambda table, _: before[table], sets)))
     digest.add(_digest_rows(_joined(after, sets)))
     return digest
 
@@ -77,12 +78,10 @@ def _staged_sets(update: Update) -> list[str]:
     return [name.removeprefix(FEATURES_PREFIX) for name in names]
 
 
-def _touched(update: Update) -> pa.ChunkedArray:
+def _touched(update: Update) -> pl.DataFrame:
     tables = [table for table in update.tables() if table in _tables(_staged_sets(update))]
-    chunks = [
-        chunk for table in tables for chunk in update.read(table, ["sha256"])["sha256"].chunks
-    ]
-    return pa.chunked_array([pa.chunked_array(chunks, pa.string()).unique()])
+    keys = [_frame(update.read(table, ["sha256"])) for table in tables]
+    return pl.concat([pl.DataFrame(schema={"sha256": pl.String}), *keys]).unique()
 
 
 def _joined(read: _Read, feature_sets: Iterable[str]) -> pl.DataFrame:

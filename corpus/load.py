@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -160,8 +159,8 @@ class LoadedSnapshot:
         rows = rows.join(having, on="sha256", how="semi", maintain_order="left")
         return rows, self._vectors(rows["sha256"], of)[0]
 
-    def labels(self, as_of: datetime | None = None) -> pa.Table:
-        """Labels with their provenance; with `as_of`, as they stood at that time."""
+    def labels(self, as_of: datetime | str | None = None) -> pa.Table:
+        """Labels with their provenance; with `as_of` (a text is ISO 8601), as they stood then."""
         if as_of is None:
             return self.snapshot.scan("labels").sort_by("sha256")
         from corpus.history import labels_as_of
@@ -221,36 +220,30 @@ class LoadedSnapshot:
 
         Filled file by file into one array, so that no second copy of all vectors ever exists.
         """
-        wanted = _fixed(keys.to_arrow())
-        table = FEATURES_PREFIX + name
-        spec = self.snapshot.spec(table)
-        vectors = np.zeros((len(wanted), self.feature_sets[name]), np.float32)
-        present = np.zeros(len(wanted), np.bool_)
-        entries = sorted(self.snapshot.files(table), key=itemgetter("sequence"))
-        # A newer row takes the place of an older one of its key.
-        for _, group in groupby(entries if len(wanted) else [], key=itemgetter("sequence")):
-            dataset = self.snapshot.store.dataset([entry["key"] for entry in group], spec.schema)
-            for batch in dataset.to_batches(columns=["sha256", VECTOR], batch_size=8192):
-                names = _fixed(batch["sha256"])
-                place = np.minimum(np.searchsorted(wanted, names), len(wanted) - 1)
-                hit = wanted[place] == names
-                flat = batch[VECTOR].flatten().to_numpy()
-                vectors[place[hit]] = flat.reshape(len(names), -1)[hit]
-                present[place[hit]] = True
+        spec = self.snapshot.spec(FEATURES_PREFIX + name)
+        vectors = np.zeros((len(keys), self.feature_sets[name]), np.float32)
+        present = np.zeros(len(keys), np.bool_)
+        # The newest file comes last: its row takes the place of an older one of the same sample.
+        entries = sorted(self.snapshot.files(spec.name), key=itemgetter("sequence"))
+        if not len(keys) or not entries:
+            return vectors, present
+        dataset = self.snapshot.store.dataset([entry["key"] for entry in entries], spec.schema)
+        rows = _frame(dataset.to_table(columns=["sha256"]))
+        places = keys.to_frame().with_row_index("place")
+        found = rows.join(places, on="sha256", how="left", maintain_order="left")["place"]
+        place = found.cast(pl.Int64).fill_null(-1).to_numpy()
+        start = 0
+        for batch in dataset.to_batches(columns=[VECTOR], batch_size=8192):
+            here = place[start : start + batch.num_rows]
+            start += batch.num_rows
+            flat = batch[VECTOR].flatten().to_numpy().reshape(batch.num_rows, -1)
+            vectors[here[here >= 0]] = flat[here >= 0]
+        present[place[place >= 0]] = True
         return vectors, present
 
 
 def _of_table(table: str, columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(["sha256", *(c for c in columns if _SOURCES[c] == table)]))
-
-
-def _fixed(keys: pa.Array) -> NDArray[np.bytes_]:
-    """sha256 strings as an array of 64-byte strings, which numpy sorts and compares as memory does."""
-    if not len(keys):
-        return np.empty(0, "S64")
-    packed = keys.cast(pa.large_string()).cast(pa.large_binary()).cast(pa.binary(64))
-    names: NDArray[np.bytes_] = np.frombuffer(packed.buffers()[1], "S64")
-    return names[packed.offset : packed.offset + len(packed)]
 
 
 def _vector_column(

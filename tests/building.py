@@ -6,8 +6,10 @@ Samples are numbers here: `content(7)` are the bytes of sample 7, `sha(7)` its n
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from corpus import features
+from corpus.errors import Conflict
 from corpus.features import FeatureSet
 from corpus.services.base import Context, Progress
 from corpus.services.publish import PublishReport, PublishRequest, publish
@@ -159,3 +162,18 @@ def build_two(root: str | Path, options: Mapping[str, Any] | None = None) -> Con
     update.write(VECTORS, [vector_row(5, shift=1.0)])
     release(made, update)
     return made
+
+
+def attempt(root: str, update_id: str) -> str:
+    """Publish an update in a process of its own; the content digest, or "conflict"."""
+    try:
+        return publish(PublishRequest(update=update_id), context(root)).content_digest
+    except Conflict:
+        return "conflict"
+
+
+def at_once(root: str | Path, update_ids: Sequence[str]) -> list[str]:
+    """What `attempt` gives for each, all started at the same moment."""
+    processes = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(update_ids), processes) as pool:
+        return list(pool.map(attempt, [str(root)] * len(update_ids), update_ids))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from corpus.verify import verify
 from tests.building import (
     TINY,
     VECTORS,
+    at_once,
     build,
     build_two,
     context,
@@ -181,6 +181,15 @@ def test_published_again_it_is_the_same(made: Context) -> None:
     assert Snapshot.open(made.store).manifest["note"] == "why"
 
 
+def test_an_id_used_again_for_other_samples_is_a_conflict(made: Context) -> None:
+    staged(made, "one", range(4))
+    first = publish_it(made, "one")
+    staged(made, "one", range(6))
+    with pytest.raises(Conflict, match="one is published already"):
+        publish_it(made, "one")
+    assert Snapshot.open(made.store).manifest["content_digest"] == first.content_digest
+
+
 def test_an_old_update_published_again_leaves_latest(made: Context) -> None:
     build(made, "one", range(4))
     build(made, "two", range(4, 8))
@@ -206,27 +215,18 @@ def test_two_updates_at_the_same_moment(tmp_path: Path) -> None:
     names = ["a", "b"]
     for number, name in enumerate(names):
         staged(made, name, range(4 + 4 * number, 8 + 4 * number))
-
-    def attempt(name: str) -> str:
-        try:
-            return publish_it(context(tmp_path), name).snapshot
-        except Conflict as error:
-            return type(error).__name__
-
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(attempt, names))
-    assert found.count("Conflict") == 1
-    winner = next(name for name in found if name != "Conflict")
-    assert Snapshot.open(made.store).id == winner
+    found = at_once(tmp_path, names)
+    assert found.count("conflict") == 1
+    latest = Snapshot.open(made.store)
+    assert latest.id == names[1 - found.index("conflict")]
     assert verify(made.store).findings == []
 
 
 def test_one_update_published_twice_at_the_same_moment(tmp_path: Path) -> None:
     made = context(tmp_path)
     staged(made, "one", range(6))
-    with ThreadPoolExecutor(3) as pool:
-        reports = list(pool.map(lambda _: publish_it(context(tmp_path), "one"), range(3)))
-    assert {report.content_digest for report in reports} == {reports[0].content_digest}
+    found = at_once(tmp_path, ["one"] * 3)
+    assert set(found) == {Snapshot.open(made.store).manifest["content_digest"]}
     assert verify(made.store).findings == []
     assert delta.open_table(made.store, "samples").to_pyarrow_table().num_rows == 6
 
