@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from corpus.errors import NothingNew
 from corpus.store.schemas import FEATURES_PREFIX, TABLES
@@ -196,16 +195,10 @@ def _neighbours(update: Update, before: pl.DataFrame, after: pl.DataFrame) -> pl
     """Members that the base has, besides the touched samples, of groups that these are or were in."""
     columns = ["sha256", "group_id"]
     touched = pl.concat([before["group_id"], after["group_id"]]).drop_nulls().unique()
-    if update.base is None or not len(touched) or not update.base.files("groups"):
+    if update.base is None or not len(touched):
         return after.select(columns).clear()
-    # A sample may have left its group since: who was ever in it is asked first, then where it is now.
-    # Taking the latest row of every key of the base instead would cost what the base is large.
-    keys = [file["key"] for file in update.base.files("groups")]
-    wanted = pc.field("group_id").isin(touched.to_arrow().cast("string"))
-    ever = update.store.dataset(keys, TABLES["groups"].schema).to_table(["sha256"], filter=wanted)
-    others = frame(ever).unique().join(after, on="sha256", how="anti")
-    now = _base(update, "groups", columns, others)
-    return now.filter(pl.col("group_id").is_in(touched.implode()))
+    members = frame(update.base.scan_with("groups", columns, "group_id", touched.to_arrow()))
+    return members.join(after, on="sha256", how="anti")
 
 
 def _of_set(rows: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -214,14 +207,19 @@ def _of_set(rows: pl.DataFrame, name: str) -> pl.DataFrame:
 
 def _named(failures: pl.DataFrame) -> pl.DataFrame:
     """Failures of a service that knows no feature set go by the service's name."""
-    return failures.with_columns(pl.coalesce("feature_set", "service").alias("feature_set"))
+    # The feature set is part of the key, which has no nulls: there it is empty.
+    nameless = pl.col("feature_set").fill_null("") == ""
+    return failures.with_columns(
+        pl.when(nameless).then("service").otherwise("feature_set").alias("feature_set")
+    )
 
 
 def _new_rejects(update: Update, rejects: pl.DataFrame) -> int:
     rows = rejects.select("location", "reason").unique()
     if update.base and rows.height:
-        where = pc.field("location").isin(rows["location"].to_arrow().cast("string"))
-        known = frame(update.base.scan("rejects", ["location", "reason"], where=where))
+        names = rows["location"].to_arrow()
+        found = update.base.scan_with("rejects", ["location", "reason"], "location", names)
+        known = frame(found)
         rows = rows.join(known, on=["location", "reason"], how="anti", nulls_equal=True)
     return rows.height
 

@@ -15,6 +15,8 @@ from corpus.settings import GateSettings
 
 Result = Literal["pass", "warn", "block"]
 _MISSING = ("label", "group", "split")
+# Failures of this service belong to no feature set.
+_IDENTIFYING = "ingest"
 
 
 class Gate(BaseModel):
@@ -93,13 +95,19 @@ def completeness(stats: Mapping[str, Any], feature_sets: Sequence[str]) -> Gate:
 
 
 def failure_share(stats: Mapping[str, Any], settings: GateSettings) -> list[Gate]:
-    """Failed over tried extractions of this update, of each feature set."""
+    """Failed over tried extractions of this update, of each feature set; and of identifications.
+
+    What `ingest` could not identify is a sample all the same: its share is that of the new samples.
+    """
     done = stats["this_update"]
     names = sorted({*done["vectors"], *done["re_extracted"], *done["failures"]})
     gates = []
     for name in names:
         failed = done["failures"].get(name, 0)
+        what = "identifications" if name == _IDENTIFYING else "extractions"
         tried = failed + done["vectors"].get(name, 0) + done["re_extracted"].get(name, 0)
+        if name == _IDENTIFYING:
+            tried = max(done["new"], failed)
         # Of three files, one that fails says nothing about the extractor.
         few = tried < settings.min_failure_samples
         gate = _judged(
@@ -107,7 +115,7 @@ def failure_share(stats: Mapping[str, Any], settings: GateSettings) -> list[Gate
             failed / tried,
             settings.max_failure_share_warn,
             settings.max_failure_share_block,
-            f"{failed} of {tried} extractions failed"
+            f"{failed} of {tried} {what} failed"
             + (f" (under {settings.min_failure_samples} never block)" if few else ""),
             setting="gates.max_failure_share_block",
         )

@@ -134,3 +134,11 @@ def test_the_worst_gate_decides_and_strict_blocks_on_a_warning() -> None:
     assert gates.overall([good, warned]) == "warn"
     assert gates.overall([good, warned], strict=True) == "block"
     assert gates.overall([good, gates.schema(["x"])]) == "block"
+
+
+def test_unidentified_samples_are_a_share_of_the_new_ones() -> None:
+    found = stats()
+    found["this_update"].update(new=1000, failures={"ingest": 15})
+    (gate,) = gates.failure_share(found, SETTINGS)
+    assert (gate.name, gate.result, gate.value) == ("failure_share/ingest", "pass", 0.015)
+    assert "15 of 1000 identifications failed" in gate.message
