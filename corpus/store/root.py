@@ -23,13 +23,14 @@ import fsspec
 import fsspec.implementations.local
 import pyarrow as pa
 
-from corpus.errors import NotFound, PassingFault
+from corpus.errors import BadSetting, NotFound, PassingFault
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 # A full disk or a lost mount heals; a wrong path or a missing permission does not.
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
+_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,22 @@ def passing_faults(key: str) -> Iterator[None]:
                 f"{key}: {os.strerror(error.errno or 0)}.",
                 hint="Nothing was half-written. Free some space or mend the storage, then retry.",
                 key=key,
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def _writing(url: str, key: str) -> Iterator[None]:
+    """As `passing_faults`; and a root that cannot be written to at all is a wrong setting."""
+    try:
+        with passing_faults(key):
+            yield
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise BadSetting(
+                f"{url}/{key} cannot be written: {os.strerror(error.errno).lower()}.",
+                field="store.root",
+                hint="Nothing was half-written. Mend the permissions, or choose another root.",
             ) from error
         raise
 
@@ -112,7 +129,7 @@ class Store:
 
     def write_bytes(self, key: str, data: bytes) -> WrittenFile:
         """Write a key whole, replacing what was there."""
-        with passing_faults(key):
+        with _writing(self.url, key):
             if self.is_local:
                 self._write_local(key, data, replace=True)
             else:
@@ -124,7 +141,7 @@ class Store:
 
         Of several writers at once exactly one gets True (link(2) locally, If-None-Match on S3).
         """
-        with passing_faults(key):
+        with _writing(self.url, key):
             if self.is_local:
                 return self._write_local(key, data, replace=False)
             try:
@@ -163,7 +180,7 @@ class Store:
 
     def copy(self, source: str, target: str) -> None:
         """Give the bytes of one key a second key: a hard link locally, else a copy by the storage."""
-        with passing_faults(target):
+        with _writing(self.url, target):
             if not self.is_local:
                 self.fs.copy(self.full(source), self.full(target))
                 return
@@ -181,7 +198,7 @@ class Store:
             sync_folder(path.parent)
 
     def delete(self, prefix: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with _writing(self.url, prefix), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(prefix), recursive=True)
 
     # JSON
@@ -222,7 +239,6 @@ def to_json(value: Any) -> bytes:
 def to_parquet(table: pa.Table) -> bytes:
     """Rows as a Parquet file; the same rows give the same bytes."""
     import pyarrow.parquet as pq
-
 
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", row_group_size=131_072)

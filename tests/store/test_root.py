@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from corpus.errors import NotFound, PassingFault
+from corpus.errors import BadSetting, NotFound, PassingFault
 from corpus.store.root import Store, to_json
 
 
@@ -73,13 +73,19 @@ def test_a_full_disk_passes_and_leaves_the_old_bytes(
     assert os.listdir(store.full("a")) == ["b"]
 
 
-def test_a_permission_does_not_pass(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_root_that_refuses_writes_is_a_wrong_setting(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     def refuse(descriptor: int) -> None:
-        raise PermissionError(errno.EACCES, "no")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(PermissionError):
-        store.write_bytes("a/b", b"new")
+    for write in (store.write_bytes, store.create_bytes):
+        with pytest.raises(BadSetting, match="a/b cannot be written") as caught:
+            write("a/b", b"new")
+        assert caught.value.field == "store.root"
+    assert store.list("") == []
 
 
 def test_a_copy_is_another_name(store: Store) -> None:
