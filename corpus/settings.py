@@ -7,6 +7,7 @@ the default below. `corpus config` prints each effective value and where it came
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -179,7 +180,9 @@ class GateSettings(Section):
         0.2, ge=0, le=1, description="Failed extractions: block."
     )
     min_failure_samples: int = Field(
-        10, ge=1, description="Extractions from which failures can block; with fewer they only warn."
+        10,
+        ge=1,
+        description="Extractions from which failures can block; with fewer they only warn.",
     )
     min_class_share_warn: float = Field(
         0.05, ge=0, le=1, description="Share of the smaller labelled class: warn below."
@@ -270,11 +273,22 @@ def _load(cls: type[Settings], overrides: dict[str, Any], files: list[Path]) -> 
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
+        unknown = first["type"] == "extra_forbidden"
         raise BadSetting(
-            f"{first['msg']}.",
+            f"there is no such setting.{_meant(cls, field)}" if unknown else f"{first['msg']}.",
             field=field,
             hint="`corpus config` lists every setting and where its value came from.",
         ) from error
     except (OSError, ValueError) as error:
         raise BadSetting(str(error), file=", ".join(map(str, files))) from error
     return loaded
+
+
+def _meant(cls: type[BaseModel], name: str) -> str:
+    """A guess at the setting that someone meant, as a sentence; empty where none is near."""
+    names = list(cls.model_fields)
+    for section, field in cls.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += [f"{section}.{inner}" for inner in field.annotation.model_fields]
+    near = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {near[0]}?" if near else ""

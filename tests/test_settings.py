@@ -59,3 +59,8 @@ def test_a_secret_does_not_show_in_the_text_of_settings():
 def test_the_reference_is_the_code_s():
     page = Path(__file__).parents[1] / "docs" / "settings.md"
     assert page.read_text() == reference(), "run `make docs`"
+
+
+def test_a_typo_is_told_what_it_is_near_to():
+    with pytest.raises(BadSetting, match="no such setting. Did you mean splits.seed?"):
+        Settings.load({"splits": {"sed": 1}})

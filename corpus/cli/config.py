@@ -14,6 +14,7 @@ import click
 from pydantic import BaseModel
 
 from corpus.cli.main import Session
+from corpus.errors import BadSetting
 from corpus.settings import Settings, config_files
 
 
@@ -32,6 +33,11 @@ def config(session: Session, as_json: bool, names: tuple[str, ...]) -> None:
         for name, value in leaves(session.settings.model_dump(mode="json"), session.settings)
         if not names or any(name == n or name.startswith(n + ".") for n in names)
     ]
+    for name in names:
+        if not any(row["name"] == name or row["name"].startswith(name + ".") for row in rows):
+            raise BadSetting(
+                "there is no such setting.", field=name, hint="`corpus config` lists them all."
+            )
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

@@ -127,3 +127,9 @@ def test_a_broken_settings_file_is_named(tmp_path):
     assert ended.returncode == 2
     assert str(file) in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_config_of_no_such_setting_is_bad_input():
+    done = corpus("config", "splits.sed")
+    assert done.returncode == 2
+    assert "splits.sed" in done.stderr
