@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from corpus import content
 from corpus import manifest as manifests
+from corpus.digest import ContentDigest
 from corpus.errors import Damaged
 from corpus.settings import Settings
 from corpus.store.root import Store, WrittenFile, to_json, to_parquet
@@ -50,9 +51,7 @@ class Plan:
             if vectors:
                 dim = update.spec(table).schema.field("vector").type.list_size
                 feature_sets[table.removeprefix(FEATURES_PREFIX)] = dim
-        state = update.base.manifest["content_state"] if update.base else None
-        digest = content.updated_digest(update, base64.b64decode(state) if state else None)
-        head = manifests.head(update, settings, stats, feature_sets, digest)
+        head = manifests.head(update, settings, stats, feature_sets, staged_content(update))
         return cls(update.id, head, stats, files)
 
     def write(self, store: Store) -> str:
@@ -78,6 +77,12 @@ class Plan:
     def discard(store: Store, update_id: str) -> None:
         """Free the space of plans and their files: what was published has names of its own."""
         store.delete(f"staging/{update_id}/{PUBLISH}")
+
+
+def staged_content(update: Update) -> ContentDigest:
+    """The content digest of the snapshot that the update, as it is staged now, would become."""
+    state = update.base.manifest["content_state"] if update.base else None
+    return content.updated_digest(update, base64.b64decode(state) if state else None)
 
 
 def _key(update_id: str, digest: str, suffix: str = "json") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from corpus import manifest as manifests
 from corpus.errors import BadInput, Blocked, Conflict, NotFound
-from corpus.publication import Plan
+from corpus.publication import Plan, staged_content
 from corpus.services.base import Context
 from corpus.services.reports import PublishReport
 from corpus.services.requests import PublishRequest
@@ -21,13 +21,15 @@ def publish(request: PublishRequest, context: Context) -> PublishReport:
     """Publish a validated update, or go on with a publication that was interrupted.
 
     Raises `NothingNew`, `Blocked` where `validate` has not passed what is staged, and `Conflict`
-    where another update has published since this one began, or is publishing.
+    where another update has published since this one began, or is publishing, or where this one was
+    published with other content than it has staged now.
     """
     if request.update is None:
         raise BadInput("publish needs the id of an update.", field="update")
     update = context.resume(request.update)
     store = context.store
-    if not store.exists(manifests.manifest_key(update.id)):
+    published = store.exists(manifests.manifest_key(update.id))
+    if not published:
         claim = _claim_of(store, update.sequence)
         if claim is None or claim["update"] != update.id:
             plan = _plan(update, context)
@@ -43,6 +45,8 @@ def publish(request: PublishRequest, context: Context) -> PublishReport:
     snapshot = Snapshot.open(store, update.id)
     _point_latest(store, snapshot)
     Plan.discard(store, update.id)
+    if published:
+        _refuse_other_content(update, snapshot)
     report = _report(snapshot)
     update.write_report("publish", report.model_dump(mode="json"))
     return report
@@ -61,6 +65,16 @@ def _plan(update: Update, context: Context) -> Plan:
     if holder is not None:
         raise _conflict(update, holder["update"])
     return Plan.of(update, stats, context.settings)
+
+
+def _refuse_other_content(update: Update, snapshot: Snapshot) -> None:
+    """An id used a second time must not pass for published: a retry has staged the same again."""
+    if staged_content(update).hexdigest() != snapshot.manifest["content_digest"]:
+        raise Conflict(
+            f"update {update.id} is published already, and not with what it has staged since.",
+            hint="Nothing was published. Start a new update; it finds what is still new.",
+            update=update.id,
+        )
 
 
 def _require_valid(update: Update) -> None:
