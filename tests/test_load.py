@@ -11,6 +11,7 @@ import pytest
 
 import corpus
 from corpus.errors import BadInput, NotFound
+from corpus.history import labels_as_of
 from corpus.load import LoadedSnapshot, open_snapshot
 from corpus.services.base import Context
 from corpus.settings import Settings
@@ -225,3 +226,14 @@ def test_labels_as_of_a_time(loaded: LoadedSnapshot, tmp_path: Path) -> None:
     before = by_number(snapshot.labels(as_of=START + timedelta(days=100)), "label")
     assert before[3] == label_row(3)["label"]
     assert by_number(snapshot.labels(as_of=START + timedelta(days=500)), "label")[3] == "unknown"
+
+
+def test_a_time_may_be_text_or_a_day(loaded: LoadedSnapshot) -> None:
+    when = max(loaded.labels()["resolved_at"].to_pylist())
+    assert loaded.labels(as_of=when.isoformat()).equals(loaded.labels(as_of=when))
+    assert loaded.labels(as_of="1999-12-31").num_rows == 0
+    day = when.date() + timedelta(days=1)
+    assert labels_as_of(loaded.snapshot, day).num_rows == loaded.labels().num_rows
+    assert labels_as_of(loaded.snapshot, day - timedelta(days=9)).num_rows == 0
+    with pytest.raises(BadInput, match="as_of"):
+        loaded.labels(as_of="yesterday")
