@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.settings import GroupSettings
-from corpus.tlsh_index import Digests, Indices, TlshIndex, parse
+from corpus.tlsh_index import Digests, Indices, TlshIndex, cells, parse, reachable
 
 # A link's distance and row as one number: the least is the nearest, and of these the oldest.
 ROW_BITS = 40
@@ -125,6 +125,24 @@ class BaseLinks:
     @property
     def row(self) -> Indices:
         return self.best & ((1 << ROW_BITS) - 1)
+
+
+def linked_rows(new: NewSamples, base: pa.Table) -> Indices:
+    """Rows of the base that any new sample is linked to; `base` has columns tlsh and imphash.
+
+    A few bytes of each digest tell which ones are worth parsing.
+    """
+    linked = to_numpy(pc.is_in(base["imphash"], value_set=new.imphashes, skip_nulls=True)).copy()
+    rows = np.flatnonzero(to_numpy(base["tlsh"].is_valid()))
+    limit = new.settings.tlsh_distance
+    if len(new.digests) and len(rows):
+        digests = base["tlsh"].drop_null()
+        near = reachable(new.digests, limit)[cells(digests)]
+        rows = rows[near]
+        index = TlshIndex(parse(digests.filter(pa.array(near))), limit)
+        for batch in index.neighbours(new.digests):
+            linked[rows[batch.row]] = True
+    return np.flatnonzero(linked)
 
 
 def links_to_base(new: NewSamples, base: pa.Table, group_of_row: Indices) -> BaseLinks:

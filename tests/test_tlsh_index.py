@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import BadInput
-from corpus.tlsh_index import TlshIndex, distances, parse
+from corpus.tlsh_index import TlshIndex, cells, distances, parse, reachable
 from tests.mini_corpus import digest
 
 
@@ -158,3 +158,19 @@ def test_a_malformed_digest_is_bad_input(wrong: str | None) -> None:
     with pytest.raises(BadInput, match="TLSH digest") as caught:
         parse(pa.array([digest(0), wrong], pa.string()))
     assert caught.value.field == "tlsh"
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 12, 30, 50]))
+def test_every_neighbour_is_in_a_reachable_cell(seed: int, limit: int) -> None:
+    digests = pa.chunked_array([pa.array([*cloud(seed, 12), *cloud(seed + 1, 3)])])
+    parsed = parse(digests)
+    assert cells(digests).tolist() == parsed.cell.tolist()
+    query = parsed.take(np.array([0]))
+    near = reachable(query, limit)[parsed.cell]
+    for batch in TlshIndex(parsed, limit).neighbours(query):
+        assert near[batch.row].all()
+    # Lengths 4 apart cost 48 or more: that far no limit here but the last reaches.
+    far = np.abs(parsed.length.astype(int) - int(query.length[0]))
+    far = np.minimum(far, 256 - far) > 2 + limit // 24
+    assert not near[far].any()

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.groups import group_samples
+from corpus.links import NewSamples, linked_rows
 from corpus.services.base import Context
 from corpus.services.reports import GroupReport
 from corpus.services.requests import GroupRequest
+from corpus.settings import GroupSettings
 from corpus.store.schemas import GROUPS
 from corpus.store.snapshots import Snapshot
 
@@ -23,18 +25,17 @@ def group(request: GroupRequest, context: Context) -> GroupReport:
     """Stage groups and merges. Raises `BadInput` where a TLSH digest is malformed."""
     update = context.begin(request)
     samples = update.read("samples", ["sha256", "tlsh", "imphash"])
-    base = (
-        update.base.scan("groups", _COLUMNS)
-        if update.base
-        else GROUPS.schema.empty_table().select(_COLUMNS)
+    settings = context.settings.groups
+    if update.base:
+        known = update.base.scan("groups", ["sha256"], keys=samples["sha256"])["sha256"]
+        old = pc.is_in(samples["sha256"], value_set=known.combine_chunks())
+        samples = samples.filter(pc.invert(old))
+    base = _linked_groups(update.base, samples, settings)
+    context.progress.say(
+        f"group: {samples.num_rows} new samples, {base.num_rows} known ones in groups near them."
     )
-    known = base.filter(pc.is_in(base["sha256"], value_set=samples["sha256"].combine_chunks()))
-    samples = samples.filter(
-        pc.invert(pc.is_in(samples["sha256"], value_set=known["sha256"].combine_chunks()))
-    )
-    context.progress.say(f"group: {samples.num_rows} new samples, {base.num_rows} known.")
     grouping = group_samples(
-        samples, base, lambda sha256s: _splits_of(update.base, sha256s), context.settings.groups
+        samples, base, lambda sha256s: _splits_of(update.base, sha256s), settings
     )
     # An update that was grouped before may have lost samples since: its part is then emptied.
     if grouping.rows.num_rows or update.has("groups"):
@@ -53,6 +54,18 @@ def group(request: GroupRequest, context: Context) -> GroupReport:
     )
     update.write_report("group", report.model_dump(mode="json"))
     return report
+
+
+def _linked_groups(base: Snapshot | None, samples: pa.Table, settings: GroupSettings) -> pa.Table:
+    """Rows of all samples of those groups that a new sample is linked to, the oldest first."""
+    if base is None:
+        return GROUPS.schema.empty_table().select(_COLUMNS)
+    # Rows that later ones replaced link as these do, and name groups that have no members now.
+    every = base.every_row("groups", ["tlsh", "imphash", "group_id"])
+    rows = linked_rows(NewSamples.read(samples, settings), every)
+    group_ids = every["group_id"].take(pa.array(rows))
+    linked = base.scan_with("groups", _COLUMNS, "group_id", group_ids)
+    return linked.sort_by([("sequence", "ascending"), ("sha256", "ascending")])
 
 
 def _splits_of(base: Snapshot | None, sha256s: list[str]) -> dict[str, str]:

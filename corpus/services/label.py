@@ -21,7 +21,7 @@ from corpus.services.base import Context
 from corpus.services.reports import LabelReport
 from corpus.services.requests import LabelRequest
 from corpus.store.schemas import LABELS, SAMPLES, TIME, VERDICTS, TableSpec
-from corpus.store.snapshots import Snapshot, latest_rows
+from corpus.store.snapshots import Snapshot
 from corpus.store.updates import Update
 from corpus.verdicts.record import BENIGN, MALICIOUS, UNKNOWN, VIRUSTOTAL, Verdict
 
@@ -117,26 +117,11 @@ def _about(
     if update.base and len(sha256s) >= _rows_in(update.base, SAMPLES.name):
         rows.append(update.base.scan(spec.name, columns))
     elif update.base:
-        rows.append(_found(update.base, spec, columns, sha256s))
+        rows.append(update.base.scan_with(spec.name, columns, "sha256", sha256s))
     if spec is VERDICTS:
         staged = update.read(spec.name, columns)
         rows.append(staged.filter(_among(staged["sha256"], sha256s)))
     return pa.concat_tables(rows).sort_by("sha256")
-
-
-def _found(
-    base: Snapshot, spec: TableSpec, columns: list[str], sha256s: pa.ChunkedArray
-) -> pa.Table:
-    """Rows about a few samples; other columns are read only where `sha256` shows that there are any."""
-    where = pc.field("sha256").isin(sha256s.combine_chunks())
-    dataset = base.store.dataset([entry["key"] for entry in base.files(spec.name)], spec.schema)
-    names = list(dict.fromkeys([*columns, *spec.key, "sequence"]))
-    rows = [pa.schema([spec.schema.field(name) for name in names]).empty_table()]
-    for file in dataset.get_fragments():
-        for rows_of in file.split_by_row_group(schema=spec.schema):
-            if rows_of.count_rows(filter=where):
-                rows.append(rows_of.to_table(schema=spec.schema, columns=names, filter=where))
-    return latest_rows(pa.concat_tables(rows), spec.key).select(columns)
 
 
 def _rows_in(snapshot: Snapshot, table: str) -> int:

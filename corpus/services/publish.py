@@ -163,7 +163,7 @@ def _write(update: Update, claim: dict[str, Any], context: Context) -> None:
 
 
 def _tables(update: Update, plan: Plan, context: Context) -> dict[str, Any]:
-    from corpus.store import delta
+    from corpus.store import delta, index
 
     names = sorted({*plan.files, *(update.base.manifest["tables"] if update.base else ())})
     tables = {}
@@ -178,6 +178,7 @@ def _tables(update: Update, plan: Plan, context: Context) -> dict[str, Any]:
             for file in files:
                 context.store.copy(file.key, manifests.data_key(table, file.sha256))
         tables[table] = manifests.table_entry(update.base, table, update.sequence, version, files)
+        index.complete(context.store, _spec(table, plan), tables[table]["files"])
     return tables
 
 

@@ -84,7 +84,9 @@ class GroupReport(Report):
     )
     merged: int = Field(description="Groups that were merged into an older one.")
     refused: int = Field(description="Merges refused because the groups are in different splits.")
-    largest_group: int = Field(description="Samples in the largest group of the corpus.")
+    largest_group: int = Field(
+        description="Samples in the largest of the groups that have new ones."
+    )
 
 
 class SplitReport(Report):

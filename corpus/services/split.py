@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from corpus.groups import EXCLUDED
 from corpus.services.base import Context
@@ -25,16 +24,15 @@ _COLUMNS = ["sha256", "split", "group_id", "first_seen", "reason"]
 def split(request: SplitRequest, context: Context) -> SplitReport:
     """Stage splits. Raises `BadSetting` where the days or the ratio of the settings are unusable."""
     update, settings = context.begin(request), context.settings.splits
-    base = _base(update, "splits", _COLUMNS)
     grouped = _staged(update, "groups", ["sha256", "group_id", "reason"])
     merged = grouped.filter(pl.col("reason") == "merge").select("sha256", "group_id")
     new = grouped.filter(pl.col("reason") != "merge").select("sha256", "group_id")
     new = _with_first_seen(update, new, "verdicts")
-    context.progress.say(f"split: {len(new)} new samples, {len(base)} known.")
+    context.progress.say(f"split: {len(new)} new samples.")
 
     bridges = _bridges(update, new)
-    renamed = base.drop("group_id").join(merged, on="sha256").select(_COLUMNS)
     if request.resplit:
+        base = _base(update, "splits", _COLUMNS)
         past = _base(update, "groups", ["sha256", "group_id"]).join(merged, on="sha256", how="anti")
         past = _with_first_seen(update, pl.concat([past, merged]), "samples", "verdicts")
         everything = pl.concat([past, new])
@@ -45,29 +43,28 @@ def split(request: SplitRequest, context: Context) -> SplitReport:
         assigned = assign(everything, known, bridges, cuts, settings)
         rows = _changed(assigned, base)
         new_rows = assigned.join(new.select("sha256"), on="sha256", how="semi")
-        overall = assigned
+        before = rows.join(base.select("sha256", was="split"), on="sha256")
+        moved = before.filter(pl.col("was") != pl.col("split")).height
+        reasons, undated = _summary(assigned)
     else:
-        cuts = _cuts(update, pl.concat([base["first_seen"], new["first_seen"]]), settings)
-        wanted = base.join(new.select("group_id").unique(), on="group_id", how="semi")
-        known = dict(
-            wanted.select("group_id", "split").unique().sort("group_id", "split").iter_rows()
-        )
+        cuts = _cuts(update, new["first_seen"], settings)
         # A survivor of a merge has its split from its own members, all of which had the same.
-        new_rows = assign(new, known, bridges, cuts, settings)
-        rows = pl.concat([new_rows, renamed]).sort("sha256")
-        overall = pl.concat([base, new_rows])
+        new_rows = assign(new, _known(update, new["group_id"]), bridges, cuts, settings)
+        rows = pl.concat([new_rows, _renamed(update, merged)]).sort("sha256")
+        moved = 0
+        reasons, undated = _past(update)
+        reasons |= _summary(new_rows)[0]
+        undated += _summary(new_rows)[1]
 
     if len(rows) or update.has("splits"):
         update.write("splits", rows.to_arrow())
-    moved = rows.join(base.select("sha256", was="split"), on="sha256")
-    undated = overall["first_seen"].null_count()
-    how = method(set(overall["reason"].unique().to_list()), cuts)
+    how = method(reasons, cuts)
     counts = dict(new_rows.group_by("split").len().iter_rows())
     report = SplitReport(
         update=update.id,
         samples=len(new),
         splits={name: counts.get(name, 0) for name in SPLITS},
-        moved=moved.filter(pl.col("was") != pl.col("split")).height,
+        moved=moved,
         method=how,
         undated=undated,
         cuts={
@@ -86,11 +83,44 @@ def split(request: SplitRequest, context: Context) -> SplitReport:
 def _cuts(update: Update, first_seen: pl.Series, settings: SplitSettings) -> Cuts | None:
     """The settings' days; else those of the base, so that they stay; else by weeks, once for all."""
     carried = update.base.manifest.get("splits") if update.base else None
-    return (
-        cuts_from_settings(settings)
-        or Cuts.read(carried or {})
-        or cuts_from_times(first_seen, settings)
-    )
+    cuts = cuts_from_settings(settings) or Cuts.read(carried or {})
+    if cuts:
+        return cuts
+    base = _base(update, "splits", ["sha256", "first_seen"])["first_seen"]
+    return cuts_from_times(pl.concat([base, first_seen]), settings)
+
+
+def _known(update: Update, group_ids: pl.Series) -> dict[str, str]:
+    """The split of those groups that have one already."""
+    if update.base is None or not len(group_ids):
+        return {}
+    values = group_ids.unique().to_arrow()
+    rows = update.base.scan_with("splits", ["group_id", "split"], "group_id", values)
+    return dict(_frame(rows).unique().sort("group_id", "split").iter_rows())
+
+
+def _renamed(update: Update, merged: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the base whose group was merged, with the group that they are in now."""
+    if update.base is None or not len(merged):
+        return _frame(TABLES["splits"].schema.empty_table().select(_COLUMNS))
+    rows = update.base.scan("splits", _COLUMNS, keys=merged["sha256"].to_arrow())
+    return _frame(rows).drop("group_id").join(merged, on="sha256").select(_COLUMNS)
+
+
+def _past(update: Update) -> tuple[set[str], int]:
+    """As `_summary`, of the base: its manifest knows, and not one of its rows is read."""
+    carried = update.base.manifest.get("splits") if update.base else None
+    if update.base is None or not update.base.files("splits"):
+        return set(), 0
+    if not carried or not carried.get("method"):
+        return _summary(_base(update, "splits", ["sha256", "reason", "first_seen"]))
+    how = carried["method"]
+    return {"time", "ratio"} if how == "mixed" else {how}, carried["undated"]
+
+
+def _summary(rows: pl.DataFrame) -> tuple[set[str], int]:
+    """Reasons that samples have their split for, and how many have no first-seen."""
+    return set(rows["reason"].unique().to_list()), rows["first_seen"].null_count()
 
 
 def _bridges(update: Update, new: pl.DataFrame) -> list[str]:
@@ -107,10 +137,8 @@ def _with_first_seen(update: Update, samples: pl.DataFrame, *published: str) -> 
     columns = ["sha256", "first_seen"]
     times = [_staged(update, table, columns) for table in ("samples", "verdicts")]
     if update.base and len(sha256s):
-        # All rows of one verdict name the same sample, so this filter may come before latest-wins.
-        mine = pc.field("sha256").isin(sha256s)
         for table in published:
-            times.append(_frame(update.base.scan(table, columns, where=mine)))
+            times.append(_frame(update.base.scan_with(table, columns, "sha256", sha256s)))
     earliest = pl.concat(times).group_by("sha256").agg(pl.col("first_seen").min())
     return samples.join(earliest, on="sha256", how="left")
 

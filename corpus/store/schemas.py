@@ -16,15 +16,22 @@ _ORIGIN = [("update_id", pa.string()), ("sequence", pa.int32())]
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table: its columns, and the key of which the latest row counts (empty: all rows count)."""
+    """One table: its columns, the key of which the latest row counts (empty: all rows count), and the
+    columns that are looked up by an index (see corpus.store.index)."""
 
     name: str
     schema: pa.Schema
     key: tuple[str, ...] = ()
+    indexed: tuple[str, ...] = ()
 
 
-def _spec(name: str, key: tuple[str, ...], *columns: tuple[str, pa.DataType]) -> TableSpec:
-    return TableSpec(name, pa.schema([*columns, *_ORIGIN]), key)
+def _spec(
+    name: str,
+    key: tuple[str, ...],
+    *columns: tuple[str, pa.DataType],
+    also_indexed: tuple[str, ...] = (),
+) -> TableSpec:
+    return TableSpec(name, pa.schema([*columns, *_ORIGIN]), key, (*key[:1], *also_indexed))
 
 
 SAMPLES = _spec(
@@ -61,6 +68,7 @@ VERDICTS = _spec(
     ("first_seen", TIME),
     ("file", pa.string()),
     ("row", pa.int64()),
+    also_indexed=("sha256",),
 )
 LABELS = _spec(
     "labels",
@@ -86,6 +94,7 @@ GROUPS = _spec(
     ("reason", pa.string()),
     ("neighbour", pa.string()),
     ("distance", pa.int32()),
+    also_indexed=("group_id",),
 )
 MERGES = _spec(
     "merges",
@@ -105,6 +114,7 @@ SPLITS = _spec(
     ("group_id", pa.string()),
     ("first_seen", TIME),
     ("reason", pa.string()),
+    also_indexed=("group_id",),
 )
 FAILURES = _spec(
     "failures",
@@ -128,6 +138,7 @@ REJECTS = _spec(
     ("files", pa.int64()),
     ("size", pa.int64()),
     ("sha256", pa.string()),
+    also_indexed=("location",),
 )
 SIGHTINGS = _spec(
     "sightings",
