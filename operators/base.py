@@ -16,7 +16,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 import corpus.runs
 from corpus.errors import BadInput, CorpusError
-from operators.result import read_report
 from operators.runner import Runner, get_runner
 from operators.values import text
 
@@ -70,7 +69,9 @@ class CorpusOperator(BaseOperator):
         return report
 
     def execute(self, context: Context) -> Any:
+        # Not at the top: what parses a DAG needs neither.
         from corpus.settings import Settings
+        from operators.result import read_report
 
         identity = run_identity(context)
         try:
