@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from corpus.errors import BadSetting, CorpusError, NothingNew
+from corpus.errors import BadSetting, CorpusError, NothingNew, PassingFault
 from corpus.services.base import Context
 from corpus.settings import Settings
 
@@ -177,15 +177,33 @@ def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
         session.write_result("nothing_new", error=error)
         return error.exit_status
     except CorpusError as error:
-        click.secho(f"{type(error).__name__}: {error.message}", fg="red", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
-        session.write_result("error", error=error)
-        return error.exit_status
+        return _failed(session, error)
     except Exception as error:
+        if _is_of_the_network(error):
+            return _failed(
+                session, PassingFault(f"{error}.", hint="Is the storage up? Then retry.")
+            )
         traceback.print_exc()
         session.write_result("error", error=CorpusError(f"{type(error).__name__}: {error}"))
         return CorpusError.exit_status
+
+
+def _failed(session: Session, error: CorpusError) -> int:
+    click.secho(f"{type(error).__name__}: {error.message}", fg="red", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
+    session.write_result("error", error=error)
+    return error.exit_status
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    """Whether the storage could not be reached. What S3's client raises then is no OSError."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    client = sys.modules.get("botocore.exceptions")
+    return client is not None and isinstance(
+        error, (client.ConnectionError, client.HTTPClientError)
+    )
 
 
 def _result_of(arguments: list[str]) -> Path | None:

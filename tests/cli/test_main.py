@@ -133,3 +133,12 @@ def test_config_of_no_such_setting_is_bad_input():
     done = corpus("config", "splits.sed")
     assert done.returncode == 2
     assert "splits.sed" in done.stderr
+
+
+def test_storage_that_cannot_be_reached_may_be_tried_again():
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_MAX_ATTEMPTS": "1"}
+    # Nothing listens on port 1.
+    keys["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
+    done = corpus("--root", "s3://bucket/corpus", "snapshots", "list", env=keys)
+    assert done.returncode == 75, done.stderr
+    assert "Traceback" not in done.stderr
