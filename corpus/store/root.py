@@ -59,15 +59,18 @@ def passing_faults(key: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writing(url: str, key: str) -> Iterator[None]:
+def _writing(url: str, key: str, *, remote: bool = False) -> Iterator[None]:
     """As `passing_faults`; and a root that cannot be written to at all is a wrong setting."""
     try:
         with passing_faults(key):
             yield
     except OSError as error:
-        if error.errno in _REFUSED:
+        # Of a remote storage, a write to what does not exist means that there is no such bucket.
+        missing = remote and isinstance(error, FileNotFoundError)
+        if missing or isinstance(error, PermissionError) or error.errno in _REFUSED:
+            why = os.strerror(error.errno).lower() if error.errno and not remote else str(error)
             raise BadSetting(
-                f"{url}/{key} cannot be written: {os.strerror(error.errno).lower()}.",
+                f"{url}/{key} cannot be written: {why.rstrip('.')}.",
                 field="store.root",
                 hint="Nothing was half-written. Mend the permissions, or choose another root.",
             ) from error
@@ -129,7 +132,7 @@ class Store:
 
     def write_bytes(self, key: str, data: bytes) -> WrittenFile:
         """Write a key whole, replacing what was there."""
-        with _writing(self.url, key):
+        with _writing(self.url, key, remote=not self.is_local):
             if self.is_local:
                 self._write_local(key, data, replace=True)
             else:
@@ -141,7 +144,7 @@ class Store:
 
         Of several writers at once exactly one gets True (link(2) locally, If-None-Match on S3).
         """
-        with _writing(self.url, key):
+        with _writing(self.url, key, remote=not self.is_local):
             if self.is_local:
                 return self._write_local(key, data, replace=False)
             try:

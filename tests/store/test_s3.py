@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from corpus.diff import diff
-from corpus.errors import Conflict, NotFound
+from corpus.errors import BadSetting, Conflict, NotFound
 from corpus.load import LoadedSnapshot
 from corpus.services.publish import PublishRequest, publish
 from corpus.services.validate import ValidateRequest, validate
@@ -128,6 +128,13 @@ def test_a_refused_create_is_no_error(
     assert store.create_bytes("log/1", b"x") is False
 
 
+def test_no_such_bucket_is_a_wrong_setting(options: dict[str, Any]) -> None:
+    store = Store("s3://there-is-none/corpus", options)
+    for write in (store.write_bytes, store.create_bytes):
+        with pytest.raises(BadSetting, match="there-is-none/corpus/a cannot be written"):
+            write("a", b"new")
+
+
 def test_another_refusal_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import ClientError
     from s3fs.errors import translate_boto_error
@@ -137,7 +144,7 @@ def test_another_refusal_is_an_error(store: Store, monkeypatch: pytest.MonkeyPat
         raise translate_boto_error(ClientError(answer, "PutObject"))
 
     monkeypatch.setattr(store.fs, "pipe_file", refused)
-    with pytest.raises(PermissionError):
+    with pytest.raises(BadSetting, match="log/1 cannot be written"):
         store.create_bytes("log/1", b"x")
 
 
