@@ -62,7 +62,7 @@ def _plan(update: Update, context: Context) -> Plan:
     _require_valid(update)
     update.refuse_if_stale()
     holder = _claim_of(update.store, update.sequence)
-    if holder is not None:
+    if holder is not None and holder["update"] != update.id:
         raise _conflict(update, holder["update"])
     return Plan.of(update, stats, context.settings)
 
