@@ -167,7 +167,8 @@ with DAG(
                 "dry-run": "Dry run: do it all, say what would be published, publish nothing",
             },
             title="How far to go",
-            description="A staged update can be published later with the DAG corpus_publish.",
+            description="A staged update can be published later with the DAG corpus_publish; "
+            "the log of `validate` shows its id, as --update=...",
             section="Publishing",
         ),
         "note": Param(

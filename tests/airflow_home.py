@@ -1,6 +1,6 @@
 """A real Airflow for tests: a home of its own with an SQLite database, made before Airflow loads.
 
-Import this before anything of `airflow` or `operators`; the fixture `airflow_db` makes the database.
+A conftest.py imports this before a test imports Airflow; its fixture `airflow_db` makes the database.
 """
 
 from __future__ import annotations

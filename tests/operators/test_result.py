@@ -12,7 +12,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from corpus import errors
 from corpus.errors import CorpusError
 from operators.result import MAX_BYTES, read_report
-from tests import airflow_home  # noqa: F401  before anything of Airflow
 
 REPORT = {"update": "u1", "samples": 3, "changed": 0, "due_for_reread": 0}
 REPORT |= {"labels": {"malicious": 3}, "reasons": {}}

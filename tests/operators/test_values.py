@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from corpus.errors import BadInput
 from operators.values import flag, integer, text, texts
-from tests import airflow_home  # noqa: F401  before anything of Airflow
 
 TEXT = st.text(min_size=1).map(str.strip).filter(lambda value: value not in ("", "None", "null"))
 
