@@ -13,16 +13,10 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import corpus.card.html
-import corpus.stats
-import jinja2
-import matplotlib.backends.backend_svg
-import matplotlib.figure
-import pyarrow.dataset
-import pyarrow.parquet  # noqa: F401  (imported once here, not in every child)
 from corpus.services.publish import PublishRequest, publish
 from corpus.services.validate import ValidateRequest, validate
 from corpus.store import delta
@@ -31,6 +25,11 @@ from corpus.store.snapshots import Snapshot
 from corpus.store.updates import Update
 from corpus.verify import verify
 from tests.building import VECTORS, build, context, label_row, stage
+
+# Imported once here, and not in every child.
+for name in ("matplotlib.backends.backend_svg", "pyarrow.dataset", "pyarrow.parquet", "corpus.card.html",
+             "corpus.stats", "corpus.labels", "corpus.splits"):  # fmt: skip
+    import_module(name)
 
 
 class DyingStore(Store):
