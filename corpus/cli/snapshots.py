@@ -113,7 +113,7 @@ def diff(session: Session, a: str, b: str, as_json: bool) -> None:
 @click.option(
     "--feature-set",
     metavar="NAME",
-    help="Which vectors.  [default: the snapshot's only or first set]",
+    help="Which vectors; needed where the snapshot has several sets.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @click.pass_obj
