@@ -62,5 +62,5 @@ def test_the_reference_is_the_code_s():
 
 
 def test_a_typo_is_told_what_it_is_near_to():
-    with pytest.raises(BadSetting, match="no such setting. Did you mean splits.seed?"):
+    with pytest.raises(BadSetting, match=r"no such setting\. Did you mean splits\.seed\?"):
         Settings.load({"splits": {"sed": 1}})

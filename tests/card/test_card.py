@@ -24,7 +24,6 @@ from corpus.store.schemas import TABLES
 from corpus.store.snapshots import Snapshot
 from tests import rows
 
-
 HOSTILE = "<script>alert('$x_1$')</script>\"&"
 
 
