@@ -206,10 +206,11 @@ def test_an_update_staged_today_is_published_another_day(
     staged = form.trigger()
     assert wait(site.api, DAG, staged) == "success"
     assert Snapshot.open(Store(site.root)).id == published.snapshot
-    report = site.api.call(
-        "GET", f"dags/{DAG}/dagRuns/{staged}/taskInstances/validate/xcomEntries/report"
-    )
-    update = report["value"]["update"]
+    validate = next(task for task in site.api.tasks(DAG, staged) if task["task_id"] == "validate")
+    log = "\n".join(site.api.log(DAG, staged, validate))
+    found = re.search(r"--update=(\S+)", log)
+    assert found, log
+    update = found[1]
 
     form = TriggerForm(page, "corpus_publish")
     form.open("Run Parameters")
