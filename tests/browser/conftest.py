@@ -96,6 +96,4 @@ def page(browser: Browser, site: Site) -> Page:
 @pytest.fixture(scope="session", autouse=True)
 def screenshots() -> Path:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    for old in SCREENSHOTS.glob("*.png"):
-        old.unlink()
     return SCREENSHOTS
