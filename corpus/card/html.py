@@ -10,6 +10,8 @@ from corpus.card.words import LIMITS, TABLE_WORDS, describe_splits
 from corpus.store.schemas import FEATURES_PREFIX
 
 _LABELS = ("malicious", "benign", "unknown")
+# Which task began the update is an accident; who asked for it is not.
+_RUN = ("dag_id", "run_id", "run_uuid", "run_type", "triggered_by")
 _SPLITS = ("train", "validation", "test", "excluded")
 _TOP = 15
 _FIELDS = (
@@ -64,7 +66,7 @@ def page(
         gates=judged["gates"] if judged else [],
         verdict=judged["result"] if judged else None,
         policy=_flat(manifest.get("label_policy")),
-        run=_flat(manifest.get("run")),
+        run=_flat({k: v for k, v in (manifest.get("run") or {}).items() if k in _RUN and v}),
         limits=LIMITS,
     )
 

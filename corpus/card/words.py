@@ -97,8 +97,8 @@ def describe_splits(manifest: Mapping[str, Any]) -> str:
     )
     if method == "ratio":
         return (
-            f"First-seen times were missing, so this is no split by time: whole groups were drawn "
-            f"into train / validation / test by {shares}."
+            "First-seen times are missing, or too few or too close to each other, so this is no "
+            f"split by time: whole groups were drawn into train / validation / test by {shares}."
         )
     if undated:
         return (
