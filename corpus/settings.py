@@ -76,9 +76,17 @@ class SourceSettings(Section):
 
 class ShardSettings(Section):
     max_bytes: int = Field(256 * 2**20, ge=1, description="Input bytes of one shard, about.")
-    max_files: int = Field(2_000, ge=1, description="Input files of one shard.")
+    max_files: int = Field(5_000, ge=1, description="Input files of one shard.")
     max_shards: int = Field(
         512, ge=1, le=1024, description="Shards of one update; beyond it shards grow."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Tasks that run at a time: an update is cut so that all of them have work.",
+    )
+    min_files: int = Field(
+        250, ge=1, description="Input files of one shard below which none is cut for a worker."
     )
 
 
@@ -240,7 +248,13 @@ class Settings(BaseSettings):
     def digest(self) -> str:
         """sha256 of all settings that shape a corpus's content: not where it lies, nor its secrets."""
         content = self.model_dump(
-            mode="json", exclude={"store": True, "runner": True, "sources": {"archive_passwords"}}
+            mode="json",
+            exclude={
+                "store": True,
+                "runner": True,
+                "shards": True,
+                "sources": {"archive_passwords"},
+            },
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -49,6 +49,7 @@ class EmbeddedAirflow:
 
     def environment(self, port: int) -> dict[str, str]:
         worker_logs, trigger_logs = free_port(), free_port()
+        tasks = max(2, os.cpu_count() or 2)
         bundle = (
             f"{REPO}{os.pathsep}{os.environ['PYTHONPATH']}"
             if "PYTHONPATH" in os.environ
@@ -67,7 +68,12 @@ class EmbeddedAirflow:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPO / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
+            # A worker often sees the end of its task's process only at its next heartbeat, so some
+            # more are ready to take the next task: never more of them at work than there are cores.
+            "AIRFLOW__CORE__PARALLELISM": str(4 * tasks),
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(tasks),
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "CORPUS_SHARDS__WORKERS": str(tasks),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__API__HOST": "127.0.0.1",
