@@ -93,10 +93,9 @@ class Corpus:
             for number, key in enumerate(update.parts(table)):
                 to = f"data/{table}/{update.id}-{number}.parquet"
                 store.copy(key, to)
-                with store.open(to) as stream:
-                    rows = store.dataset([to], update.spec(table).schema).count_rows()
-                    size = len(stream.read())
-                entry = {"key": to, "rows": rows, "size": size}
+                rows = store.dataset([to], update.spec(table).schema).count_rows()
+                found = store.measure(to)
+                entry = {"key": to, "sha256": found.sha256, "rows": rows, "size": found.size}
                 tables[table] = {"files": [*tables.get(table, {"files": []})["files"], entry]}
         manifest = {
             "id": update.id,

@@ -211,9 +211,9 @@ class _Reader:
             headers = 0
 
             @classmethod
-            def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Entry:
+            def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Entry:
                 try:
-                    return super().frombuf(buf, encoding, errors)
+                    return super().fromtarfile(tarfile_)
                 except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
                     raise tarfile.ReadError(str(error)) from error
 
