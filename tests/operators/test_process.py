@@ -40,6 +40,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def alive(pid: int) -> bool:
+    """Whether a process still runs. One that was killed closes its pipes a moment before it is dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
@@ -225,14 +226,14 @@ def test_an_exception_in_the_caller_stops_the_service(tmp_path: Path) -> None:
         runner(FAMILY, grace=0.2).run(
             [], environment={}, result=tmp_path / "result.json", on_line=on_line
         )
-    assert not any(map(alive, family(tmp_path)))
+    assert wait_for(lambda: not any(map(alive, family(tmp_path))))
 
 
 def test_children_left_behind_are_ended(tmp_path: Path) -> None:
     script = FAMILY.replace("time.sleep(600)\n", "os._exit(0)\n")
     assert script != FAMILY
     assert run(script, tmp_path)[0] == 0
-    assert not any(map(alive, family(tmp_path)))
+    assert wait_for(lambda: not any(map(alive, family(tmp_path))))
 
 
 @pytest.mark.parametrize("victim", ["task", "service", "group"])
