@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,20 @@ def behave(data: bytes) -> Any:
 
 def digest(data: bytes) -> dict[str, Any]:
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pid": os.getpid()}
+
+
+_LOADED_IN = os.getpid()
+
+
+def family(data: bytes) -> list[int]:
+    """Ids of this process, of its parent, and of the process that has loaded this module."""
+    return [os.getpid(), os.getppid(), _LOADED_IN]
+
+
+def threaded(count: int) -> Callable[[bytes], Any]:
+    for _ in range(count):
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    return digest
 
 
 def multiplier(factor: int, name: str) -> Callable[[bytes], Any]:
@@ -107,6 +122,22 @@ def _write(rest: bytes) -> None:
         stream.write(b"x")
 
 
+def _orphan(rest: bytes) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def _descriptors(rest: bytes) -> list[str]:
+    """What this process has open beyond standard streams, by kind."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}").split(":")[0])
+        except FileNotFoundError:
+            continue
+    return sorted(found)
+
+
 def _connect(rest: bytes) -> str:
     socket.create_connection(("127.0.0.1", int(rest)), timeout=5).close()
     return "connected"
@@ -143,6 +174,8 @@ _BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
     "write": _write,
     "object": _object,
     "connect": _connect,
+    "orphan": _orphan,
+    "descriptors": _descriptors,
     "babble": _babble,
     "digest": digest,
 }

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from corpus.errors import BadInput, CorpusError, PassingFault
-from corpus.sandbox import Outcome, Sandbox, process, wire
+from corpus.sandbox import Outcome, Sandbox, template, wire
 
 MIB = 2**20
 
@@ -188,6 +188,40 @@ def test_children_are_warm_and_recycled() -> None:
     assert all(gone(pid) for pid in pids)
 
 
+def test_children_share_what_was_loaded_once() -> None:
+    with sandbox("sandbox_functions:family", jobs=2, recycle_after=2) as box:
+        seen = [outcome.value for outcome in box.map((str(i), b"x") for i in range(12))]
+    assert len({own for own, _, _ in seen}) >= 6
+    (template,) = {parent for _, parent, _ in seen}
+    assert {loaded for _, _, loaded in seen} == {template}
+    assert template != os.getpid()
+    assert gone(template)
+
+
+def test_siblings_share_no_channel() -> None:
+    # Two children at work, each forked while the other was there: both have the same few files open.
+    with sandbox(jobs=2, recycle_after=2) as box:
+        seen = [o.value for o in box.map((str(i), b"descriptors") for i in range(8))]
+    assert all(kinds.count("socket") == 2 and kinds.count("pipe") == 1 for kinds in seen)
+
+
+def test_files_outlive_the_template() -> None:
+    items = [("a", b"digest x"), ("b", b"orphan "), *((str(i), b"digest x") for i in range(4))]
+    with sandbox() as box:
+        outcomes = list(box.map(items))
+    assert [o.reason for o in outcomes] == [None, "crash", None, None, None, None]
+    assert outcomes[1].detail == "the process it was forked from has died"
+    assert outcomes[2].value["pid"] != outcomes[0].value["pid"]
+
+
+def test_what_starts_threads_cannot_be_forked() -> None:
+    with (
+        sandbox("sandbox_functions:threaded", factory_arguments=[2]) as box,
+        pytest.raises(CorpusError, match="starts 2 threads"),
+    ):
+        list(box.map([("a", b"x")]))
+
+
 def test_earlier_files_are_not_held_against_a_later_one() -> None:
     # Each leaves 100 MB behind: the third finds no room, and gets a fresh child.
     with sandbox(memory_bytes=220 * MIB) as box:
@@ -203,11 +237,14 @@ def test_factory_is_called_once_with_its_arguments() -> None:
 
 def test_child_is_confined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPUS_STORE__OPTIONS", '{"secret": "s3cr3t"}')
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/nowhere")
     limits = run(b"limits").value
     assert limits["core"] == [0, 0]
     assert limits["file_size"] == [0, 0]
     assert limits["session"] is True
     assert "CORPUS_STORE__OPTIONS" not in limits["environment"]
+    # Compiled kernels are found where the parent keeps them.
+    assert "NUMBA_CACHE_DIR" in limits["environment"]
 
 
 def test_child_is_off_the_network() -> None:
@@ -251,7 +288,7 @@ def test_child_that_stalls_at_its_start_is_our_error(
 ) -> None:
     (tmp_path / "stalling.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(process, "_START_S", 0.5)
+    monkeypatch.setattr(template, "_START_S", 0.5)
     with sandbox("stalling:function") as box, pytest.raises(PassingFault, match="did not start"):
         list(box.map([("a", b"x")]))
 

@@ -5,12 +5,13 @@
         for outcome in sandbox.map(items):      # items: (key, bytes)
             ...
 
-`pool` is the parent's side, `child` what runs in the child, `wire` what they say to each other.
+On the parent's side `pool` deals out files, `process` is one child and `template` what children are
+forked from; `child` is what runs on the other side, and `wire` what they say to each other.
 """
 
 from __future__ import annotations
 
+from corpus.sandbox.noise import printable
 from corpus.sandbox.pool import Outcome, Reason, Sandbox
-from corpus.sandbox.process import printable
 
 __all__ = ["Outcome", "Reason", "Sandbox", "printable"]

@@ -1,17 +1,22 @@
-"""What runs in a sandbox's child process: one function, many files, hard limits.
+"""What runs on the other side: a template with the function loaded, and the children forked from it.
 
-The parent starts it with a scrubbed environment in a session of its own; here come the limits that
-a process can only set for itself. Python-level output is dropped, as is that of native libraries,
-except what they write to standard error: the parent keeps its end for the report of a crash.
+The parent starts the template, with a scrubbed environment in a session of its own. It loads the
+function, takes upon itself the limits that a process can only set for itself, and then has one child
+after the other at the parent's word: a child inherits all of that within milliseconds, and only
+children ever see a file. Python-level output is dropped, as is that of native libraries, except what
+they write to standard error: the parent keeps its end for the report of a crash.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
+import json
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -27,21 +32,70 @@ _DETAIL = 1_000
 
 
 def main(setup: dict[str, Any]) -> None:
-    """Serve files until the parent closes the channel."""
+    """Fork and reap children until the parent closes the control channel."""
     _die_with(setup["parent"])
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
-    requests = os.fdopen(setup["channel"], "rb")
-    answers = os.fdopen(os.dup(setup["channel"]), "wb", buffering=0)
+    control = socket.socket(fileno=setup["control"])
     try:
         function = _load(setup["function"], setup["factory_arguments"])
+        _require_one_thread()
         _confine(setup["memory_bytes"])
     except BaseException as error:
-        _write(answers, wire.pack({"status": "failed", "detail": _describe(error)}, []))
+        control.send(json.dumps({"failed": _describe(error)}).encode())
         return
+    # What is loaded is there for good: a collection in a child would copy all pages it lies in.
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"ready": os.getpid()}).encode())
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 64, 2, socket.MSG_CMSG_CLOEXEC)
+        if not message:
+            return
+        answer = _fork(control, function, descriptors) if descriptors else _reap(int(message))
+        control.send(json.dumps(answer).encode())
+
+
+def _fork(
+    control: socket.socket, function: Callable[[bytes], Any], descriptors: list[int]
+) -> dict[str, Any]:
+    template = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        return {"failed": _describe(error)}
+    else:
+        if not pid:
+            control.close()
+            _be_child(function, template, *descriptors)
+        return {"pid": pid}
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _reap(pid: int) -> dict[str, Any]:
+    _, status, usage = os.wait4(pid, 0)
+    return {"status": os.waitstatus_to_exitcode(status), "peak": usage.ru_maxrss * 1024}
+
+
+def _be_child(function: Callable[[bytes], Any], template: int, channel: int, noise: int) -> None:
+    """Serve files until the parent closes the channel; never returns."""
+    status = 1
+    try:
+        os.setsid()
+        _die_with(template)
+        os.dup2(noise, 2)
+        os.close(noise)
+        _serve(function, channel)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _serve(function: Callable[[bytes], Any], channel: int) -> None:
+    requests = os.fdopen(channel, "rb")
+    answers = os.fdopen(os.dup(channel), "wb", buffering=0)
     peak = _Peak()
-    lifetime_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    ready = {"status": "ready", "peak": peak.read(), "lifetime_peak": lifetime_peak}
-    _write(answers, wire.pack(ready, []))
     while prefix := requests.read(wire.PREFIX.size):
         peak.reset()
         header_size, size = wire.PREFIX.unpack(prefix)
@@ -80,6 +134,14 @@ def _load(name: str, factory_arguments: list[Any] | None) -> Callable[[bytes], A
         made: Callable[[bytes], Any] = function(*factory_arguments)
         return made
     return function
+
+
+def _require_one_thread() -> None:
+    # A lock that another thread holds at the moment of a fork is never released in the child.
+    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+        raise RuntimeError(
+            f"loading it starts {threads - 1} threads, and then no child can be forked"
+        )
 
 
 def _die_with(parent: int) -> None:

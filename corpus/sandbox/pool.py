@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal
 
-from corpus.errors import BadInput
+from corpus.errors import BadInput, PassingFault
 from corpus.sandbox.process import Died, Process, TimedOut
+from corpus.sandbox.template import Lost, Template
 from corpus.sandbox.wire import BadAnswer
 
 Reason = Literal["timeout", "memory", "crash", "error", "empty"]
@@ -43,16 +44,17 @@ class Outcome:
 class Sandbox:
     """Runs `function` ("module:name", of bytes) on files in `jobs` child processes.
 
-    A child is a fresh interpreter with the parent's `sys.path`, hardly any environment, no network
-    where the kernel allows that, no core dumps, no writing to files. It handles many files, and is
-    replaced after `recycle_after` files, and after each time-out, crash or lack of memory. A file may
-    take `timeout_s` seconds, and `memory_bytes` of address space beyond what the child had with the
+    A child is forked from an interpreter with the parent's `sys.path` that has loaded the function and
+    seen no file: it has hardly any environment, no network where the kernel allows that, no core
+    dumps, no writing to files. It handles many files, and is replaced, within milliseconds, after
+    `recycle_after` files, and after each time-out, crash or lack of memory. A file may take
+    `timeout_s` seconds, and `memory_bytes` of address space beyond what the child had with the
     function loaded; the file itself counts. A file that crashes, or runs out of memory in, a child
     that others went through before is tried once more in a fresh one: the fault may be theirs.
 
     The function returns what JSON can hold, with `bytes` and numeric numpy arrays anywhere in it;
-    tuples come back as lists. With `factory_arguments`, `function` is called once in each child with
-    these (JSON) arguments, and returns the function of bytes.
+    tuples come back as lists. With `factory_arguments`, `function` is called once, before any file, with
+    these (JSON) arguments, and returns the function of bytes. Loading it may start no threads.
 
     Children die with the thread that started them, however it ends. A child that cannot start at all
     raises `CorpusError` out of `map`, and one that is too slow to start `PassingFault`.
@@ -78,6 +80,7 @@ class Sandbox:
         self.factory_arguments = factory_arguments
         self._local = threading.local()
         self._lock = threading.Lock()
+        self._template: Template | None = None
         self._children: set[Process] = set()
         self._closed = False
         self._threads = ThreadPoolExecutor(jobs, "sandbox")
@@ -98,12 +101,18 @@ class Sandbox:
         with self._lock:
             self._closed = True
             children = list(self._children)
+            template = self._template
         self._threads.shutdown(wait=False, cancel_futures=True)
         for child in children:
             child.kill()
+        if template and not template.ready:
+            template.kill()
         self._threads.shutdown(wait=True)
         for child in children:
             child.close()
+        if template:
+            template.kill()
+            template.close()
 
     def map(self, items: Iterable[tuple[str, bytes]]) -> Iterator[Outcome]:
         """Outcomes in the order of the items, which are pulled as children get free.
@@ -176,18 +185,41 @@ class Sandbox:
     def _child(self) -> Process:
         child: Process | None = getattr(self._local, "child", None)
         if child is None:
+            child = self._fork()
             with self._lock:
-                if self._closed:
-                    raise RuntimeError("the sandbox is closed")
-                child = Process(self.function, self.factory_arguments, self.memory_bytes)
-                self._children.add(child)
-            self._local.child = child
-            try:
-                child.await_ready()
-            except BaseException:
-                self._discard(child)
-                raise
+                if not self._closed:
+                    self._children.add(child)
+                    self._local.child = child
+                    return child
+            child.kill()
+            child.close()
+            raise RuntimeError("the sandbox is closed")
         return child
+
+    def _fork(self) -> Process:
+        try:
+            return Process(self._warm(), self.memory_bytes)
+        except Lost:
+            # Its children are lost with it. Another one that dies at once is no accident.
+            try:
+                return Process(self._warm(), self.memory_bytes)
+            except Lost as error:
+                raise PassingFault(
+                    "what a sandbox forks its children from has died twice.",
+                    hint="The machine may be short of memory.",
+                    function=self.function,
+                ) from error
+
+    def _warm(self) -> Template:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the sandbox is closed")
+            if self._template and self._template.lost:
+                self._template.close()
+                self._template = None
+            if self._template is None:
+                self._template = Template(self.function, self.factory_arguments, self.memory_bytes)
+            return self._template
 
     def _discard(self, child: Process) -> None:
         self._local.child = None

@@ -1,31 +1,22 @@
-"""One child process of the sandbox, as its parent sees it: started, asked, killed."""
+"""One child process of the sandbox, as its parent sees it: forked, asked, killed."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import select
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from corpus.errors import CorpusError, PassingFault
 from corpus.sandbox import wire
+from corpus.sandbox.noise import Noise, last_words, printable
+from corpus.sandbox.template import Lost, Template
 
-_START_S = 120.0
-_DETAIL = 1_000
-_START = (
-    "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup['path']; "
-    "from corpus.sandbox.child import main; main(setup)"
-)
-# No credential of the parent reaches the child; threads of numeric libraries reserve memory.
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
-_SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# Time for a child that has closed its channel to come to its end.
+_END_S = 1.0
 # What C++ and Rust say before they abort for want of memory.
 _OUT_OF_MEMORY = ("bad_alloc", "memory allocation of", "out of memory", "Cannot allocate memory")
 
@@ -41,7 +32,7 @@ class TimedOut(Exception):
 class Died(Exception):
     """The child ended instead of answering."""
 
-    def __init__(self, detail: str, *, out_of_memory: bool, peak: int):
+    def __init__(self, detail: str, *, out_of_memory: bool = False, peak: int = 0):
         super().__init__(detail)
         self.detail = detail
         self.out_of_memory = out_of_memory
@@ -63,67 +54,26 @@ class Answer:
 
 
 class Process:
-    """A child with the function loaded; `served` counts its files."""
+    """A child with the function loaded; `served` counts its files. Raises what `Template.fork` does."""
 
-    def __init__(self, function: str, factory_arguments: Sequence[Any] | None, memory_bytes: int):
-        self.function = function
+    def __init__(self, template: Template, memory_bytes: int):
+        self.template = template
         self.memory_bytes = memory_bytes
         self.served = 0
-        self._ready: dict[str, Any] = {}
         self._channel, theirs = socket.socketpair()
-        noise, their_noise = os.pipe()
-        # Full pipes drop noise instead of stopping the child; the parent empties it between files.
-        os.set_blocking(noise, False)
-        os.set_blocking(their_noise, False)
-        self._noise = noise
-        setup = {
-            "path": [os.path.abspath(entry) for entry in sys.path],
-            "function": function,
-            "factory_arguments": None if factory_arguments is None else list(factory_arguments),
-            "memory_bytes": memory_bytes,
-            "channel": theirs.fileno(),
-            "parent": os.getpid(),
-        }
+        self._noise = Noise()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", _START, json.dumps(setup)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=their_noise,
-                pass_fds=[theirs.fileno()],
-                env={k: os.environ[k] for k in _KEPT if k in os.environ} | _SINGLE_THREADED,
-                cwd="/",
-                start_new_session=True,
-            )
+            self.pid = template.fork(theirs.fileno(), self._noise.theirs)
+            # Nobody but the template reaps it, and only when told: the id is its own till then.
+            self._ended = os.pidfd_open(self.pid)
         except BaseException:
             self._channel.close()
-            os.close(noise)
+            self._noise.close()
             raise
         finally:
             theirs.close()
-            os.close(their_noise)
-
-    def await_ready(self) -> None:
-        """Wait until the function is loaded. Raises `CorpusError`, or `PassingFault` if it is slow."""
-        try:
-            header, _ = self._receive(time.monotonic() + _START_S)
-        except TimedOut as error:
-            raise PassingFault(
-                f"a sandbox child did not start within {_START_S:g} s.",
-                hint="The machine is overloaded, or short of memory.",
-                function=self.function,
-            ) from error
-        except Died as error:
-            raise CorpusError(
-                f"a sandbox child died at its start: {error.detail}.", function=self.function
-            ) from error
-        if header.get("status") != "ready":
-            raise CorpusError(
-                f"a sandbox child could not load {self.function}: {header.get('detail')}.",
-                function=self.function,
-            )
-        self._ready = header
-        self._drain()
+            self._noise.give_away()
+        self._reaped = False
 
     def ask(self, data: bytes, deadline: float) -> Answer:
         """The child's answer on one file. Raises `TimedOut`, `Died` or `wire.BadAnswer`."""
@@ -142,7 +92,7 @@ class Process:
             # It is gone, or gave up on the file before it had read all; its answer says which.
             pass
         header, body = self._receive(deadline)
-        self._drain()
+        self._noise.drain()
         status, peak = header.get("status"), header.get("peak")
         if status not in ("ok", "memory", "error") or not isinstance(peak, int):
             raise wire.BadAnswer("it has no status")
@@ -156,18 +106,24 @@ class Process:
 
     def kill(self) -> None:
         """End the child and whatever it has started."""
-        # Once reaped, its id may be anybody's.
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        # Once reaped, its id may be anybody's; and without its template, it has ended as well.
+        if self._reaped or self.template.lost:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        # It may not have come to leading a group of its own yet.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            signal.pidfd_send_signal(self._ended, signal.SIGKILL)
 
     def close(self) -> None:
         """Reap a child that was killed. Its channel stays usable by nobody."""
-        self._process.wait()
+        with contextlib.suppress(Lost):
+            self._reap()
         self._channel.close()
-        if self._noise >= 0:
-            os.close(self._noise)
-            self._noise = -1
+        self._noise.close()
+        if self._ended >= 0:
+            os.close(self._ended)
+            self._ended = -1
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], bytearray]:
         header_size, size = wire.PREFIX.unpack(self._exactly(wire.PREFIX.size, deadline))
@@ -197,49 +153,41 @@ class Process:
         return buffer
 
     def _death(self) -> Died:
-        pid = self._process.pid
-        patience = time.monotonic() + 1.0
-        # Not reaped yet: while its id is taken, its group can be killed safely.
-        while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-            if time.monotonic() > patience:
-                self.kill()
-                self._process.wait()
-                return Died("it closed its channel", out_of_memory=False, peak=0)
-            time.sleep(0.005)
+        if not self._has_ended(_END_S):
+            self.kill()
+            return Died("it closed its channel")
+        # Those that it has started are not to outlive it.
         self.kill()
-        _, status, usage = os.wait4(pid, 0)
-        code = self._process.returncode = os.waitstatus_to_exitcode(status)
-        noise = self._drain()
-        last_words = printable(noise.strip().rsplit("\n", 1)[-1]) if noise.strip() else ""
+        try:
+            code, peak = self._reap()
+        except Lost:
+            return Died("the process it was forked from has died")
+        noise = self._noise.drain()
+        said = last_words(noise)
         # SIGKILL that is not ours is the kernel's, short of memory.
         out_of_memory = code == -signal.SIGKILL or (
             code == -signal.SIGABRT and any(words in noise for words in _OUT_OF_MEMORY)
         )
         what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        detail = f"{what}: {last_words}" if last_words else what
-        # Of its whole life; at exec it inherits that of this process, which says nothing.
-        peak = usage.ru_maxrss * 1024
-        if peak <= self._ready.get("lifetime_peak", 0):
-            peak = self._ready.get("peak", 0)
+        detail = f"{what}: {said}" if said else what
         return Died(detail, out_of_memory=out_of_memory, peak=peak)
 
+    def _has_ended(self, patience_s: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._ended, select.POLLIN)
+        return bool(poll.poll(None if patience_s is None else patience_s * 1000))
+
+    def _reap(self) -> tuple[int, int]:
+        if self._reaped:
+            raise Lost("it was reaped before")
+        # Waited for here, and not by the template: others want children of it meanwhile.
+        self._has_ended(None)
+        self._reaped = True
+        return self.template.reap(self.pid)
+
     def _peak(self) -> int:
-        with contextlib.suppress(OSError), open(f"/proc/{self._process.pid}/status") as stream:
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/status") as stream:
             for line in stream:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
         return 0
-
-    def _drain(self) -> str:
-        """The last of what native libraries wrote to standard error since it was last asked for."""
-        kept = b""
-        with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self._noise, 65_536):
-                kept = (kept + chunk)[-8_192:]
-        return kept.decode("utf-8", "replace")
-
-
-def printable(text: str) -> str:
-    """At most 1,000 characters, valid Unicode and without control characters."""
-    clean = text[:_DETAIL].encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in clean)

@@ -1,0 +1,161 @@
+"""The template of a sandbox's children, as their parent sees it: started once, asked for children."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from corpus.errors import CorpusError, PassingFault
+from corpus.sandbox.noise import Noise, last_words
+
+_START_S = 120.0
+_START = (
+    "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup['path']; "
+    "from corpus.sandbox.child import main; main(setup)"
+)
+# No credential of the parent gets there; threads of numeric libraries reserve memory.
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "NUMBA_CACHE_DIR")
+_SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class Lost(Exception):
+    """The template has died, and its children with it."""
+
+
+class Template:
+    """An interpreter with the function loaded, which forks children, and reaps those that ended.
+
+    Loading may take a second; forking takes milliseconds, whatever was loaded. Threads may share a
+    template. It dies with the thread that made it, and its children die with it. `ready` says that
+    the function is loaded, `lost` that the template has died.
+    """
+
+    def __init__(self, function: str, factory_arguments: Sequence[Any] | None, memory_bytes: int):
+        self.function = function
+        self.lost = False
+        self.ready = False
+        self._lock = threading.Lock()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._noise = Noise()
+        setup = {
+            "path": [os.path.abspath(entry) for entry in sys.path],
+            "function": function,
+            "factory_arguments": None if factory_arguments is None else list(factory_arguments),
+            "memory_bytes": memory_bytes,
+            "control": theirs.fileno(),
+            "parent": os.getpid(),
+        }
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-c", _START, json.dumps(setup)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._noise.theirs,
+                pass_fds=[theirs.fileno()],
+                env={k: os.environ[k] for k in _KEPT if k in os.environ} | _SINGLE_THREADED,
+                cwd="/",
+                start_new_session=True,
+            )
+        except BaseException:
+            self._control.close()
+            self._noise.close()
+            raise
+        finally:
+            theirs.close()
+            self._noise.give_away()
+
+    def fork(self, channel: int, noise: int) -> int:
+        """Have a child that serves `channel`, its standard error at `noise`; returns its id.
+
+        Raises `Lost`; `CorpusError` where the function cannot be loaded; `PassingFault` where that
+        takes too long, or where there can be no more processes.
+        """
+        with self._lock:
+            self._await_ready()
+            answer = self._ask(b"fork", [channel, noise])
+        if "failed" in answer:
+            raise PassingFault(
+                f"a sandbox child could not be started: {answer['failed']}.", function=self.function
+            )
+        return int(answer["pid"])
+
+    def reap(self, pid: int) -> tuple[int, int]:
+        """Exit status (of a signal: below 0) and most resident memory, in bytes, of a child that ended.
+
+        Until then nobody else can get its id. Raises `Lost`.
+        """
+        with self._lock:
+            answer = self._ask(str(pid).encode(), [])
+        return int(answer["status"]), int(answer["peak"])
+
+    def kill(self) -> None:
+        """End it, and its children with it."""
+        self.lost = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """Reap it after it was killed."""
+        self._process.wait()
+        self._control.close()
+        self._noise.close()
+
+    def _await_ready(self) -> None:
+        if self.ready:
+            return
+        self._control.settimeout(_START_S)
+        try:
+            answer = self._receive()
+        except TimeoutError as error:
+            self.kill()
+            raise PassingFault(
+                f"a sandbox child did not start within {_START_S:g} s.",
+                hint="The machine is overloaded, or short of memory.",
+                function=self.function,
+            ) from error
+        except Lost as error:
+            # Closed from outside while it was loading: its death says nothing of the function.
+            code = self._process.wait()
+            what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+            said = last_words(self._noise.drain())
+            raise CorpusError(
+                f"a sandbox child died at its start: {what}{': ' if said else ''}{said}.",
+                function=self.function,
+            ) from error
+        if "failed" in answer:
+            self.kill()
+            raise CorpusError(
+                f"a sandbox child could not load {self.function}: {answer['failed']}.",
+                function=self.function,
+            )
+        self.ready = True
+
+    def _ask(self, message: bytes, descriptors: list[int]) -> dict[str, Any]:
+        self._control.settimeout(_START_S)
+        try:
+            socket.send_fds(self._control, [message], descriptors)
+            return self._receive()
+        except OSError as error:
+            # What does not answer any more is as good as dead; a late answer would be misunderstood.
+            self.kill()
+            raise Lost(str(error)) from error
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            message = self._control.recv(65_536)
+        except ConnectionError as error:
+            message, self.lost = b"", True
+            raise Lost(str(error)) from error
+        if not message:
+            self.lost = True
+            raise Lost("it closed its channel")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
