@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Literal
 
@@ -15,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.errors import BadInput
 from corpus.load import CLASSES, LoadedSnapshot
-from corpus.store.root import Store, passing_faults, sync_folder
+from corpus.store.root import Store
 from corpus.store.snapshots import Snapshot
+from corpus.whole_file import whole
 
 
 class ExportReport(BaseModel):
@@ -51,10 +50,9 @@ def export(
     if not path.parent.is_dir():
         raise BadInput("there is no such folder.", file=str(path.parent))
     loaded = LoadedSnapshot(Snapshot.open(store, snapshot_id))
-    if kind == "parquet":
-        rows = _whole(path, lambda stream: _parquet(loaded, stream, split, feature_set))
-    else:
-        rows = _whole(path, lambda stream: _npz(loaded, stream, split, feature_set))
+    write = _parquet if kind == "parquet" else _npz
+    with whole(path) as stream:
+        rows = write(loaded, stream, split, feature_set)
     size = path.stat().st_size
     return ExportReport(snapshot=loaded.id, file=str(path), format=kind, rows=rows, size=size)
 
@@ -90,19 +88,3 @@ def _npz(
 
 def _text(values: pl.Series) -> NDArray[np.str_]:
     return values.fill_null("").to_numpy().astype(np.str_)
-
-
-def _whole(path: Path, write: Callable[[IO[bytes]], int]) -> int:
-    """Let `write` fill a file that takes its name only when it is complete and on the disk."""
-    temporary = path.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
-    try:
-        with passing_faults(str(path)):
-            with temporary.open("xb") as stream:
-                rows = write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return rows

@@ -86,7 +86,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         from corpus.services import SERVICES
 
-        return [*SERVICES, "snapshots", "verify", "diff", "export", "config"]
+        return [*SERVICES, "vectorize", "snapshots", "verify", "diff", "export", "config"]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from corpus.services import SERVICES
@@ -99,6 +99,10 @@ class Commands(click.Group):
             from corpus.cli.config import config
 
             return config
+        if name == "vectorize":
+            from corpus.cli.vectorize import vectorize
+
+            return vectorize
         if name in ("snapshots", "verify", "diff", "export"):
             from corpus.cli import snapshots
 

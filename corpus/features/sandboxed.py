@@ -1,7 +1,8 @@
-"""Feature extraction as the sandbox runs it: all sets of one file in one call."""
+"""Feature extraction as the sandbox runs it: one call a file."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -29,3 +30,20 @@ def extractor(*names: str) -> Callable[[bytes], dict[str, Any]]:
         return answer
 
     return extract
+
+
+def vectorizer(name: str, raw: bool = False) -> Callable[[bytes], dict[str, Any]]:
+    """A function of bytes that gives their `sha256`, their `vector` and, if asked for, `raw` JSON.
+
+    Without the raw features a set may take its shorter way. What goes wrong is raised.
+    """
+    feature_set = features.get(name).load()
+
+    def vectorize(data: bytes) -> dict[str, Any]:
+        answer: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest()}
+        if raw:
+            extracted = feature_set.extract(data)
+            return {**answer, "vector": extracted.vector, "raw": extracted.raw}
+        return {**answer, "vector": feature_set.vector(data)}
+
+    return vectorize

@@ -1,0 +1,32 @@
+"""A file outside the store that is there whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from corpus.store.root import passing_faults, sync_folder
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A stream to a file that takes its name only when it is complete and on the disk.
+
+    Nothing of it is left, and the old file of that name stays, where the block raises. A full disk
+    is a `PassingFault`.
+    """
+    temporary = path.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
+    try:
+        with passing_faults(str(path)):
+            with temporary.open("xb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
