@@ -83,6 +83,9 @@ def completeness(stats: Mapping[str, Any], feature_sets: Sequence[str]) -> Gate:
         )
         missing[f"a {name} vector or failure"] = max(counts["samples"] - done, 0)
     lacking = [f"{n} without {what}" for what, n in missing.items() if n]
+    new = stats["this_update"]["new"]
+    if any(missing[f"a {name} vector or failure"] > new for name in feature_sets):
+        lacking.append("known samples catch up by re-extracting (`collect --re-extract`)")
     if orphans := stats["this_update"]["orphans"]:
         missing["a sample"] = orphans
         lacking.append(f"rows of {orphans} that are no sample")

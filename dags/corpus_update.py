@@ -109,9 +109,10 @@ with DAG(
         "limit": Param(
             None,
             type=["null", "integer"],
-            minimum=1,
+            minimum=0,
             title="At most so many files",
-            description="Take at most so many new files; the next run takes the rest. Empty: all.",
+            description="Take at most so many new files; the next run takes the rest. 0: none, "
+            "as for a run that only catches up on known samples. Empty: all.",
             section="What to take",
         ),
         "rescan": Param(
@@ -127,14 +128,16 @@ with DAG(
             items={"type": "string", "enum": features.names()},
             examples=features.names(),
             title="Feature sets",
-            description="Feature sets to extract. Empty: those of the settings.",
+            description="Feature sets to extract, of new samples and of those caught up on. "
+            "Empty: those of the settings.",
             section="Features and labels",
         ),
         "re_extract": Param(
             False,
             type=["null", "boolean"],
             title="Catch up on known samples",
-            description="Also extract known samples that lack a vector of these feature sets.",
+            description="Re-extract: also extract known samples that lack a vector of one of these "
+            "feature sets. What they have already stays as it is.",
             section="Features and labels",
         ),
         "malicious_threshold": Param(

@@ -21,15 +21,17 @@ class CollectSamplesOperator(CorpusOperator):
     :param since: first day (YYYY-MM-DD) of the files to take, by first-seen where a manifest says it,
         else by the time of last modification.
     :param until: last day of the files to take.
-    :param limit: take at most so many files; the next update finds the rest.
+    :param limit: take at most so many files, none for 0; the next update finds the rest.
     :param rescan: take files again that a snapshot has seen.
-    :param re_extract: add shards of known samples that lack a vector of the settings' feature sets.
+    :param re_extract: add shards of known samples that lack a vector of one of the feature sets.
+    :param feature_sets: names of the feature sets that known samples shall have; by default those of
+        the settings.
     """
 
     service = "collect"
     template_fields: Sequence[str] = (
         *CorpusOperator.template_fields,
-        *("sources", "since", "until", "limit", "rescan", "re_extract"),
+        *("sources", "since", "until", "limit", "rescan", "re_extract", "feature_sets"),
     )
 
     def __init__(
@@ -41,6 +43,7 @@ class CollectSamplesOperator(CorpusOperator):
         limit: int | str | None = None,
         rescan: bool | str = False,
         re_extract: bool | str = False,
+        feature_sets: Sequence[str] | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -50,6 +53,7 @@ class CollectSamplesOperator(CorpusOperator):
         self.limit = limit
         self.rescan = rescan
         self.re_extract = re_extract
+        self.feature_sets = feature_sets
 
     def options(self) -> Mapping[str, Value]:
         return {
@@ -59,6 +63,7 @@ class CollectSamplesOperator(CorpusOperator):
             "limit": integer(self.limit, "limit"),
             "rescan": flag(self.rescan, "rescan"),
             "re_extract": flag(self.re_extract, "re_extract"),
+            "feature_sets": texts(self.feature_sets, "feature_sets"),
         }
 
     def result(self, report: dict[str, Any], context: Context) -> list[str]:

@@ -103,6 +103,10 @@ def _blobs(rest: bytes) -> Any:
     return {"raw": rest, "deep": [{"array": array}, None, "text"], "$blob": 0, "empty": b""}
 
 
+def _texts(rest: bytes) -> list[str]:
+    return ["short", "long \n\ud800\u00e9" * 1_000]
+
+
 def _fork(rest: bytes) -> None:
     subprocess.Popen(["sleep", rest.decode()])
     time.sleep(60)
@@ -169,6 +173,7 @@ _BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
     "abort": _abort,
     "noise": _noise,
     "blobs": _blobs,
+    "texts": _texts,
     "fork": _fork,
     "limits": _limits,
     "write": _write,

@@ -44,6 +44,9 @@ def test_completeness_counts_vectors_and_failures_of_every_set() -> None:
     gate = gates.completeness(stats(), ["a-v1", "b-v1"])
     assert (gate.result, gate.value) == ("block", 100)
     assert "100 without a b-v1 vector or failure" in gate.message
+    # More than the new ones: somebody has named another set, and not asked for the old ones.
+    assert "re-extract" in gate.message
+    assert "re-extract" not in gates.completeness(stats(vectors={"a-v1": 90}), ["a-v1"]).message
 
 
 def test_rows_of_what_is_no_sample_block() -> None:

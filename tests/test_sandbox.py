@@ -75,6 +75,10 @@ def test_value_passes_through() -> None:
     assert outcome.peak_memory_bytes > MIB
 
 
+def test_long_texts_pass_through_as_they_are() -> None:
+    assert run(b"texts ").value == ["short", "long \n\ud800\u00e9" * 1_000]
+
+
 @pytest.mark.parametrize(
     ("data", "reason", "detail"),
     [
@@ -136,6 +140,7 @@ def test_output_of_native_libraries_is_no_answer() -> None:
         wire.PREFIX.pack(4, 0) + b"\x80\x04K\x01",
         b"".join(wire.pack({"status": "ok", "peak": 1, "value": 1, "blobs": [{"path": [0], "size": 1}]}, [b"x"])),
         b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 8, "dtype": "O", "shape": [1]}]}, [b"x" * 8])),
+        b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 1, "text": True}]}, [b"\xff"])),
         b"".join(wire.pack({"status": "ok", "peak": 1, "value": 1}, [b"left over"])),
     ],
 )  # fmt: skip

@@ -5,8 +5,8 @@
     answer  header {status, detail, peak, value, blobs}, body = the blobs one after the other
 
 A value is anything JSON can hold; `bytes` and numeric numpy arrays may stand anywhere in it, and
-travel as blobs: the header has null in their place, and their path, size, dtype and shape. Nothing
-is ever unpickled: the child has read hostile bytes, so its answers are hostile too.
+travel as blobs, as long texts do: the header has null in their place, and their path, size, dtype and
+shape. Nothing is ever unpickled: the child has read hostile bytes, so its answers are hostile too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import sys
 from typing import Any
 
 PREFIX = struct.Struct("<IQ")
+# Characters from which escaping a text for JSON, and reading it back, costs more than a blob.
+_LONG = 1_000
+# A text may hold what is no Unicode, as JSON can.
+_TEXT = ("utf-8", "surrogatepass")
 
 
 class BadAnswer(Exception):
@@ -41,6 +45,11 @@ def split_value(value: Any) -> tuple[Any, list[dict[str, Any]], list[bytes]]:
             return {key: walk(item, [*path, key]) for key, item in node.items()}
         if isinstance(node, list | tuple):
             return [walk(item, [*path, index]) for index, item in enumerate(node)]
+        if isinstance(node, str) and len(node) >= _LONG:
+            encoded = node.encode(*_TEXT)
+            described.append({"path": path, "size": len(encoded), "text": True})
+            blobs.append(encoded)
+            return None
         if isinstance(node, bytes):
             described.append({"path": path, "size": len(node)})
             blobs.append(node)
@@ -97,6 +106,8 @@ def join_value(header: dict[str, Any], body: memoryview) -> Any:
 def _blob(raw: bytes, blob: dict[str, Any]) -> Any:
     if len(raw) != blob["size"]:
         raise ValueError("a blob is shorter than described")
+    if blob.get("text"):
+        return raw.decode(*_TEXT)
     if "dtype" not in blob:
         return raw
     import numpy as np

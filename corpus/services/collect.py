@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from corpus import features
 from corpus.errors import BadInput
 from corpus.services.base import Context
 from corpus.services.reports import CollectReport
@@ -27,7 +28,10 @@ _SHARD_PART = re.compile(r"(?:.*-)?(shard-\d{4,})\.(?:parquet|json)")
 
 
 def collect(request: CollectRequest, context: Context) -> CollectReport:
-    """Stage `candidates`, one part a shard. Raises `BadInput` for a source that is not there."""
+    """Stage `candidates`, one part a shard.
+
+    Raises `BadInput` for a source that is not there, `NotFound` for a feature set that is not.
+    """
     urls = request.sources or context.settings.sources.urls
     if not urls and not request.re_extract:
         raise BadInput(
@@ -57,9 +61,8 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     new = wanted if request.rescan else _unseen(wanted, update.base)
     new.sort(key=lambda file: (file.location, file.expected_sha256 or ""))
     taken = new[: request.limit]
-    rows = pa.concat_tables(
-        [_candidates(taken), _known(update.base, context.settings.features.sets, request)]
-    )
+    sets = request.feature_sets or context.settings.features.sets
+    rows = pa.concat_tables([_candidates(taken), _known(update.base, sets, request)])
     shards = _stage(
         update, rows, unreadable, cut(rows["size"].to_pylist(), context.settings.shards)
     )
@@ -149,7 +152,11 @@ def _candidates(files: Iterable[SourceFile]) -> pa.Table:
 def _known(base: Snapshot | None, sets: Sequence[str], request: CollectRequest) -> pa.Table:
     """Known samples that lack a vector of one of the feature sets, as candidates."""
     empty = CANDIDATES.schema.empty_table()
-    if base is None or not request.re_extract:
+    if not request.re_extract:
+        return empty
+    for name in sets:
+        features.get(name)
+    if base is None:
         return empty
     import polars as pl
 

@@ -2,31 +2,28 @@
 
 Takes a shard's staged `samples` (and the `candidates` that are samples of the base already) and their
 blobs; stages `features-NAME` and `failures`. Rows are sorted by sha256 and follow from the blobs
-alone, so a shard that is done again gives the same vectors.
+alone, so a shard that is done again keeps the vectors it has, and tries again what failed.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus import features
 from corpus.errors import BadInput, Damaged, NotFound
 from corpus.features import FeatureSet
-from corpus.sandbox import Outcome, Sandbox, printable
+from corpus.sandbox import Outcome, Sandbox
 from corpus.services.base import Context
 from corpus.services.reports import ExtractReport
 from corpus.services.requests import ExtractRequest
 from corpus.store import blobs
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.updates import Update
+from corpus.vectors import ShardVectors
 
 _EXTRACTOR = "corpus.features.sandboxed:extractor"
 
@@ -36,8 +33,9 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
 
     Those are the new samples that a shard owns, and the samples of the base that `collect` has put
     into it again, as far as these have no vector yet. A file that cannot be extracted gives one row
-    of `failures` for each set that it has no vector of. Raises `NotFound` for an unknown update or
-    feature set, and `BadInput` for a shard that the update does not have.
+    of `failures` for each set that it has no vector of. Vectors that a former attempt has staged are
+    kept: of an update that was stopped, only what is missing is extracted. Raises `NotFound` for an
+    unknown update or feature set, and `BadInput` for a shard that the update does not have.
     """
     names = request.feature_sets or context.settings.features.sets
     sets = [features.get(name) for name in dict.fromkeys(names)]
@@ -93,16 +91,17 @@ class _Extraction:
     def run(self, shard: str) -> ExtractReport:
         """Extract one shard, and stage what it gives."""
         wanted = self._wanted(shard)
-        staged = _Staged(self.sets)
+        staged = ShardVectors(self.sets, self.update, shard, wanted)
         groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-        for sha256 in sorted(wanted):
-            groups[wanted[sha256]].append(sha256)
-        done = 0
+        for sha256, names in sorted(wanted.items()):
+            if left := tuple(name for name in names if sha256 not in staged.kept[name]):
+                groups[left].append(sha256)
+        done, to_do = 0, sum(map(len, groups.values()))
         for names, sha256s in sorted(groups.items()):
             blamed = []
             for outcome in self._outcomes(names, sha256s, staged):
                 done += 1
-                self.context.progress.step(f"extract {shard}", done, len(wanted))
+                self.context.progress.step(f"extract {shard}", done, to_do)
                 if outcome.reason in ("timeout", "memory", "crash") and len(names) > 1:
                     blamed.append(outcome.key)
                 else:
@@ -115,10 +114,10 @@ class _Extraction:
             update=self.update.id,
             shards=[shard],
             samples=len(wanted),
-            vectors={name: len(staged.rows[name]) for name in self.sets},
+            vectors={name: staged.vectors(name) for name in self.sets},
             failures=dict(sorted(Counter(row["reason"] for row in staged.failures).items())),
         )
-        staged.write(self.update, shard)
+        staged.write()
         self.context.progress.say(
             f"extract {shard}: {report.samples} samples, "
             + ", ".join(f"{count} vectors of {name}" for name, count in report.vectors.items())
@@ -164,7 +163,7 @@ class _Extraction:
         return known
 
     def _outcomes(
-        self, names: tuple[str, ...], sha256s: Sequence[str], staged: _Staged
+        self, names: tuple[str, ...], sha256s: Sequence[str], staged: ShardVectors
     ) -> Iterator[Outcome]:
         def payloads() -> Iterator[tuple[str, bytes]]:
             for sha256 in sha256s:
@@ -192,76 +191,3 @@ class _Extraction:
                 )
             )
         return self._sandboxes[names]
-
-
-class _Staged:
-    """Vectors and failures of one shard, until all of it is written."""
-
-    def __init__(self, sets: dict[str, FeatureSet]):
-        self.sets = sets
-        self.rows: dict[str, list[tuple[str, np.ndarray, str]]] = {name: [] for name in sets}
-        self.failures: list[dict[str, Any]] = []
-
-    def add(self, names: Sequence[str], outcome: Outcome) -> None:
-        for name in names:
-            if outcome.reason:
-                self._fail(name, outcome, outcome.reason, outcome.detail)
-                continue
-            result = outcome.value.get(name, {}) if isinstance(outcome.value, dict) else {}
-            if isinstance(result, dict) and isinstance(result.get("error"), str):
-                self._fail(name, outcome, "error", printable(result["error"]))
-            elif _sound(result, self.sets[name].dim):
-                self.rows[name].append((outcome.key, result["vector"], result["raw"]))
-            else:
-                self._fail(name, outcome, "crash", "the child's answer is broken")
-
-    def _fail(self, name: str, outcome: Outcome, reason: str, detail: str) -> None:
-        self.failures.append(
-            {
-                "sha256": outcome.key,
-                "service": "extract",
-                "feature_set": name,
-                "reason": reason,
-                "detail": detail,
-                "elapsed_s": outcome.elapsed_s,
-                "peak_memory_bytes": outcome.peak_memory_bytes,
-            }
-        )
-
-    def write(self, update: Update, shard: str) -> None:
-        """Stage one part a set of vectors, and of failures: sets may be extracted one by one."""
-        for name, feature_set in self.sets.items():
-            table = FEATURES_PREFIX + name
-            rows = sorted(self.rows[name], key=lambda row: row[0])
-            if rows or update.has(table, shard):
-                update.write(table, _vectors(rows, feature_set.dim), shard)
-            failures = [row for row in self.failures if row["feature_set"] == name]
-            failures.sort(key=lambda row: str(row["sha256"]))
-            part = f"extract-{name}-{shard}"
-            if failures or update.has("failures", part):
-                update.write("failures", failures, part)
-
-
-def _sound(result: Any, dim: int) -> bool:
-    """Whether a child's answer is what it should be: it has read a hostile file."""
-    try:
-        vector, raw = result["vector"], result["raw"]
-        raw.encode()
-        return bool(
-            vector.dtype == np.float32 and vector.shape == (dim,) and np.isfinite(vector).all()
-        )
-    except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
-        return False
-
-
-def _vectors(rows: Sequence[tuple[str, np.ndarray, str]], dim: int) -> pa.Table:
-    flat = np.concatenate([vector for _, vector, _ in rows]) if rows else np.empty(0, np.float32)
-    digests = [hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest() for _, vector, _ in rows]
-    return pa.table(
-        {
-            "sha256": pa.array([sha256 for sha256, _, _ in rows], pa.string()),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), dim),
-            "vector_sha256": pa.array(digests, pa.string()),
-            "raw": pa.array([raw for _, _, raw in rows], pa.large_string()),
-        }
-    )

@@ -34,10 +34,15 @@ class CollectRequest(Request):
         "says it, else by the time of the file's last modification.",
     )
     until: date | None = Field(None, description="Last day (YYYY-MM-DD) of the files to take.")
-    limit: int | None = Field(None, ge=1, description="Source files to take at most.")
+    limit: int | None = Field(None, ge=0, description="Source files to take at most; 0 takes none.")
     rescan: bool = Field(False, description="Take files that were seen before as well.")
     re_extract: bool = Field(
-        False, description="Add shards of known samples that lack a vector of the feature sets set."
+        False,
+        description="Add shards of known samples that lack a vector of one of the feature sets.",
+    )
+    feature_sets: list[str] = Field(
+        default_factory=list,
+        description="Feature sets that known samples shall have; those of the settings by default.",
     )
 
 
