@@ -28,6 +28,24 @@ _SETS: dict[str, FeatureSet] = {
                 "imports": 640,
             },
         ),
+        FeatureSet(
+            "ember-v3",
+            "corpus.features.ember_v3",
+            {
+                "general": 7,
+                "histogram": 256,
+                "byteentropy": 256,
+                "strings": 177,
+                "header": 74,
+                "section": 224,
+                "imports": 1282,
+                "exports": 129,
+                "datadirectories": 34,
+                "richheader": 33,
+                "authenticode": 8,
+                "pefilewarnings": 88,
+            },
+        ),
     )
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from corpus.features.ember_v3.compiled import compiled
+from corpus.features.ember_v3.compiled import byte_array
 
 
 class OutOfFile(Exception):
@@ -37,11 +37,10 @@ class AddressMap:
         self, data: bytes, spans: np.ndarray[Any, Any], header_length: int, last: int = -1
     ) -> None:
         self.data = data
-        self.bytes = np.frombuffer(data, np.uint8)
-        self.spans = np.ascontiguousarray(spans, np.int64).reshape(-1, 4)
         self.header_length = header_length
         self.last = last
-        self._rows: list[list[int]] = self.spans.tolist()
+        spans = np.ascontiguousarray(spans, np.int64).reshape(-1, 4)
+        self._rows: list[list[int]] = spans.tolist()
         # The first section at an RVA is the same from one bound of any section to the next, so it
         # is found by bisection whether or not sections overlap. owners[i] is for the RVAs before
         # bounds[i].
@@ -53,8 +52,14 @@ class AddressMap:
             owners[first:after] = [section] * (after - first)
         self._bounds = bounds
         self._owners = owners
-        self.bounds = np.array(bounds, np.int64)
-        self.owners = np.array(owners, np.int64)
+        # For the kernels of walks.py, in the order of their arguments.
+        self.arrays = (
+            byte_array(data),
+            spans,
+            np.array(bounds, np.int64),
+            np.array(owners, np.int64),
+            header_length,
+        )
 
     def section(self, rva: int) -> int:
         """The row of the section that holds an RVA, or -1: `get_section_by_rva`."""
@@ -115,40 +120,3 @@ class AddressMap:
             begin, end = rva, rva + max_length
         zero = self.data.find(b"\0", begin, end)
         return self.data[begin : zero if zero >= 0 else end]
-
-
-@compiled("UniTuple(i8, 3)(i8, i8, i8[:,::1], i8[::1], i8[::1], i8, i8)")
-def locate(
-    rva: int,
-    last: int,
-    spans: np.ndarray[Any, Any],
-    bounds: np.ndarray[Any, Any],
-    owners: np.ndarray[Any, Any],
-    header_length: int,
-    file_length: int,
-) -> tuple[int, int, int]:
-    """Where the bytes of an RVA (not negative) lie, for kernels.
-
-    Returns the file offset, how many bytes can be read from there on, and the section (-1: none),
-    which is to be `last` at the next lookup if it is one. The offset is -1 where `offset` and
-    `read` of AddressMap raise OutOfFile.
-    """
-    section = last
-    if section < 0 or rva < spans[section, 0] or rva >= spans[section, 1]:
-        low = 0
-        high = bounds.shape[0]
-        while low < high:
-            middle = (low + high) >> 1
-            if bounds[middle] <= rva:
-                low = middle + 1
-            else:
-                high = middle
-        section = owners[low]
-    if section >= 0:
-        offset = rva - spans[section, 0] + spans[section, 2]
-        return offset, max(0, min(spans[section, 3], file_length) - offset), section
-    if rva < header_length:
-        return rva, header_length - rva, -1
-    if rva < file_length:
-        return rva, file_length - rva, -1
-    return -1, 0, -1

@@ -1,0 +1,173 @@
+"""What the definition sees of a PE file, read by pefile itself: the way for whatever is unusual.
+
+pefile's own readers of relocations and runtime functions keep an object for each of them, hundreds of
+bytes large; ours of the same results stand in for these two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pefile
+
+from corpus.features.ember_v3 import names
+from corpus.features.ember_v3.exceptions import runtime_functions
+from corpus.features.ember_v3.format_warnings import kinds
+from corpus.features.ember_v3.headers import Headers, directories_group, header_group
+from corpus.features.ember_v3.image import Entropy
+from corpus.features.ember_v3.imports import Library, Symbol, imports_group
+from corpus.features.ember_v3.relocations import relocations
+from corpus.features.ember_v3.section_table import Section, entry_section, section_group
+from corpus.features.ember_v3.sections import AddressMap
+
+
+class BoundedPE(pefile.PE):
+    """pefile's PE without an object for each relocation and runtime function."""
+
+    def __init__(self, data: bytes) -> None:
+        self.kinds: set[str] = set()
+        # Counting each byte's share, the only other thing a full load does first, is done elsewhere.
+        super().__init__(data=data, fast_load=True)
+        self.full_load()
+
+    def parse_image_base_relocation_list(
+        self, rva: int, size: int, fmt: Any = None
+    ) -> list[None] | None:
+        symbol = None
+        if fmt is not None:
+            formats = self.dynamic_relocation_format_by_symbol
+            symbol = next(number for number, known in formats.items() if known is fmt)
+        with _AddressesOf(self) as addresses:
+            found = relocations(addresses, rva, size, self.OPTIONAL_HEADER.SizeOfImage, symbol)
+        self.kinds |= found.warnings
+        return [None] if found.found else []
+
+    def parse_exceptions_directory(self, rva: int, size: int) -> None:
+        with _AddressesOf(self) as addresses:
+            found = runtime_functions(addresses, rva, size, self.FILE_HEADER.Machine)
+        self.kinds |= found.warnings
+
+
+def _ranges(pe: pefile.PE) -> list[tuple[int, int]]:
+    """First address, and first beyond, of each section."""
+    ranges = []
+    for section in pe.sections:
+        # Asked for any address, it works out its own.
+        section.contains_rva(0)
+        ranges.append((section.section_min_addr, section.section_max_addr))
+    return ranges
+
+
+class _AddressesOf:
+    """An address map of a PE object, which hears afterwards which section was used last."""
+
+    def __init__(self, pe: BoundedPE) -> None:
+        self.pe = pe
+        last = pe._get_section_by_rva_last_used
+        rows = [
+            (start, stop, s.get_PointerToRawData_adj(), s.PointerToRawData + s.SizeOfRawData)
+            for s, (start, stop) in zip(pe.sections, _ranges(pe), strict=True)
+        ]
+        self.addresses = AddressMap(
+            pe.__data__,
+            np.array(rows, np.int64).reshape(-1, 4),
+            len(pe.header),
+            next((i for i, section in enumerate(pe.sections) if section is last), -1),
+        )
+
+    def __enter__(self) -> AddressMap:
+        return self.addresses
+
+    def __exit__(self, *_: object) -> None:
+        if self.addresses.last >= 0:
+            self.pe._get_section_by_rva_last_used = self.pe.sections[self.addresses.last]
+
+
+def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
+    """Raw features of the groups of a PE file's structure; None if it is none to pefile."""
+    try:
+        pe = BoundedPE(data)
+    except (pefile.PEFormatError, AttributeError):
+        # EMBER2024's extractor takes pefile's own mistakes of this kind for "no PE file" too.
+        return None
+    headers = _headers(pe)
+    sections = [_section(section) for section in pe.sections]
+    entry = entry_section(sections, _ranges(pe), headers.optional["AddressOfEntryPoint"])
+    overlay = pe.get_overlay_data_start_offset()
+    rich = pe.RICH_HEADER.values if pe.RICH_HEADER is not None else []
+    return {
+        "header": header_group(headers),
+        "section": section_group(
+            sections,
+            [entropy(s.start, s.start + s.size) for s in sections],
+            entry,
+            None if overlay is None else (len(data) - overlay, entropy(overlay, len(data))),
+            len(data),
+        ),
+        "imports": _imports(pe),
+        "exports": _exports(pe),
+        "datadirectories": directories_group(
+            headers,
+            has_relocs=pe.has_relocs(),
+            has_dynamic_relocs=pe.has_dynamic_relocs(),
+        ),
+        "richheader": rich,
+        "pefilewarnings": kinds(pe.get_warnings()) | pe.kinds,
+        "time_stamp": headers.time_stamp,
+    }
+
+
+def _headers(pe: pefile.PE) -> Headers:
+    coff, optional = pe.FILE_HEADER, pe.OPTIONAL_HEADER
+    return Headers(
+        tuple(getattr(pe.DOS_HEADER, name) for name in names.DOS_FIELDS),
+        coff.Machine,
+        coff.NumberOfSections,
+        coff.TimeDateStamp,
+        coff.PointerToSymbolTable,
+        coff.NumberOfSymbols,
+        coff.SizeOfOptionalHeader,
+        coff.Characteristics,
+        optional.get_file_offset(),
+        {name: getattr(optional, name) for name in _optional_names()},
+        [(entry.VirtualAddress, entry.Size) for entry in optional.DATA_DIRECTORY],
+    )
+
+
+def _optional_names() -> Iterable[str]:
+    return ("Magic", "Subsystem", "DllCharacteristics", *names.OPTIONAL_FEATURES.values())
+
+
+def _section(section: pefile.SectionStructure) -> Section:
+    return Section(
+        section.Name,
+        section.Misc_VirtualSize,
+        section.VirtualAddress,
+        section.SizeOfRawData,
+        section.PointerToRawData,
+        section.Characteristics,
+        section.get_PointerToRawData_adj(),
+        section.get_VirtualAddress_adj(),
+    )
+
+
+def _imports(pe: pefile.PE) -> dict[str, list[str]]:
+    return imports_group(
+        [
+            Library(entry.dll, [Symbol(item.name, item.ordinal) for item in entry.imports])
+            for entry in getattr(pe, "DIRECTORY_ENTRY_IMPORT", ())
+        ]
+    )
+
+
+def _exports(pe: pefile.PE) -> list[str]:
+    directory = getattr(pe, "DIRECTORY_ENTRY_EXPORT", None)
+    if directory is None:
+        return []
+    return [
+        item.name.decode() if item.name else f"ordinal{item.ordinal}"
+        for item in directory.symbols
+        if item.name or item.ordinal is not None
+    ]

@@ -1,0 +1,7 @@
+"""The fast readers' way out."""
+
+from __future__ import annotations
+
+
+class Unusual(Exception):
+    """The fast reader does not vouch for this file; pefile reads it."""
