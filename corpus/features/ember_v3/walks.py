@@ -1,7 +1,7 @@
 """Kernels that read long directories of a PE file by RVA, with how they look RVAs up.
 
-All in one file: numba would not see that a kernel of another file is out of date when `locate`
-changes.
+All in one file: numba would not see that the kernels of another file are out of date when
+`_locate` changes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
-from corpus.features.ember_v3.compiled import BYTES, compiled, part
+from corpus.features.ember_v3.compiled import BYTES, address, compiled, part
 
 # What walk_blocks found.
 BLOCK = 1
@@ -53,29 +54,39 @@ _int64s = types.Array(types.int64, 1, "C")
 _map = (BYTES, types.Array(types.int64, 2, "C"), _int64s, _int64s, types.int64, types.int64)
 _uint32s = types.Array(types.uint32, 1, "C")
 _int16s = types.Array(types.int16, 1, "C")
+_several: Any = types.UniTuple  # numba does not say its type
 
 
 @part
 def _locate(
     rva: int,
     last: int,
-    spans: np.ndarray[Any, Any],
-    bounds: np.ndarray[Any, Any],
-    owners: np.ndarray[Any, Any],
+    spans: Any,
+    bounds: Any,
+    bound_count: int,
+    owners: Any,
     header_length: int,
     file_length: int,
 ) -> tuple[int, int, int]:
     """The file offset of an RVA, how many bytes there are from it on, and its section (-1: none).
 
     As AddressMap does it. The offset is -1 where that raises OutOfFile, the section is to be
-    `last` the next time if there is one.
+    `last` the next time if there is one. Of the arrays it gets the addresses.
     """
     section = last
-    if section < 0 or rva < spans[section, 0] or rva >= spans[section, 1]:
-        section = owners[np.searchsorted(bounds, rva, side="right")]
+    if section < 0 or rva < spans[4 * section] or rva >= spans[4 * section + 1]:
+        low = 0
+        high = bound_count
+        while low < high:
+            middle = (low + high) >> 1
+            if bounds[middle] <= rva:
+                low = middle + 1
+            else:
+                high = middle
+        section = owners[low]
     if section >= 0:
-        offset = rva - spans[section, 0] + spans[section, 2]
-        return offset, max(0, min(spans[section, 3], file_length) - offset), section
+        offset = rva - spans[4 * section] + spans[4 * section + 2]
+        return offset, max(0, min(spans[4 * section + 3], file_length) - offset), section
     if rva < header_length:
         return rva, header_length - rva, section
     if rva < file_length:
@@ -84,19 +95,19 @@ def _locate(
 
 
 @part
-def _dword(data: np.ndarray[Any, Any], offset: int) -> int:
+def _dword(data: Any, offset: int) -> int:
     value = 0
     for byte in range(offset + 3, offset - 1, -1):
         value = value << 8 | data[byte]
     return value
 
 
-@compiled(types.UniTuple(types.int64, 2)(*_map, *(types.int64,) * 5))
+@compiled(_several(types.int64, 2)(*_map, *(types.int64,) * 5))
 def walk_blocks(
-    data: np.ndarray[Any, Any],
-    spans: np.ndarray[Any, Any],
-    bounds: np.ndarray[Any, Any],
-    owners: np.ndarray[Any, Any],
+    data: NDArray[Any],
+    spans: NDArray[Any],
+    bounds: NDArray[Any],
+    owners: NDArray[Any],
     header_length: int,
     last: int,
     rva: int,
@@ -109,28 +120,37 @@ def walk_blocks(
 
     Two entries of a block overlap if the bits of `identity` in their first two bytes are equal.
     """
+    data_at, spans_at = address(data), address(spans)
+    bounds_at, owners_at = address(bounds), address(owners)
     seen = np.zeros(identity + 1, np.uint32)  # the number of the block that had it last
     block = 0
     found = 0
     while rva < end:
         offset, length, section = _locate(
-            rva, last, spans, bounds, owners, header_length, data.size
+            rva, last, spans_at, bounds_at, bounds.size, owners_at, header_length, data.size
         )
         last = section if section >= 0 else last
         if offset < 0:
             return found | UNREADABLE_BLOCK, last
         if length < _BLOCK_HEADER:
             return found | SHORT_BLOCK, last
-        if _dword(data, offset) > size_of_image:
+        if _dword(data_at, offset) > size_of_image:
             return found | ADDRESS_OUTSIDE, last
-        block_size = _dword(data, offset + 4)
+        block_size = _dword(data_at, offset + 4)
         if block_size > size_of_image:
             return found | BLOCK_TOO_LARGE, last
         found |= BLOCK
         block += 1
 
         offset, length, section = _locate(
-            rva + _BLOCK_HEADER, last, spans, bounds, owners, header_length, data.size
+            rva + _BLOCK_HEADER,
+            last,
+            spans_at,
+            bounds_at,
+            bounds.size,
+            owners_at,
+            header_length,
+            data.size,
         )
         last = section if section >= 0 else last
         if offset < 0:
@@ -155,9 +175,7 @@ def walk_blocks(
 
 
 @part
-def _read_unwind(
-    data: np.ndarray[Any, Any], offset: int, length: int, state: int
-) -> tuple[int, int, int]:
+def _read_unwind(data: Any, offset: int, length: int, state: int) -> tuple[int, int, int]:
     """Read unwind data that are not read yet, as a function that has them makes pefile do.
 
     Returns their new state, the function they are chained to, and how the directory ended if so.
@@ -169,7 +187,7 @@ def _read_unwind(
             return needed, 0, UNREADABLE
         version = data[offset] & 7
         flags = data[offset] >> 3
-        count = np.int64(data[offset + 2])
+        count = data[offset + 2]
         handler = _UNWIND_HEADER + 2 * (count + (count & 1))
         needed = handler + (_UNWIND_HANDLER if flags else 0)
         if got < needed:
@@ -202,86 +220,84 @@ def _read_unwind(
 
 
 @part
-def _slot(keys: np.ndarray[Any, Any], states: np.ndarray[Any, Any], key: int) -> int:
+def _slot(keys: Any, states: Any, size: int, key: int) -> int:
     """The place of a key in a hash table of a power of two places, or the place to put it."""
     place = key * 0x9E3779B1 & 0xFFFFFFFF
-    place = (place ^ place >> 15) & keys.size - 1
+    place = (place ^ place >> 15) & size - 1
     while states[place] != _NEW and keys[place] != key:
-        place = place + 1 & keys.size - 1
+        place = place + 1 & size - 1
     return place
 
 
-@compiled(
-    types.Tuple((types.int64, types.int64, _uint32s, _uint32s, _int16s))(
-        *_map, types.int64, types.int64
-    )
-)
+@compiled(types.void(*(_uint32s, _int16s, _uint32s) * 2))
+def move_unwind(
+    keys: NDArray[Any],
+    states: NDArray[Any],
+    chains: NDArray[Any],
+    new_keys: NDArray[Any],
+    new_states: NDArray[Any],
+    new_chains: NDArray[Any],
+) -> None:
+    """Fill a larger table of unwind data with what a smaller one has."""
+    new_keys_at, new_states_at = address(new_keys), address(new_states)
+    for old in range(keys.size):
+        if states[old] != _NEW:
+            new = _slot(new_keys_at, new_states_at, new_keys.size, keys[old])
+            new_keys[new] = keys[old]
+            new_states[new] = states[old]
+            new_chains[new] = chains[old]
+
+
+@compiled(_several(types.int64, 3)(*_map, types.int64, _uint32s, _uint32s, _int16s, _uint32s))
 def walk_functions(
-    data: np.ndarray[Any, Any],
-    spans: np.ndarray[Any, Any],
-    bounds: np.ndarray[Any, Any],
-    owners: np.ndarray[Any, Any],
+    data: NDArray[Any],
+    spans: NDArray[Any],
+    bounds: NDArray[Any],
+    owners: NDArray[Any],
     header_length: int,
     last: int,
     rva: int,
-    count: int,
-) -> tuple[int, int, np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Read `count` RUNTIME_FUNCTIONs, or as many as there are, and their unwind data.
+    begins: NDArray[Any],
+    keys: NDArray[Any],
+    states: NDArray[Any],
+    chains: NDArray[Any],
+) -> tuple[int, int, int]:
+    """Read as many RUNTIME_FUNCTIONs as `begins` can hold, or as there are, and their unwind data.
 
-    Returns how it ended (0: after `count`), the new `last`, where the functions begin, and for
-    unwind data in no order the function they are chained to, and their state: CHAINED or
-    CHAINED_AGAIN, or any other if they are not chained.
+    Fills `begins` with where they begin, and the hash table of unwind data by RVA (`keys`): their
+    state, and the function they are chained to if that is CHAINED or CHAINED_AGAIN. The table has
+    to have more free places than `begins`.
+
+    Returns how many functions there were, how it ended (0: `begins` is full) and the new `last`.
     """
-    begins = np.empty(512, np.uint32)
-    known = 0
-    keys = np.empty(1024, np.uint32)
-    states = np.zeros(1024, np.int16)
-    chains = np.empty(1024, np.uint32)
-    ended = 0
-    function = 0
-    while function < count:
+    data_at, spans_at = address(data), address(spans)
+    bounds_at, owners_at = address(bounds), address(owners)
+    keys_at, states_at = address(keys), address(states)
+    for function in range(begins.size):
         offset, length, section = _locate(
-            rva, last, spans, bounds, owners, header_length, data.size
+            rva, last, spans_at, bounds_at, bounds.size, owners_at, header_length, data.size
         )
         last = section if section >= 0 else last
         if length < FUNCTION_SIZE:
-            ended = UNREADABLE if offset < 0 else SHORT_FUNCTION
-            break
-        begin = _dword(data, offset)
-        unwind = _dword(data, offset + 8)
-        if unwind & 1 == 0:  # an odd one would be another function, which pefile does not follow
-            offset, length, section = _locate(
-                unwind, last, spans, bounds, owners, header_length, data.size
-            )
-            last = section if section >= 0 else last
-            slot = _slot(keys, states, unwind)
-            state = np.int64(states[slot])
-            if state == CHAINED:
-                states[slot] = CHAINED_AGAIN
-            elif state == _NEW or state >= _UNWIND_HEADER:
-                new_state, chain, ended = _read_unwind(data, offset, length, state)
-                if ended:
-                    break
-                keys[slot] = unwind
-                states[slot] = new_state
-                chains[slot] = chain
-                known += state == _NEW
-                if 2 * known > keys.size:
-                    old_keys, old_states, old_chains = keys, states, chains
-                    keys = np.empty(2 * old_keys.size, np.uint32)
-                    states = np.zeros(keys.size, np.int16)
-                    chains = np.empty(keys.size, np.uint32)
-                    for old in range(old_keys.size):
-                        if old_states[old] != _NEW:
-                            slot = _slot(keys, states, old_keys[old])
-                            keys[slot] = old_keys[old]
-                            states[slot] = old_states[old]
-                            chains[slot] = old_chains[old]
-        if function == begins.size:
-            longer = np.empty(2 * function, np.uint32)
-            longer[:function] = begins
-            begins = longer
-        begins[function] = begin
-        function += 1
+            return function, UNREADABLE if offset < 0 else SHORT_FUNCTION, last
+        begins[function] = _dword(data_at, offset)
+        unwind = _dword(data_at, offset + 8)
         rva += FUNCTION_SIZE
-    return ended, last, begins[:function], chains, states
+        if unwind & 1:  # it would be another function, which pefile does not follow
+            continue
+        offset, length, section = _locate(
+            unwind, last, spans_at, bounds_at, bounds.size, owners_at, header_length, data.size
+        )
+        last = section if section >= 0 else last
+        slot = _slot(keys_at, states_at, keys.size, unwind)
+        state = states[slot]
+        if state == CHAINED:
+            states[slot] = CHAINED_AGAIN
+        elif state == _NEW or state >= _UNWIND_HEADER:
+            new_state, chain, ended = _read_unwind(data_at, offset, length, state)
+            if ended:
+                return function, ended, last
+            keys[slot] = unwind
+            states[slot] = new_state
+            chains[slot] = chain
+    return begins.size, 0, last
