@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit, types
+from numba.core.typing.templates import Signature
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-__all__ = ["BYTES", "byte_array", "compiled", "part"]
+__all__ = ["BYTES", "address", "byte_array", "compiled", "part"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -22,7 +24,7 @@ def byte_array(data: bytes | bytearray | memoryview) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8) if len(data) else np.zeros(0, np.uint8)
 
 
-def compiled(signature: types.Type) -> Callable[[Function], Function]:
+def compiled(signature: Signature) -> Callable[[Function], Function]:
     """Compile a function for the argument types of `signature`, at import, free of the GIL.
 
     The machine code is kept beside the module, or else in the user's cache folder. Where neither
@@ -31,25 +33,33 @@ def compiled(signature: types.Type) -> Callable[[Function], Function]:
 
     def compile_now(function: Function) -> Function:
         try:
-            return _compile(function, signature, cache=True)
+            return cast(Function, njit(signature, cache=True, nogil=True)(function))
         except RuntimeError as error:
             if "no locator available" not in str(error):
                 raise
-            return _compile(function, signature, cache=False)
+            return cast(Function, njit(signature, nogil=True)(function))
 
     return compile_now
-
-
-def _compile(function: Function, signature: types.Type, *, cache: bool) -> Function:
-    kernel: Function = njit(signature, cache=cache, nogil=True)(function)
-    return kernel
 
 
 def part(function: Function) -> Function:
     """Compile a function as a part of the kernels that call it, which are in the same module.
 
     In the same one because numba compiles a kernel anew when its own file changes, not when
-    another's does.
+    another's does. Where it is called often, give it an array by its `address`.
     """
-    compiled_part: Function = njit(nogil=True, forceinline=True)(function)
-    return compiled_part
+    return cast(Function, njit(nogil=True)(function))
+
+
+def _address(context: Any, array: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+    pointer: Any = types.CPointer
+    return pointer(array.dtype)(array), generate
+
+
+# The address of a C-ordered array's first element, for a `part`, which indexes it as if it were the
+# array, of one dimension. A call with an array counts its references, which takes longer than most
+# of what is done with one byte.
+address: Callable[[NDArray[Any]], NDArray[Any]] = cast(Any, intrinsic(_address))

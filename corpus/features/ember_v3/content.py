@@ -85,12 +85,13 @@ def general_vector(raw: Mapping[str, Any]) -> NDArray[np.float32]:
 
 def shares(counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
     """Counts divided by their sum, both in float32; the columns of histogram and of byteentropy."""
-    numbers = np.array(counts, np.float32)
-    return numbers / numbers.sum()
+    numbers: NDArray[np.float32] = np.array(counts, np.float32)
+    numbers /= numbers.sum()
+    return numbers
 
 
 @part
-def _bin(nibbles, terms):  # type: ignore[no-untyped-def]
+def _bin(nibbles: NDArray[np.int64], terms: NDArray[np.float32]) -> int:
     """The bin of a window: four times the entropy of its upper half bytes, rounded down.
 
     Adds as numpy adds float32: one after another where there are fewer than eight, else in eight
@@ -227,16 +228,17 @@ def _range_entropy(
             worth = False
             for value in range(256):
                 worth |= (
-                    unseen[value] and checkpoints[following, value] != checkpoints[following - 1, value]
+                    unseen[value]
+                    and checkpoints[following, value] != checkpoints[following - 1, value]
                 )
         if worth:
             for i in range(position, end):
-                value = np.int64(data[i])
-                if unseen[value]:
-                    unseen[value] = False
-                    order[found] = value
+                byte = data[i]
+                if unseen[byte]:
+                    unseen[byte] = False
+                    order[found] = byte
                     found += 1
-                    share = counts[value] / (stop - start)
+                    share = counts[byte] / (stop - start)
                     # CPython's math.log(share, 2), to the bit.
                     entropy -= share * (math.log(share) / math.log(2.0))
                     if found == missing:

@@ -12,10 +12,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from corpus.features.ember_v3.compiled import BYTES, compiled, part
+from corpus.features.ember_v3.compiled import BYTES, address, compiled, part
 from corpus.features.ember_v3.patterns import Matcher, PatternTable
 
 __all__ = ["scan_strings", "search_strings"]
+
+Bytes = NDArray[np.uint8]
 
 _WORD, _DIGIT, _HEX, _LETTER, _BTC, _LOCAL, _DOMAIN = (1 << bit for bit in range(7))
 
@@ -43,12 +45,12 @@ _DOT, _COLON, _DASH = b".:-"
 
 
 @part
-def _is(data, i, start, stop, kind):  # type: ignore[no-untyped-def]
+def _is(data: Bytes, i: int, start: int, stop: int, kind: int) -> bool:
     return start <= i < stop and _KINDS[data[i]] & kind != 0
 
 
 @part
-def _octet(data, i, stop):  # type: ignore[no-untyped-def]
+def _octet(data: Bytes, i: int, stop: int) -> int:
     """Length of the digits from i on, if they are a number from 0 to 255 of 1 to 3 digits; else 0."""
     length = 0
     value = 0
@@ -59,7 +61,7 @@ def _octet(data, i, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _ipv4(data, dot, start, stop):  # type: ignore[no-untyped-def]
+def _ipv4(data: Bytes, dot: int, start: int, stop: int) -> bool:
     r"""Four octets with dots between them, `dot` the first, and a \b at both ends."""
     i = dot - 1
     while _is(data, i, start, stop, _DIGIT) and dot - i < 5:
@@ -78,7 +80,7 @@ def _ipv4(data, dot, start, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _hex_digits(data, i, stop):  # type: ignore[no-untyped-def]
+def _hex_digits(data: Bytes, i: int, stop: int) -> int:
     """How many hexadecimal digits stand from i on; 5 for more than four."""
     length = 0
     while i + length < stop and length < 5 and _KINDS[data[i + length]] & _HEX:
@@ -87,7 +89,7 @@ def _hex_digits(data, i, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _ipv6(data, colon, start, stop):  # type: ignore[no-untyped-def]
+def _ipv6(data: Bytes, colon: int, start: int, stop: int) -> bool:
     r"""The definition's three alternatives, which two cover (h is one to four hexadecimal digits):
 
     \b(h:){1,7}:\b  holds where its last group does: \bh::\b
@@ -112,7 +114,7 @@ def _ipv6(data, colon, start, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _mac(data, separator, start, stop):  # type: ignore[no-untyped-def]
+def _mac(data: Bytes, separator: int, start: int, stop: int) -> bool:
     r"""Six pairs of hexadecimal digits, `separator` (: or -) behind the first; a \b at both ends."""
     first = separator - 2
     if first < start or first + 17 > stop:
@@ -120,7 +122,7 @@ def _mac(data, separator, start, stop):  # type: ignore[no-untyped-def]
     for i in range(17):
         byte = data[first + i]
         if i % 3 == 2:
-            if byte != _COLON and byte != _DASH:  # noqa: PLR1714
+            if byte != _COLON and byte != _DASH:
                 return False
         elif not _KINDS[byte] & _HEX:
             return False
@@ -130,7 +132,7 @@ def _mac(data, separator, start, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _email(data, at, start, stop):  # type: ignore[no-untyped-def]
+def _email(data: Bytes, at: int, start: int, stop: int) -> bool:
     """[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}"""
     if not _is(data, at - 1, start, stop, _LOCAL):
         return False
@@ -148,7 +150,7 @@ def _email(data, at, start, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _btc_wallet(data, start, stop):  # type: ignore[no-untyped-def]
+def _btc_wallet(data: Bytes, start: int, stop: int) -> bool:
     """[13][a-km-zA-HJ-NP-Z1-9]{25,34} anywhere in the string."""
     i = start
     while i + 26 <= stop:
@@ -163,38 +165,47 @@ def _btc_wallet(data, start, stop):  # type: ignore[no-untyped-def]
         while end < stop and _KINDS[data[end]] & _BTC:
             end += 1
         for j in range(i, end - 25):
-            if data[j] == 49 or data[j] == 51:  # noqa: PLR1714
+            if data[j] == 49 or data[j] == 51:
                 return True
         i = end + 1
     return False
 
 
 @part
-def _holds(data, end, start, stop, checks, row, texts, sets):  # type: ignore[no-untyped-def]
+def _holds(
+    data: Bytes,
+    end: int,
+    start: int,
+    stop: int,
+    checks: NDArray[np.int32],
+    row: int,
+    texts: Bytes,
+    sets: Bytes,
+) -> bool:
     """Whether the pattern of a check is found, whose literal (or anchor) ends before `end`."""
-    if checks[row, 1] == _IPV4:
+    if checks[row + 1] == _IPV4:
         return _ipv4(data, end - 1, start, stop)
-    if checks[row, 1] == _IPV6:
+    if checks[row + 1] == _IPV6:
         return _ipv6(data, end - 1, start, stop)
-    if checks[row, 1] == _MAC:
+    if checks[row + 1] == _MAC:
         return _mac(data, end - 1, start, stop)
-    if checks[row, 1] == _EMAIL:
+    if checks[row + 1] == _EMAIL:
         return _email(data, end - 1, start, stop)
-    first = end - checks[row, 2]
-    if checks[row, 3] >= 0:
-        for i in range(checks[row, 2]):
-            if data[first + i] != texts[checks[row, 3] + i]:
+    first = end - checks[row + 2]
+    if checks[row + 3] >= 0:
+        for i in range(checks[row + 2]):
+            if data[first + i] != texts[checks[row + 3] + i]:
                 return False
-    if checks[row, 4] & 2:
+    if checks[row + 4] & 2:
         while end < stop and data[end] == data[end - 1]:
             end += 1
-    if checks[row, 6] >= 0 and (end >= stop or not sets[checks[row, 6], data[end]]):
+    if checks[row + 6] >= 0 and (end >= stop or not sets[checks[row + 6] * 256 + data[end]]):
         return False
-    if checks[row, 5] >= 0:
+    if checks[row + 5] >= 0:
         first -= 1
-        if first < start or not sets[checks[row, 5], data[first]]:
+        if first < start or not sets[checks[row + 5] * 256 + data[first]]:
             return False
-    return not checks[row, 4] & 1 or (
+    return not checks[row + 4] & 1 or (
         _is(data, first - 1, start, stop, _WORD) != _is(data, first, start, stop, _WORD)
     )
 
@@ -209,14 +220,14 @@ def _holds(data, end, start, stop, checks, row, texts, sets):  # type: ignore[no
         types.Array(types.uint32, 1, "C"),
         types.Array(types.int32, 2, "C"),
         BYTES,
-        types.Array(types.boolean, 2, "C"),
+        types.Array(types.uint8, 2, "C"),
         types.int64,
         types.Array(types.int64, 1, "C"),
         types.Array(types.int64, 1, "C"),
     )
 )
 def scan_strings(
-    data: NDArray[np.uint8],
+    data: Bytes,
     classes: NDArray[np.uint8],
     next_states: NDArray[np.uint32],
     width: int,
@@ -224,7 +235,7 @@ def scan_strings(
     hits: NDArray[np.uint32],
     checks: NDArray[np.int32],
     texts: NDArray[np.uint8],
-    sets: NDArray[np.bool_],
+    sets: NDArray[np.uint8],
     btc_column: int,
     histogram: NDArray[np.int64],
     found: NDArray[np.int64],
@@ -234,6 +245,7 @@ def scan_strings(
     strings = 0
     # The number of the last string in which a column's pattern was found: it counts once in each.
     found_in = np.zeros(len(found), np.int64)
+    at, checks_at, texts_at, sets_at = address(data), address(checks), address(texts), address(sets)
     i = 0
     while i + 5 <= size:
         # Here a string can begin, and none is open: one that does within 5 bytes has the fifth.
@@ -260,17 +272,17 @@ def scan_strings(
                 for number in range(hits[row], hits[row + 1]):
                     column = checks[number, 0]
                     if found_in[column] != strings and _holds(
-                        data, j + 1, start, stop, checks, number, texts, sets
+                        at, j + 1, start, stop, checks_at, 7 * number, texts_at, sets_at
                     ):
                         found_in[column] = strings
                         found[column] += 1
-        if btc_column >= 0 and stop - start >= 26 and _btc_wallet(data, start, stop):
+        if btc_column >= 0 and stop - start >= 26 and _btc_wallet(at, start, stop):
             found[btc_column] += 1
     return strings
 
 
 def search_strings(
-    data: NDArray[np.uint8], table: PatternTable
+    data: Bytes, table: PatternTable
 ) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     """The strings in `data`, uint8 [n].
 

@@ -70,7 +70,7 @@ class PatternTable:
                     case matters, else -1; 1 if it is a word plus 2 if it repeats; rows of `sets`
                     for before and after, else -1
     texts           uint8 [n], the literals in which case matters
-    sets            bool [n, 256], classes of characters
+    sets            uint8 [n, 256], 1 where a byte is in a class of characters
     btc_column      of the matcher BTC_WALLET, which has no literal; -1 if there is none
     """
 
@@ -91,9 +91,9 @@ class PatternTable:
                     check = self._check(column, pattern)
                     found.setdefault(pattern.text.lower(), []).append(check)
         self.texts: NDArray[np.uint8] = np.frombuffer(bytes(self._texts) or b"\0", np.uint8)
-        self.sets: NDArray[np.bool_] = np.zeros((max(len(self._sets), 1), 256), np.bool_)
+        self.sets: NDArray[np.uint8] = np.zeros((max(len(self._sets), 1), 256), np.uint8)
         for row, characters in enumerate(self._sets):
-            self.sets[row, list(characters.encode("ascii"))] = True
+            self.sets[row, list(characters.encode("ascii"))] = 1
         self._build(found)
 
     def _check(self, column: int, literal: Literal) -> list[int]:

@@ -26,7 +26,9 @@ def sorted_order(keys: Sequence[int]) -> list[int]:
     return order
 
 
-def _partition_all(order: list[int], keys: Sequence[int], first: int, last: int, depth: int) -> None:
+def _partition_all(
+    order: list[int], keys: Sequence[int], first: int, last: int, depth: int
+) -> None:
     while last - first > _SMALL:
         if depth == 0:
             _heap_sort(order, keys, first, last)
@@ -41,10 +43,8 @@ def _partition(order: list[int], keys: Sequence[int], first: int, last: int) -> 
     """Part in two around the median of three, which goes to the front and stays there."""
     candidates = (first + 1, first + (last - first) // 2, last - 1)
     a, b, c = (keys[order[i]] for i in candidates)
-    if a < b:
-        chosen = 1 if b < c else 2 if a < c else 0
-    else:
-        chosen = 0 if a < c else 2 if b < c else 1
+    (low, lower), (high, higher) = ((a, 0), (b, 1)) if a < b else ((b, 1), (a, 0))
+    chosen = higher if high < c else 2 if low < c else lower
     median = candidates[chosen]
     order[first], order[median] = order[median], order[first]
     pivot = keys[order[first]]

@@ -44,7 +44,7 @@ PATTERNS: dict[str, tuple[Literal | Matcher, ...]] = {
     **{
         text: (Literal(text),)
         for text in (
-            "/dev/", "/proc/", "/bin/", "/usr/", "/tmp/", "/URI", "/FlateDecode", "/EmbeddedFile",
+            "/dev/", "/proc/", "/bin/", "/usr/", "/tmp/", "/URI", "/FlateDecode", "/EmbeddedFile",  # noqa: S108
             "Invoke-Expression", "Invoke-Command", "Start-process", "crypt",
         )
     },

@@ -32,7 +32,9 @@ _UNITS_OFF = base64.b64decode(
 def window_terms() -> NDArray[np.float32]:
     """-p * log2(p) in float32, where p = k / 2048, for k = 0 to 2,048; the first is 0."""
     packed = np.frombuffer(zlib.decompress(_UNITS_OFF), np.uint8)
-    units_off = (packed[:, None] >> np.array([0, 2, 4, 6], np.uint8) & 3).ravel().astype(np.int32) - 2
+    units_off = (packed[:, None] >> np.array([0, 2, 4, 6], np.uint8) & 3).ravel().astype(
+        np.int32
+    ) - 2
     # No logarithm in question is so near to a tie of two float32 that the library's last bit counts.
     nearest = np.array([math.log2(k / WINDOW) for k in range(1, WINDOW + 1)]).astype(np.float32)
     logarithms = (nearest.view(np.int32) + units_off).view(np.float32)
