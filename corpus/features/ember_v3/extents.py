@@ -50,10 +50,14 @@ class Extent:
         return self.address_map.read(rva, length)
 
     def text(self, rva: int, max_length: int = _MAX_TEXT) -> bytes:
-        """Up to `max_length` UTF-16 units from an RVA to the first zero: `get_string_u_at_rva`.
+        """The string at an RVA in UTF-8, as `get_string_u_at_rva` has it. Raises OutOfFile.
 
-        In UTF-8, each half of a surrogate pair as six bytes, \\ud800. Raises OutOfFile.
+        Each half of a surrogate pair is six bytes, \\ud800.
         """
+        return _utf8(self.units(rva, max_length))
+
+    def units(self, rva: int, max_length: int = _MAX_TEXT) -> bytes:
+        """Up to `max_length` units of UTF-16 from an RVA to the first zero. Raises OutOfFile."""
         if not max_length:
             return b""
         wanted = 2 * max_length
@@ -64,13 +68,13 @@ class Extent:
             units = _until_zero(self.data, begin, begin + min(wanted, available))
             # Without a zero there may be more of the string elsewhere.
             if wanted <= available or len(units) < available - 1:
-                return _utf8(units)
+                return units
         data = self.address_map.read(rva, min(wanted, _FIRST_LOOK))
         units = _until_zero(data, 0, len(data))
         if len(units) == _FIRST_LOOK < wanted:
             data += self.address_map.read(rva + _FIRST_LOOK, wanted - _FIRST_LOOK)
             units = _until_zero(data, 0, len(data))
-        return _utf8(units)
+        return units
 
 
 def _until_zero(data: bytes, begin: int, end: int) -> bytes:

@@ -52,29 +52,9 @@ class _Reader:
 
         `path` is the RVAs of the tables around it and its own.
         """
-        if len(path) - 1 > _MAX_DEPTH:
-            return self._no_table(
-                "Error parsing the resources directory. Excessively nested table depth..."
-            )
-        try:
-            header = self.extent.read(rva, _TABLE_SIZE)
-        except OutOfFile:
-            return self._no_table("Invalid resources directory. Can't read...")
-        if len(header) < _TABLE_SIZE:
-            return self._no_table(
-                "Corrupt header...",
-                "Invalid resources directory. Can't parse directory data at RVA...",
-            )
-        count = sum(_COUNTS.unpack_from(header, 12))
-        if count > _MAX_TABLE:
-            return self._no_table(
-                "Error parsing the resources directory. The directory contains..."
-            )
-        self.entries += count
-        if self.entries > _MAX_ENTRIES:
-            return self._no_table(
-                "Error parsing the resources directory. The file contains at least..."
-            )
+        count = self._count(rva, len(path) - 1)
+        if count is None:
+            return None
         table: list[_Entry] = []
         names: list[tuple[int, int]] = []
         for name, target in self._entries(rva + _TABLE_SIZE, count):
@@ -104,8 +84,35 @@ class _Reader:
             self._check_name(begin, length)
         return table
 
-    def _no_table(self, *warnings: str) -> None:
-        self.warnings.update(warnings)
+    def _count(self, rva: int, depth: int) -> int | None:
+        """How many entries the table at an RVA has; None, and a warning, if pefile gives it up."""
+        if depth > _MAX_DEPTH:
+            self.warnings.add(
+                "Error parsing the resources directory. Excessively nested table depth..."
+            )
+            return None
+        try:
+            header = self.extent.read(rva, _TABLE_SIZE)
+        except OutOfFile:
+            self.warnings.add("Invalid resources directory. Can't read...")
+            return None
+        if len(header) < _TABLE_SIZE:
+            self.warnings |= {
+                "Corrupt header...",
+                "Invalid resources directory. Can't parse directory data at RVA...",
+            }
+            return None
+        count: int = sum(_COUNTS.unpack_from(header, 12))
+        if count > _MAX_TABLE:
+            self.warnings.add("Error parsing the resources directory. The directory contains...")
+            return None
+        self.entries += count
+        if self.entries > _MAX_ENTRIES:
+            self.warnings.add(
+                "Error parsing the resources directory. The file contains at least..."
+            )
+            return None
+        return count
 
     def _entries(self, rva: int, count: int) -> Iterator[tuple[int, int]]:
         """Name and OffsetToData of each entry that can be read, up to the first that can't."""
@@ -127,11 +134,10 @@ class _Reader:
     def _name(self, rva: int, names: list[tuple[int, int]]) -> bool:
         """Take a name, RVA and length, into `names`; False if it begins inside the one before."""
         try:
-            length = (
-                int.from_bytes(raw, "little") if len(raw := self.extent.read(rva, 2)) == 2 else 0
-            )
+            word = self.extent.read(rva, 2)
         except OutOfFile:
-            length = 0
+            word = b""
+        length = int.from_bytes(word, "little") if len(word) == 2 else 0
         self.size += length
         # Characters are counted as bytes here.
         if names and names[-1][0] < rva <= sum(names[-1]):
@@ -148,7 +154,7 @@ class _Reader:
         if self.extent.holds(rva + 2, 2 * length):
             return
         try:
-            self.extent.text(rva + 2, length)
+            self.extent.units(rva + 2, length)
         except OutOfFile:
             self.warnings.add("Failed rendering pascal string, attempting to read from RVA 0x...")
 

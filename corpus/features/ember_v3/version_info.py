@@ -14,8 +14,10 @@ _FIXED_SIZE = 52  # VS_FIXEDFILEINFO
 _KEY = b"VS_VERSION_INFO"
 # A longer key is cut short in the warning.
 _MAX_KEY = 128
-# Sums of offsets and addresses wrap around at 2^32 in pefile. No block is longer than 2^16, so
-# none gets there from lower addresses than that.
+# No structure begins farther on: lengths of blocks are below 2^16, and a key has at most 2^16 units,
+# each of which is taken for twice as many bytes as it has in UTF-8: 12, escaped.
+_MAX_SIZE = 1 << 20
+# pefile's sums of an offset and an address wrap around at 2^32.
 _HIGHEST = 0xF0000000
 
 
@@ -27,9 +29,9 @@ def version_information(address_map: AddressMap, rva: int, size: int) -> set[str
         return {
             "Error parsing the version information, attempting to read OffsetToData with RVA..."
         }
-    if rva + min(size, len(address_map.data)) > _HIGHEST:
+    if rva > _HIGHEST:
         raise Unusual("version information at the end of the address space")
-    reader = _Reader(address_map, rva, address_map.data[start : start + size])
+    reader = _Reader(address_map, rva, address_map.data[start : start + min(size, _MAX_SIZE)])
     reader.read()
     return reader.warnings
 
@@ -125,7 +127,7 @@ class _Reader:
             value = self.rva + self._align(offset + _HEADER.size + 2 * (len(key) + 1))
             if not self.extent.holds(value, max(2 * value_length, 1)):
                 try:
-                    self.extent.text(value, value_length)
+                    self.extent.units(value, value_length)
                     self.extent.address_map.offset(value)
                 except OutOfFile:
                     # A warning with a text that the definition does not have.
