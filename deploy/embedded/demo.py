@@ -9,39 +9,30 @@ from __future__ import annotations
 import csv
 import hashlib
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+
+from deploy.wheels import Wheel, download
 
 WHEELS = Path(__file__).with_name("demo_wheels.csv")
 _FIELDS = ["sha256", "verdict", "who", "when", "confidence", "family", "first_seen"]
 
 
 @dataclass(frozen=True)
-class Wheel:
-    """One pinned wheel: its file name, sha256, size in bytes, and the part it plays."""
+class DemoWheel(Wheel):
+    """A pinned wheel, and the part it plays."""
 
-    name: str
-    sha256: str
-    size: int
     plays: str
 
-    @property
-    def requirement(self) -> str:
-        project, version = self.name.split("-")[:2]
-        return f"{project}=={version}"
 
-
-def pinned() -> list[Wheel]:
+def pinned() -> list[DemoWheel]:
     with WHEELS.open(newline="") as stream:
         return [
-            Wheel(row["wheel"], row["sha256"], int(row["size"]), row["plays"])
+            DemoWheel(row["wheel"], row["sha256"], int(row["size"]), row["plays"])
             for row in csv.DictReader(stream)
         ]
 
@@ -56,26 +47,30 @@ def fetch(folder: Path) -> tuple[Path, Path]:
     if verdicts.is_file():
         return samples, verdicts
     wheels = pinned()
-    missing = [wheel for wheel in wheels if not _is_there(samples / wheel.name, wheel)]
+    missing = [wheel for wheel in wheels if not wheel.is_in(samples)]
     total = sum(wheel.size for wheel in missing) / 1e6
     if missing:
         print(
             f"Bringing {len(missing)} Windows wheels as demo input ({total:.0f} MB) ...", flush=True
         )
+    # Not among the samples: what is half-way there is none.
     incoming = folder / "incoming"
-    with ThreadPoolExecutor(4) as pool:
-        arrived = list(pool.map(lambda wheel: _download(wheel, incoming, samples), missing))
+    gone = []
+    for wheel, arrived in download(missing, incoming):
+        if arrived:
+            (incoming / wheel.name).replace(samples / wheel.name)
+        else:
+            gone.append(wheel.name)
     shutil.rmtree(incoming, ignore_errors=True)
-    if missing and not any(arrived):
+    if gone and len(gone) == len(missing):
         print(
             "The package registry can't be reached: the demo takes the launchers that ship inside "
             "pip and setuptools instead.",
             flush=True,
         )
         launchers(samples)
-    elif not all(arrived):
-        gone = ", ".join(w.name for w, ok in zip(missing, arrived, strict=True) if not ok)
-        print(f"Not to be had, so left out: {gone}.", flush=True)
+    elif gone:
+        print(f"Not to be had, so left out: {', '.join(gone)}.", flush=True)
     _write_verdicts(samples, verdicts, wheels)
     return samples, verdicts
 
@@ -87,34 +82,6 @@ def launchers(samples: Path) -> None:
         if spec and spec.origin:
             for path in sorted(Path(spec.origin).parent.glob(pattern)):
                 shutil.copy2(path, samples / f"{package}-{path.name}")
-
-
-def _is_there(path: Path, wheel: Wheel) -> bool:
-    if not path.is_file() or path.stat().st_size != wheel.size:
-        return False
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == wheel.sha256
-
-
-def _download(wheel: Wheel, incoming: Path, samples: Path) -> bool:
-    folder = incoming / wheel.sha256[:12]
-    folder.mkdir(parents=True, exist_ok=True)
-    platform = [] if wheel.name.endswith("none-any.whl") else ["--platform", "win_amd64"]
-    subprocess.run(
-        [
-            sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps",
-            "--only-binary=:all:", "--python-version", "3.11", *platform, "--retries", "1",
-            "--dest", str(folder), wheel.requirement,
-        ],
-        check=False,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    path = folder / wheel.name
-    if not _is_there(path, wheel):
-        return False
-    path.replace(samples / wheel.name)
-    return True
 
 
 def _executables(path: Path) -> Iterator[tuple[bytes, datetime]]:
@@ -129,7 +96,7 @@ def _executables(path: Path) -> Iterator[tuple[bytes, datetime]]:
         yield path.read_bytes(), datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def _write_verdicts(samples: Path, verdicts: Path, wheels: list[Wheel]) -> None:
+def _write_verdicts(samples: Path, verdicts: Path, wheels: list[DemoWheel]) -> None:
     """Made-up verdicts: by the part a wheel plays; a launcher plays by the package it is from."""
     plays = {wheel.name: wheel.plays for wheel in wheels}
     rows: dict[str, dict[str, str]] = {}
