@@ -141,6 +141,11 @@ def test_imports_of_a_real_elf() -> None:
     assert BASIC.raw(real_elfs()[1].read_bytes())["general"]["is_library"]
 
 
+def test_an_interpreter_that_is_not_utf_8() -> None:
+    data = real_elfs()[0].read_bytes().replace(b"/lib64/ld-linux", b"\xc6lib64/ld-linux", 1)
+    assert BASIC.raw(data)["elf"]["interpreter"].startswith("\\xc6lib64/ld-linux")
+
+
 def test_names_that_are_not_utf8() -> None:
     data = bytearray(launcher())
     place = data.index(b".text")

@@ -71,7 +71,7 @@ def read(data: bytes) -> Executable | None:
         "segment_flags": [
             sum((segment.raw_flags & 7) == bits for segment in segments) for bits in range(8)
         ],
-        "interpreter": text(binary.interpreter) if binary.has_interpreter else "",
+        "interpreter": _interpreter(binary) if binary.has_interpreter else "",
         "has_symtab": _SHT_SYMTAB in types,
         "has_rpath": _TAG.RPATH in tags or _TAG.RUNPATH in tags,
         "has_init_array": _TAG.INIT_ARRAY in tags or _TAG.INIT in tags,
@@ -92,6 +92,14 @@ def read(data: bytes) -> Executable | None:
         has_tls="tls" in kinds,
         has_relocations=bool(types & {_SHT_REL, _SHT_RELA}),
     )
+
+
+def _interpreter(binary: lief.ELF.Binary) -> str:
+    try:
+        return text(binary.interpreter)
+    except UnicodeDecodeError as error:
+        # Unlike other names this one is always decoded, and raises with its bytes.
+        return text(bytes(error.object))
 
 
 def _binds_now(entry: lief.ELF.DynamicEntry) -> bool:

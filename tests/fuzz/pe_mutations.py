@@ -1,0 +1,378 @@
+"""Damage to a PE file, each kind aimed at one part of it.
+
+A mutation changes the bytes in place. Where the file lacks what it aims at, it leaves them as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tests.fuzz.layout import PeLayout, Place, directory, pe_layout
+from tests.fuzz.values import put_odd, put_odd_in
+
+EXPORT, IMPORT, RESOURCE, EXCEPTION, SECURITY, RELOCATION = range(6)
+DEBUG, TLS, LOAD_CONFIG, BOUND_IMPORT, DELAY_IMPORT = 6, 9, 10, 11, 13
+
+Mutation: TypeAlias = Callable[[random.Random, bytearray, PeLayout], None]
+
+_COFF = ((0, 2), (2, 2), (4, 4), (8, 4), (12, 4), (16, 2), (18, 2))
+_SECTION = ((8, 4), (12, 4), (16, 4), (20, 4), (24, 4), (28, 4), (32, 2), (34, 2), (36, 4))
+_NAMES = (
+    b"PAGE", b"INIT", b".text", b"", b".TEXT\0x", b"\xff\xfe", "ä".encode(), b"/4", b".rsrc\0\0\0",
+    b"UPX0", b"        ", "İ".encode(), b"\xc3\x28",
+)  # fmt: skip
+
+
+def dos_header(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    put_odd(rng, data, rng.randrange(2, 58, 2), 2)
+
+
+def header_offset(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    """The headers moved, or only said to be somewhere else."""
+    start = layout.coff - 4
+    if rng.random() < 0.4:
+        put_odd(rng, data, 60, 4)
+        return
+    end = layout.section_table + 40 * len(layout.sections)
+    target = rng.choice((4, 12, 60, 64, 65, 128, start + 8, len(data), len(data) - 300))
+    moved = bytes(data[start:end])
+    struct.pack_into("<I", data, 60, target)
+    data[target : target + len(moved)] = moved
+
+
+def between_headers(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    """The DOS stub and the Rich header."""
+    end = layout.coff - 4
+    for _ in range(rng.choice((1, 2, 8))):
+        put_odd_in(rng, data, 64, max(4, end - 64))
+
+
+def rich_header(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    mark = data.find(b"Rich", 64, layout.coff)
+    if mark < 0:
+        return
+    kind = rng.randrange(4)
+    if kind == 0:
+        data[mark : mark + 4] = b"Ricj"
+    elif kind == 1:
+        put_odd(rng, data, mark + 4, 4)
+    elif kind == 2:
+        put_odd_in(rng, data, 128, mark - 128)
+    else:
+        key = struct.unpack_from("<I", data, mark + 4)[0]
+        place = rng.randrange(128, mark - 3, 4) if mark > 132 else 64
+        struct.pack_into("<I", data, place, key ^ rng.choice((0, 0x68636952, 0x536E6144)))
+
+
+def coff_header(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    for _ in range(rng.choice((1, 1, 2))):
+        field, width = rng.choice(_COFF)
+        put_odd(rng, data, layout.coff + field, width)
+
+
+def machine(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    struct.pack_into(
+        "<H", data, layout.coff, rng.choice((0x14C, 0x8664, 0x200, 0xAA64, 0x1C4, 0, 0x5064))
+    )
+
+
+def section_count(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    count = rng.choice(
+        (0, 1, len(layout.sections) + rng.randrange(-2, 3), 96, 97, 0x7FF, 0x800, 0xFFFF)
+    )
+    struct.pack_into("<H", data, layout.coff + 2, count & 0xFFFF)
+
+
+def optional_size(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    size = rng.choice((0, 2, 28, 68, 95, 96, 111, 112, 0xDF, 0xE0, 0xE1, 0xF0, 0xF7, 0x400, 0xFFFF))
+    struct.pack_into("<H", data, layout.coff + 16, size)
+
+
+def optional_header(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        put_odd_in(rng, data, layout.optional, 112)
+
+
+def magic(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    struct.pack_into("<H", data, layout.optional, rng.choice((0x10B, 0x20B, 0x107, 0, 0x30B)))
+
+
+def alignments(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    choices = (0, 1, 4, 16, 0x200, 0x300, 0x400, 0x1000, 0x1001, 0x2000, 0x10000, 0x80000000)
+    both = rng.choice(choices), rng.choice(choices)
+    struct.pack_into("<II", data, layout.optional + 32, *both)
+
+
+def entry_point(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    choices = [0, len(data), len(data) - 1, 0xFFFFFFFF, rng.randrange(0x100000)]
+    choices += [section[1] + rng.choice((-1, 0, section[0])) for section in layout.sections]
+    struct.pack_into("<I", data, layout.optional + 16, rng.choice(choices) & 0xFFFFFFFF)
+
+
+def directory_count(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    count = rng.choice((*range(21), 0x10000, 0xFFFFFFFF))
+    struct.pack_into("<I", data, layout.directories - 4, count)
+
+
+def section_fields(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        field, width = rng.choice(_SECTION)
+        entry = layout.section_table + 40 * rng.randrange(max(1, len(layout.sections)))
+        put_odd(rng, data, entry + field, width)
+
+
+def section_bytes(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    for _ in range(rng.choice((1, 4))):
+        put_odd_in(rng, data, layout.section_table, 40 * max(1, len(layout.sections)))
+
+
+def section_name(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    entry = layout.section_table + 40 * rng.randrange(max(1, len(layout.sections)))
+    if entry + 8 <= len(data):
+        data[entry : entry + 8] = rng.choice(_NAMES)[:8].ljust(8, b"\0")
+
+
+def section_flags(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    for entry in range(layout.section_table, layout.section_table + 40 * len(layout.sections), 40):
+        if rng.random() < 0.5 and entry + 40 <= len(data):
+            flags = rng.choice((0, 0xE0000020, 0x60000020, 0x80000000, rng.getrandbits(32)))
+            struct.pack_into("<I", data, entry + 36, flags)
+
+
+def sections_exchanged(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    """Two sections in the other order, or one twice, or one where another is."""
+    if len(layout.sections) < 2:
+        return
+    first, second = (
+        layout.section_table + 40 * n for n in rng.sample(range(len(layout.sections)), 2)
+    )
+    kind = rng.randrange(4)
+    if kind == 0:
+        data[first : first + 40], data[second : second + 40] = (
+            data[second : second + 40],
+            data[first : first + 40],
+        )
+    elif kind == 1:
+        data[first : first + 40] = data[second : second + 40]
+    elif kind == 2:
+        shift = rng.choice((0, -1, 1, -0x200, 0x200, 0x800))
+        address = struct.unpack_from("<I", data, second + 12)[0] + shift
+        struct.pack_into("<I", data, first + 12, address & 0xFFFFFFFF)
+    else:
+        data[first + 16 : first + 24] = data[second + 16 : second + 24]
+
+
+def section_zeroed(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    entry = layout.section_table + 40 * rng.randrange(max(1, len(layout.sections)))
+    data[entry : entry + 40] = bytes(len(data[entry : entry + 40]))
+
+
+def directory_entry(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    for _ in range(rng.choice((1, 1, 2))):
+        put_odd(rng, data, layout.directories + 4 * rng.randrange(32), 4)
+
+
+def directories_exchanged(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    """A directory where another is."""
+    first, second = (layout.directories + 8 * n for n in rng.sample(range(16), 2))
+    if max(first, second) + 8 <= len(data):
+        data[first : first + 8] = data[second : second + 8]
+        if rng.random() < 0.3:
+            put_odd(rng, data, first + 4, 4)
+
+
+def _aimed(rng: random.Random, data: bytearray, place: Place | None, most: int = 4096) -> None:
+    if place is not None:
+        start, size = place
+        for _ in range(rng.choice((1, 1, 2, 4, 16))):
+            # Mostly at the beginning, where what steers a reader is.
+            length = min(size, rng.choice((20, 64, 300, most)))
+            put_odd_in(rng, data, start, length)
+
+
+def any_directory(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    there = [place for index in range(16) if (place := directory(data, layout, index))]
+    _aimed(rng, data, rng.choice(there) if there else None)
+
+
+def _of(index: int) -> Mutation:
+    def mutation(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+        _aimed(rng, data, directory(data, layout, index))
+
+    return mutation
+
+
+def import_tables(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    """Thunks and names of one library."""
+    place = directory(data, layout, IMPORT)
+    if place is None:
+        return
+    entries = range(place[0], min(place[0] + max(20, place[1] - 20), len(data) - 19), 20)
+    if not entries:
+        return
+    entry = rng.choice(entries)
+    lookup, _, _, name, table = struct.unpack_from("<5I", data, entry)
+    for _ in range(rng.choice((1, 3, 20))):
+        kind = rng.randrange(5)
+        start = layout.offset(rng.choice((lookup, table)))
+        thunk = start + rng.choice((4, 8)) * rng.randrange(12)
+        if kind == 0:
+            put_odd(rng, data, thunk, rng.choice((4, 8)))
+        elif kind == 1 and thunk + 8 <= len(data):
+            data[thunk : thunk + 4] = data[start : start + 4]
+        elif kind == 2 and thunk + 4 <= len(data):
+            _spoil(rng, data, layout.offset(struct.unpack_from("<I", data, thunk)[0]) + 2)
+        elif kind == 3:
+            _spoil(rng, data, layout.offset(name))
+        else:
+            put_odd(rng, data, entry + 4 * rng.randrange(5), 4)
+
+
+def export_tables(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    """Addresses, ordinals and names."""
+    place = directory(data, layout, EXPORT)
+    if place is None or place[0] + 40 > len(data):
+        return
+    tables = struct.unpack_from("<3I", data, place[0] + 28)
+    for _ in range(rng.choice((1, 3, 20))):
+        start = layout.offset(rng.choice(tables))
+        if rng.random() < 0.5:
+            put_odd(rng, data, start + 4 * rng.randrange(16), rng.choice((2, 4)))
+        else:
+            name = layout.offset(tables[1]) + 4 * rng.randrange(16)
+            if name + 4 <= len(data):
+                _spoil(rng, data, layout.offset(struct.unpack_from("<I", data, name)[0]))
+
+
+def _spoil(rng: random.Random, data: bytearray, start: int) -> None:
+    """A name with a character that does not belong there, without its end, or without anything."""
+    if 0 <= start < len(data) - 8:
+        place = start + rng.randrange(8)
+        data[place] = rng.choice((0, 0x20, 0x7F, 0x80, 0xFF, 0xC3, 0x2E, 0x5C, rng.randrange(256)))
+
+
+def resource_tree(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    """Names and targets along one way through the tables, down to the data."""
+    place = directory(data, layout, RESOURCE)
+    if place is None:
+        return
+    table = place[0]
+    for _ in range(rng.choice((1, 2, 3, 3, 4))):
+        if table + 16 > len(data):
+            return
+        count = min(sum(struct.unpack_from("<HH", data, table + 12)), 64)
+        if not count:
+            return
+        entry = table + 16 + 8 * rng.randrange(count)
+        if entry + 8 > len(data):
+            return
+        if rng.random() < 0.2:
+            put_odd(rng, data, rng.choice((table + 12, table + 14)), 2)
+        if rng.random() < 0.3:
+            put_odd(rng, data, rng.choice((entry, entry + 4)), 4)
+        (target,) = struct.unpack_from("<I", data, entry + 4)
+        table = place[0] + (target & 0x7FFFFFFF)
+        if not target & 0x80000000:
+            _aimed(rng, data, (table, 16))
+            return
+
+
+def version_information(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    start = data.find("VS_VERSION_INFO".encode("utf-16-le"))
+    if start < 0:
+        return
+    names = [start]
+    for name in ("StringFileInfo", "VarFileInfo", "Translation", "CompanyName", "ProductVersion"):
+        names.append(data.find(name.encode("utf-16-le"), start))
+    for _ in range(rng.choice((1, 2, 4))):
+        place = rng.choice([name for name in names if name >= 0])
+        if rng.random() < 0.6:
+            put_odd(rng, data, place - rng.choice((2, 4, 6)), 2)
+        else:
+            put_odd_in(rng, data, place - 6, rng.choice((40, 200, 1000)))
+
+
+def relocation_blocks(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    place = directory(data, layout, RELOCATION)
+    if place is None:
+        return
+    block, size = place
+    end = min(block + size, len(data) - 8)
+    for _ in range(rng.choice((1, 2, 8))):
+        if block >= end:
+            return
+        if rng.random() < 0.6:
+            put_odd_in(rng, data, block, 8)
+        elif block + 12 < len(data):
+            data[block + 10 : block + 12] = data[block + 8 : block + 10]
+        block += max(8, min(struct.unpack_from("<I", data, block + 4)[0], size))
+
+
+def unwind_information(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    place = directory(data, layout, EXCEPTION)
+    if place is None:
+        return
+    for _ in range(rng.choice((1, 2, 8))):
+        function = place[0] + 12 * rng.randrange(max(1, place[1] // 12))
+        if function + 12 > len(data):
+            return
+        unwind = layout.offset(struct.unpack_from("<I", data, function + 8)[0])
+        if rng.random() < 0.4:
+            put_odd(rng, data, function + 4 * rng.randrange(3), 4)
+        elif unwind + 4 <= len(data):
+            put_odd(rng, data, unwind + rng.randrange(8), 1)
+            if rng.random() < 0.3:
+                data[unwind] = rng.choice((0x01, 0x21, 0x22, 0x0A, 0x02, 0xFF))
+
+
+def certificate_table(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
+    place = directory(data, layout, SECURITY)
+    if place is None:
+        return
+    kind = rng.randrange(4)
+    if kind == 0:
+        put_odd_in(rng, data, place[0], 8)
+    elif kind == 1:
+        put_odd(rng, data, layout.directories + 32 + 4 * rng.randrange(2), 4)
+    elif kind == 2:
+        # Another table behind the first, in the room that the file has.
+        again = bytes(data[place[0] : place[0] + place[1]])
+        data += again
+        struct.pack_into("<I", data, layout.directories + 36, len(data) - place[0])
+    else:
+        _aimed(rng, data, (place[0] + 8, place[1] - 8), 20_000)
+
+
+MUTATIONS: dict[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
+        dos_header, header_offset, between_headers, rich_header, coff_header, machine, section_count,
+        optional_size, optional_header, magic, alignments, entry_point, directory_count,
+        section_fields, section_bytes, section_name, section_flags, sections_exchanged,
+        section_zeroed, directory_entry, directories_exchanged, any_directory, import_tables,
+        export_tables, resource_tree, version_information, relocation_blocks, unwind_information,
+        certificate_table,
+    )
+} | {
+    "imports": _of(IMPORT),
+    "exports": _of(EXPORT),
+    "resources": _of(RESOURCE),
+    "debug": _of(DEBUG),
+    "tls": _of(TLS),
+    "load_config": _of(LOAD_CONFIG),
+    "bound_imports": _of(BOUND_IMPORT),
+    "delayed_imports": _of(DELAY_IMPORT),
+}  # fmt: skip
+
+
+def mutate_pe(rng: random.Random, data: bytearray, kind: str) -> None:
+    """Damage of one kind; nothing where it finds no PE file."""
+    layout = pe_layout(data)
+    if layout is not None:
+        # A file that earlier damage left short may lack what this one aims at.
+        with contextlib.suppress(struct.error):
+            MUTATIONS[kind](rng, data, layout)
