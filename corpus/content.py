@@ -28,10 +28,18 @@ _Read = Callable[[str, list[str]], pl.DataFrame]
 
 def of_snapshot(snapshot: Snapshot, feature_sets: Iterable[str] | None = None) -> pl.DataFrame:
     """One row a sample, in the order of their sha256: file_type, label, family, group_id, split, and
-    a column `features-NAME` with the vector_sha256 of each feature set; null where there is none.
+    a column `features-NAME` with the vector_sha256 of each feature set; null where there is none, as
+    in all rows of a set that the snapshot does not have.
     """
     sets = snapshot.feature_sets if feature_sets is None else feature_sets
-    return _joined(lambda table, columns: _frame(snapshot.scan(table, columns)), sets)
+
+    def read(table: str, columns: list[str]) -> pl.DataFrame:
+        name = table.removeprefix(FEATURES_PREFIX)
+        if name != table and name not in snapshot.feature_sets:
+            return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+        return _frame(snapshot.scan(table, columns))
+
+    return _joined(read, sets)
 
 
 def digest_of(rows: pl.DataFrame) -> ContentDigest:

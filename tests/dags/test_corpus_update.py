@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from corpus.store.root import Store
 from corpus.store.snapshots import Snapshot
+from corpus.verify import verify
 from tests import airflow_home
 
 pytestmark = pytest.mark.airflow
@@ -186,3 +187,32 @@ def test_updates_from_nothing_to_a_third_snapshot(
     # And now there is nothing more.
     assert corpus.update()["publish"] == ["skipped"]
     assert corpus.latest.sequence == 3
+
+
+@pytest.mark.timeout(1200)
+def test_a_run_re_extracts_the_corpus_under_another_set(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORPUS_SHARDS__MAX_FILES", "1")
+    for launcher in launchers()[:2]:
+        shutil.copy(launcher, corpus.samples)
+    corpus.update()
+    one = corpus.latest
+    assert set(one.feature_sets) == {"basic-v1"}
+    shutil.copy("/bin/true", corpus.samples)
+
+    # Only what is known, in one shard a sample: the new file waits for the next run.
+    form = {"feature_sets": ["basic-v1", "ember-v3"], "re_extract": True, "limit": 0}
+    states = corpus.update(**form)
+    assert states["extract"] == states["ingest"] == ["success", "success"]
+    two = corpus.latest
+    assert two.manifest["parent"] == one.id
+    assert two.manifest["counts"]["vectors"] == {"basic-v1": 2, "ember-v3": 2}
+    for table, entry in one.manifest["tables"].items():
+        assert two.manifest["tables"][table] == entry
+    assert verify(corpus.store, one.id).ok
+    assert verify(corpus.store, two.id).ok
+
+    assert corpus.update(**form)["publish"] == ["skipped"]
+    corpus.update(feature_sets=["basic-v1", "ember-v3"])
+    assert corpus.latest.manifest["counts"]["vectors"] == {"basic-v1": 3, "ember-v3": 3}
