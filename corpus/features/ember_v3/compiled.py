@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit, types
-from numba.core.typing.templates import Signature
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-__all__ = ["BYTES", "address", "byte_array", "compiled", "part"]
+
+@contextmanager
+def _without_scipy() -> Iterator[None]:
+    """Keep numba from importing scipy's linear algebra: 15 MB that no kernel here has a use for."""
+    if "scipy" in sys.modules:
+        yield
+        return
+    sys.modules["scipy"] = cast(Any, None)
+    try:
+        yield
+    finally:
+        del sys.modules["scipy"]
+
+
+with _without_scipy():
+    from numba import njit, types
+    from numba.core.typing.templates import Signature
+    from numba.extending import intrinsic
+
+__all__ = ["BYTES", "address", "byte_array", "compiled", "part", "types"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,12 +50,13 @@ def compiled(signature: Signature) -> Callable[[Function], Function]:
     """
 
     def compile_now(function: Function) -> Function:
-        try:
-            return cast(Function, njit(signature, cache=True, nogil=True)(function))
-        except RuntimeError as error:
-            if "no locator available" not in str(error):
-                raise
-            return cast(Function, njit(signature, nogil=True)(function))
+        with _without_scipy():
+            try:
+                return cast(Function, njit(signature, cache=True, nogil=True)(function))
+            except RuntimeError as error:
+                if "no locator available" not in str(error):
+                    raise
+                return cast(Function, njit(signature, nogil=True)(function))
 
     return compile_now
 

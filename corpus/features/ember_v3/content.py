@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from corpus.errors import BadInput
-from corpus.features.ember_v3.compiled import BYTES, byte_array, compiled, part
+from corpus.features.ember_v3.compiled import BYTES, byte_array, compiled, part, types
 from corpus.features.ember_v3.window_terms import WINDOW, window_terms
 
 __all__ = ["Content", "general_vector", "shares"]

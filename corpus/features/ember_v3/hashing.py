@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from corpus.features.ember_v3.compiled import BYTES, byte_array, compiled
+from corpus.features.ember_v3.compiled import BYTES, byte_array, compiled, types
 from corpus.features.ember_v3.std_sort import sorted_order
 
 __all__ = ["hash_pairs", "hash_strings"]

@@ -9,10 +9,9 @@ from __future__ import annotations
 import string
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from corpus.features.ember_v3.compiled import BYTES, address, compiled, part
+from corpus.features.ember_v3.compiled import BYTES, address, compiled, part, types
 from corpus.features.ember_v3.patterns import Matcher, PatternTable
 
 __all__ = ["scan_strings", "search_strings"]

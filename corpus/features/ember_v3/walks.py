@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from corpus.features.ember_v3.compiled import BYTES, address, compiled, part
+from corpus.features.ember_v3.compiled import BYTES, address, compiled, part, types
 
 # What walk_blocks found.
 BLOCK = 1
