@@ -24,6 +24,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
+from corpus import features
+from tests.fuzz.cases import base_files, case
+from tests.fuzz.checks import check
+
 BLOCK = 250
 CPU_LIMIT_S = 20
 # A kernel does not hear the alarm, but this ends its process.
@@ -55,6 +59,9 @@ def main() -> int:
     for path in options.files:
         if not path.is_file():
             parser.error(f"there is no file {path}")
+    # Before the processes that do the work are forked.
+    for name in features.names():
+        features.get(name).load()
     run = _Run(options)
     for first in range(options.first, options.first + options.count, BLOCK):
         run.block(first, min(first + BLOCK, options.first + options.count))
@@ -124,9 +131,6 @@ class _Run:
 
 
 def _work(options: argparse.Namespace, first: int, stop: int, sender: Connection) -> None:
-    from tests.fuzz.cases import base_files, case
-    from tests.fuzz.checks import check
-
     faulthandler.enable()
     signal.signal(signal.SIGPROF, _alarm)
     bases = base_files(options.files)
