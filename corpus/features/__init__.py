@@ -12,6 +12,21 @@ from corpus.features.base import Extracted, FeatureGroup, FeatureSet
 
 __all__ = ["Extracted", "FeatureGroup", "FeatureSet", "get", "names"]
 
+_EMBER = {
+    "general": 7,
+    "histogram": 256,
+    "byteentropy": 256,
+    "strings": 177,
+    "header": 74,
+    "section": 224,
+    "imports": 1282,
+    "exports": 129,
+    "datadirectories": 34,
+    "richheader": 33,
+    "authenticode": 8,
+    "pefilewarnings": 88,
+}
+
 _SETS: dict[str, FeatureSet] = {
     feature_set.name: feature_set
     for feature_set in (
@@ -28,24 +43,8 @@ _SETS: dict[str, FeatureSet] = {
                 "imports": 640,
             },
         ),
-        FeatureSet(
-            "ember-v3",
-            "corpus.features.ember_v3",
-            {
-                "general": 7,
-                "histogram": 256,
-                "byteentropy": 256,
-                "strings": 177,
-                "header": 74,
-                "section": 224,
-                "imports": 1282,
-                "exports": 129,
-                "datadirectories": 34,
-                "richheader": 33,
-                "authenticode": 8,
-                "pefilewarnings": 88,
-            },
-        ),
+        FeatureSet("ember-v3", "corpus.features.ember_v3", _EMBER),
+        FeatureSet("corpus-v1", "corpus.features.corpus_v1", _EMBER),
     )
 }
 

@@ -78,9 +78,8 @@ class FeatureSet:
     def extract(self, data: bytes) -> Extracted:
         """Vector and raw features of a file at once."""
         raw = self.raw(data)
-        vector = (
-            self.vector(data) if hasattr(self._implementation, "vector") else self.vectorize(raw)
-        )
+        # Not by way of `vector`: that would read the file again.
+        vector = self.vectorize(raw)
         text = json.dumps(raw, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return Extracted(vector, text)
 

@@ -6,13 +6,19 @@ same headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 
 from corpus.errors import BadInput
 from corpus.features.ember_v3.signed_data import SignedData, read
 
-__all__ = ["authenticode"]
+__all__ = ["FEATURES", "authenticode", "read_signatures"]
+
+FEATURES = (
+    "num_certs", "self_signed", "empty_program_name", "no_countersigner", "parse_error",
+    "chain_max_depth", "latest_signing_time", "signing_time_diff",
+)  # fmt: skip
+"""The raw features of the group, in the order of the columns."""
 
 UINT16 = Struct("<H")
 UINT32 = Struct("<I")
@@ -45,38 +51,43 @@ def authenticode(data: bytes, time_stamp: int) -> dict[str, int | float]:
     Raises `BadInput` for a signature with which the reference fails, so that there is nothing to be
     equal to.
     """
-    raw: dict[str, int | float] = {
-        "num_certs": 0,
-        "self_signed": 0,
-        "empty_program_name": 0,
-        "no_countersigner": 0,
-        "parse_error": 0,
-        "chain_max_depth": 0,
-        "latest_signing_time": 0,
-        "signing_time_diff": 0,
-    }
+    raw: dict[str, int | float] = dict.fromkeys(FEATURES, 0)
     try:
-        for signature in _signatures(data):
-            raw["num_certs"] += 1
-            if not signature.named:
-                raw["empty_program_name"] = 1
-            if signature.countersigned:
-                time = signature.signing_time
-                if time >= raw["latest_signing_time"]:
-                    raw["latest_signing_time"] = time
-                raw["signing_time_diff"] = time - time_stamp
-            else:
-                raw["no_countersigner"] = 1
-            raw["chain_max_depth"] = max(raw["chain_max_depth"], signature.depth)
-            for same in signature.self_issued():
-                if same:
-                    raw["self_signed"] = 1
+        read_signatures(data, time_stamp, raw, SignedData.self_issued)
     except (ValueError, KeyError):
         raw["parse_error"] = 1
     except FAILURES as error:
         problem = f"the definition fails with this signature ({type(error).__name__}: {error})"
         raise BadInput(problem) from error
     return raw
+
+
+def read_signatures(
+    data: bytes,
+    time_stamp: int,
+    raw: dict[str, int | float],
+    self_issued: Callable[[SignedData], Iterable[bool]],
+) -> None:
+    """Add what each signature says to `raw`, as far as they can be read.
+
+    `self_issued` says of certificates of a signature whether they have issued themselves. Raises
+    what `signed_data.read` raises.
+    """
+    for signature in _signatures(data):
+        raw["num_certs"] += 1
+        if not signature.named:
+            raw["empty_program_name"] = 1
+        if signature.countersigned:
+            time = signature.signing_time
+            if time >= raw["latest_signing_time"]:
+                raw["latest_signing_time"] = time
+            raw["signing_time_diff"] = time - time_stamp
+        else:
+            raw["no_countersigner"] = 1
+        raw["chain_max_depth"] = max(raw["chain_max_depth"], signature.depth)
+        for same in self_issued(signature):
+            if same:
+                raw["self_signed"] = 1
 
 
 def _signatures(data: bytes) -> Iterator[SignedData]:

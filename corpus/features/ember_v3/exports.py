@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from collections.abc import Hashable, Sequence
 
 from corpus.features.ember_v3.sections import AddressMap
 from corpus.features.ember_v3.unusual import Unusual
@@ -16,13 +17,17 @@ MAX_SYMBOLS = 0x2000
 _MAX_NAME = 0x200
 _MAX_REPEATED_NAMES = 10
 _MAX_REPEATED_ADDRESSES = 120
+# Kinds of warnings, or as much of pefile's text as tells them.
+_TOO_MANY_NAMES = "...symbol entries. Assuming corrupt."
+_REPEATED_NAMES = "Export directory contains more than 10 repeated entries. Assuming corrupt."
+_TOO_MANY_ORDINALS = "...ordinal entries. Assuming corrupt."
+_REPEATED_ORDINALS = "...Assuming corrupt."
 _DIRECTORY = struct.Struct("<12x7I")
 _SIZE = 40
 _NAME = (
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
     b"!\"#$%&'()*+,-./:<>?[\\]^_`{|}~@"
 )
-_CORRUPT = "...Assuming corrupt."
 
 
 def exports(
@@ -65,36 +70,52 @@ def exports(
     ordinal_of = struct.unpack_from(f"<{max(0, n_named)}H", ordinals)
     name_of = struct.unpack_from(f"<{max(0, n_named)}I", names)
 
-    found: list[str] = []
+    if n_named and max(ordinal_of) >= n_addresses:
+        raise Unusual("an ordinal of an export beyond its table")
     warnings: set[str] = set()
-    named: set[int] = set()
-    repeated: Counter[tuple[bytes, int]] = Counter()
-    for ordinal, name_rva in zip(ordinal_of, name_of, strict=True):
-        if ordinal >= n_addresses:
-            raise Unusual("an ordinal of an export beyond its table")
-        address = address_of[ordinal]
-        if not address:
-            continue
-        if rva <= address < rva + size and addresses.section(address) < 0:
-            raise Unusual("a forwarded export outside of the sections")
-        name = addresses.string(name_rva, _MAX_NAME)
-        if name.translate(None, _NAME) or addresses.section(name_rva) < 0:
-            raise Unusual("the name of an export is invalid")
-        key = (name, address)
-        repeated[key] += 1
-        if repeated[key] > _MAX_REPEATED_NAMES or len(repeated) > MAX_SYMBOLS:
-            warnings.add(_CORRUPT)
-            break
-        named.add(ordinal)
-        found.append(name.decode() if name else f"ordinal{base + ordinal}")
-    seen: Counter[int] = Counter()
-    for index in range(min(n_functions, bound(functions_rva))):
-        address = address_of[index]
-        if index in named or not address:
-            continue
-        seen[address] += 1
-        if seen[address] > _MAX_REPEATED_ADDRESSES or len(seen) > MAX_SYMBOLS:
-            warnings.add(_CORRUPT)
-            break
-        found.append(f"ordinal{base + index}")
+    used = [
+        (address, ordinal, name_rva)
+        for ordinal, name_rva in zip(ordinal_of, name_of, strict=True)
+        if (address := address_of[ordinal])
+    ]
+    if any(rva <= one[0] < rva + size and addresses.section(one[0]) < 0 for one in used):
+        raise Unusual("a forwarded export outside of the sections")
+    texts = addresses.strings((name_rva for _, _, name_rva in used), _MAX_NAME)
+    if b"".join(texts).translate(None, _NAME):
+        raise Unusual("the name of an export is invalid")
+    named_symbols = list(zip(texts, (address for address, _, _ in used), strict=True))
+    kept = _within(named_symbols, _MAX_REPEATED_NAMES)
+    if kept < len(used):
+        too_many = len(set(named_symbols[: kept + 1])) > MAX_SYMBOLS
+        warnings.add(_TOO_MANY_NAMES if too_many else _REPEATED_NAMES)
+    found = [
+        text.decode() if text else f"ordinal{base + ordinal}"
+        for text, (_, ordinal, _) in zip(texts[:kept], used, strict=False)
+    ]
+    named = {ordinal for _, ordinal, _ in used[:kept]}
+    rest = [
+        index
+        for index, address in enumerate(
+            address_of[: max(0, min(n_functions, bound(functions_rva)))]
+        )
+        if address and index not in named
+    ]
+    unnamed = [address_of[index] for index in rest]
+    kept = _within(unnamed, _MAX_REPEATED_ADDRESSES)
+    if kept < len(rest):
+        too_many = len(set(unnamed[: kept + 1])) > MAX_SYMBOLS
+        warnings.add(_TOO_MANY_ORDINALS if too_many else _REPEATED_ORDINALS)
+    found += [f"ordinal{base + index}" for index in rest[:kept]]
     return found, warnings
+
+
+def _within(symbols: Sequence[Hashable], most_repeated: int) -> int:
+    """How many of the symbols come before one too many, of one kind or of kinds."""
+    if len(set(symbols)) == len(symbols):
+        return min(len(symbols), MAX_SYMBOLS)
+    seen: Counter[Hashable] = Counter()
+    for index, symbol in enumerate(symbols):
+        seen[symbol] += 1
+        if seen[symbol] > most_repeated or len(seen) > MAX_SYMBOLS:
+            return index
+    return len(symbols)

@@ -110,18 +110,23 @@ _FIRST_BEGINNING = "Error parsing the Delay import directory"
 
 
 def kinds(warnings: Iterable[str]) -> set[str]:
-    """The kinds of warnings given as texts. Those that the definition does not know are dropped."""
-    found: set[str] = set()
-    for warning in warnings:
-        if warning.endswith(_FIRST_END):
-            found.add("..." + _FIRST_END)
-        elif warning.startswith(_FIRST_BEGINNING) and not warning.endswith(_ENDS):
-            found.add(_FIRST_BEGINNING + "...")
-        else:
-            kind = next(
-                ("..." + end for end in _ENDS if warning.endswith(end)),
-                next((b + "..." for b in _BEGINNINGS if warning.startswith(b)), None),
-            )
-            if kind is not None:
-                found.add(kind)
-    return found
+    """The kinds of warnings given as texts. Those that the definition does not know are dropped.
+
+    A kind stands for a text of its kind.
+    """
+    found = {_OF_KINDS.get(warning) or _kind(warning) for warning in warnings}
+    return {kind for kind in found if kind is not None}
+
+
+def _kind(warning: str) -> str | None:
+    if warning.endswith(_FIRST_END):
+        return "..." + _FIRST_END
+    if warning.startswith(_FIRST_BEGINNING) and not warning.endswith(_ENDS):
+        return _FIRST_BEGINNING + "..."
+    return next(
+        ("..." + end for end in _ENDS if warning.endswith(end)),
+        next((b + "..." for b in _BEGINNINGS if warning.startswith(b)), None),
+    )
+
+
+_OF_KINDS = {kind: _kind(kind) for kind in KINDS}

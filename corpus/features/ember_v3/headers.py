@@ -75,7 +75,8 @@ def read_headers(data: bytes) -> Headers | None:
     if optional["NumberOfRvaAndSizes"] < len(names.DIRECTORIES):
         raise Unusual("fewer than 16 data directories")
     numbers = iter(_DIRECTORIES.unpack_from(data, optional_offset + layout.size))
-    return Headers(dos, *coff, optional_offset, optional, list(zip(numbers, numbers, strict=True)))
+    directories = list(zip(numbers, numbers, strict=True))
+    return Headers(dos, *coff, optional_offset, optional, directories)  # type: ignore[call-arg]
 
 
 def header_warnings(headers: Headers) -> set[str]:

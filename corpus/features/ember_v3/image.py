@@ -19,7 +19,7 @@ from corpus.features.ember_v3.headers import (
     header_warnings,
     read_headers,
 )
-from corpus.features.ember_v3.imports import ImportReader, imports_group
+from corpus.features.ember_v3.imports import ImportReader
 from corpus.features.ember_v3.load_config import load_config, tls
 from corpus.features.ember_v3.relocations import relocations
 from corpus.features.ember_v3.resources import resources
@@ -43,6 +43,10 @@ _SECURITY = names.DIRECTORIES.index("SECURITY")
 
 def read_image(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
     """Raw features of the groups of a PE file's structure; None if it is none.
+
+    Two of them are not the definition's yet: "imports" is the list of `Library` as they stand in the
+    file, and "pefilewarnings" the set of the warnings, each a kind of format_warnings or as much of
+    pefile's text as tells its kind. "time_stamp" is that of the file header.
 
     Raises `Unusual` where pefile has to read the file.
     """
@@ -153,7 +157,7 @@ def _directories(
     if place := at("EXCEPTION"):
         warnings |= runtime_functions(addresses, *place, headers.machine).warnings
     groups = {
-        "imports": imports_group(libraries),
+        "imports": libraries,
         "exports": exported,
         "datadirectories": directories_group(
             headers, has_relocs=has_relocs, has_dynamic_relocs=has_dynamic_relocs

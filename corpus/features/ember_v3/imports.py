@@ -16,6 +16,7 @@ from corpus.features.ember_v3.unusual import Unusual
 # Thunks that pefile looks at before it gives up, in all tables of a file together.
 MAX_THUNKS = 0x2000
 _MAX_NAME = 0x200
+_HINT = 2
 _MAX_REPEATED = 15
 _MAX_INVALID = 1_000
 _MAX_WITHOUT = 5
@@ -30,11 +31,8 @@ _WITH_KNOWN_ORDINALS = {b"oleaut32.dll", b"ws2_32.dll", b"wsock32.dll"}
 _I386 = 0x14C
 
 
-class Symbol(NamedTuple):
-    """An imported function; by ordinal where there is no name."""
-
-    name: bytes | None
-    ordinal: int | None
+Symbol = bytes | int
+"""An imported function, by its name or by its ordinal."""
 
 
 class Library(NamedTuple):
@@ -116,23 +114,19 @@ class ImportReader:
         addresses = self._table(table, longest)
         if not lookups and not addresses:
             self.warnings.add("Damaged Import Table information...")
-        symbols = []
-        invalid = 0
-        for thunk in lookups or addresses:
-            if thunk & self._ordinal:
-                if thunk & 0xFFFF:
-                    symbols.append(Symbol(None, thunk & 0xFFFF))
-                continue
-            name = self.addresses.string(thunk + 2, _MAX_NAME)
-            if self.addresses.section(thunk + 2) < 0 or self.addresses.section(thunk) < 0:
-                raise Unusual("a symbol's name outside of the sections")
-            if name.translate(None, _FUNCTION):
-                invalid += 1
-            elif name:
-                symbols.append(Symbol(name, None))
-        if invalid > _MAX_INVALID:
+        thunks = lookups or addresses
+        names = self.addresses.strings(
+            (thunk for thunk in thunks if not thunk & self._ordinal), _MAX_NAME, skip=_HINT
+        )
+        invalid = _invalid(names)
+        if len(invalid) > _MAX_INVALID:
             raise Unusual("many symbols of a library are invalid")
-        return symbols
+        symbols: list[Symbol] = [*names]
+        if len(names) < len(thunks):
+            following = iter(names)
+            symbols = [t & 0xFFFF if t & self._ordinal else next(following) for t in thunks]
+        # Neither an empty name nor ordinal 0 is a symbol to pefile.
+        return [symbol for symbol in symbols if symbol and symbol not in invalid]
 
     def _table(self, rva: int, longest: int) -> tuple[int, ...]:
         """The thunks at an RVA up to the one of zeros, as many as the limits allow."""
@@ -142,11 +136,9 @@ class ImportReader:
         # As many as pefile looks at; the one of zeros counts.
         allowed = min(-(-longest // width), MAX_THUNKS + 1 - self._thunks)
         content = self.addresses.read(rva, max(0, allowed) * width)
-        thunks = struct.unpack_from(
-            f"<{len(content) // width}{'Q' if width == 8 else 'I'}", content
-        )
-        end = thunks.index(0) if 0 in thunks else len(thunks)
-        if end < len(thunks):
+        thunks = _up_to_zero(content, width)
+        end = len(thunks)
+        if (end + 1) * width <= len(content):
             self._thunks += end + 1
         elif end < allowed:
             raise Unusual("a table of thunks is cut off")
@@ -156,7 +148,6 @@ class ImportReader:
                 self.warnings.add("Error parsing the import table. Entries go beyond bounds...")
             else:
                 self.warnings.add("Excessive number of imports...")
-        thunks = thunks[:end]
         self._vouch(thunks, rva, rva + end * width)
         return thunks
 
@@ -191,8 +182,7 @@ class ImportReader:
     def _look_for_a_packer(self, libraries: list[Library]) -> None:
         if sum(len(library.symbols) for library in libraries) < 20:
             telling = sum(
-                symbol.name is not None
-                and symbol.name.startswith((b"LoadLibrary", b"GetProcAddress"))
+                isinstance(symbol, bytes) and symbol.startswith((b"LoadLibrary", b"GetProcAddress"))
                 for library in libraries
                 for symbol in library.symbols
             )
@@ -202,12 +192,32 @@ class ImportReader:
                 )
 
 
+def _up_to_zero(content: bytes, width: int) -> tuple[int, ...]:
+    """Numbers of `width` bytes up to the first that is zero. Most tables are short."""
+    code, count, most = "Q" if width == 8 else "I", 32, len(content) // width
+    while True:
+        count = min(count, most)
+        numbers = struct.unpack_from(f"<{count}{code}", content)
+        if 0 in numbers:
+            return numbers[: numbers.index(0)]
+        if count == most:
+            return numbers
+        count *= 8
+
+
+def _invalid(names: list[bytes]) -> set[bytes]:
+    if not b"".join(names).translate(None, _FUNCTION):
+        return set()
+    return {name for name in names if name.translate(None, _FUNCTION)}
+
+
 def _named(library: bytes, symbol: Symbol) -> Symbol:
-    if symbol.name is not None or symbol.ordinal is None:
+    if isinstance(symbol, bytes):
         return symbol
     import ordlookup
 
-    return Symbol(ordlookup.ordLookup(library.lower(), symbol.ordinal), symbol.ordinal)
+    name: bytes = ordlookup.ordLookup(library.lower(), symbol)
+    return name
 
 
 def imports_group(libraries: list[Library]) -> dict[str, list[str]]:
@@ -216,8 +226,7 @@ def imports_group(libraries: list[Library]) -> dict[str, list[str]]:
     for library in libraries:
         name = library.name.decode()
         group[name] = [
-            symbol.name.decode() if symbol.name else f"{name}:ordinal{symbol.ordinal}"
+            symbol.decode() if isinstance(symbol, bytes) else f"{name}:ordinal{symbol}"
             for symbol in library.symbols
-            if symbol.name or symbol.ordinal is not None
         ]
     return group

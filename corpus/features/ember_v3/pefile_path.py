@@ -14,16 +14,15 @@ import pefile
 
 from corpus.features.ember_v3 import names
 from corpus.features.ember_v3.exceptions import runtime_functions
-from corpus.features.ember_v3.format_warnings import kinds
 from corpus.features.ember_v3.headers import Headers, directories_group, header_group
 from corpus.features.ember_v3.image import Entropy
-from corpus.features.ember_v3.imports import Library, Symbol, imports_group
+from corpus.features.ember_v3.imports import Library
 from corpus.features.ember_v3.relocations import relocations
 from corpus.features.ember_v3.section_table import Section, entry_section, section_group
 from corpus.features.ember_v3.sections import AddressMap
 
 
-class BoundedPE(pefile.PE):
+class BoundedPE(pefile.PE):  # type: ignore[misc]
     """pefile's PE without an object for each relocation and runtime function."""
 
     def __init__(self, data: bytes) -> None:
@@ -86,7 +85,7 @@ class _AddressesOf:
 
 
 def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
-    """Raw features of the groups of a PE file's structure; None if it is none to pefile."""
+    """As `image.read_image`; None if the file is no PE file to pefile."""
     try:
         pe = BoundedPE(data)
     except (pefile.PEFormatError, AttributeError):
@@ -114,7 +113,7 @@ def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None
             has_dynamic_relocs=pe.has_dynamic_relocs(),
         ),
         "richheader": rich,
-        "pefilewarnings": kinds(pe.get_warnings()) | pe.kinds,
+        "pefilewarnings": set(pe.get_warnings()) | pe.kinds,
         "time_stamp": headers.time_stamp,
     }
 
@@ -153,13 +152,18 @@ def _section(section: pefile.SectionStructure) -> Section:
     )
 
 
-def _imports(pe: pefile.PE) -> dict[str, list[str]]:
-    return imports_group(
-        [
-            Library(entry.dll, [Symbol(item.name, item.ordinal) for item in entry.imports])
-            for entry in getattr(pe, "DIRECTORY_ENTRY_IMPORT", ())
-        ]
-    )
+def _imports(pe: pefile.PE) -> list[Library]:
+    return [
+        Library(
+            entry.dll,
+            [
+                item.name or item.ordinal
+                for item in entry.imports
+                if item.name or item.ordinal is not None
+            ],
+        )
+        for entry in getattr(pe, "DIRECTORY_ENTRY_IMPORT", ())
+    ]
 
 
 def _exports(pe: pefile.PE) -> list[str]:

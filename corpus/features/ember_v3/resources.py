@@ -123,8 +123,8 @@ class _Reader:
             try:
                 raw = self.extent.read(entry, _ENTRY.size)
             except OutOfFile:
-                # "Error parsing the resources directory, Entry" is the text, with a comma that
-                # the definition does not have.
+                # With a comma that the definition does not have.
+                self.warnings.add("Error parsing the resources directory, Entry...")
                 return
             if len(raw) < _ENTRY.size:
                 self.warnings.add("Corrupt header...")

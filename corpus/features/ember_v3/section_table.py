@@ -85,11 +85,15 @@ def _faults(section: Section, adjusted: int, file_alignment: int, file_size: int
         faults.append("...SizeOfRawData is larger than file.")
     if adjusted > file_size:
         faults.append("...PointerToRawData points beyond the end of the file.")
-    # Their texts end with a full stop, which the definition's ends of these two do not have.
+    # With the full stop that the definition's ends of these two do not have.
     if section.virtual_size > _LARGE:
-        faults.append("Suspicious value found parsing section...")
+        faults.append(
+            "Suspicious value found parsing section. VirtualSize is extremely large > 256MiB."
+        )
     if section.aligned_address > _LARGE:
-        faults.append("Suspicious value found parsing section...")
+        faults.append(
+            "Suspicious value found parsing section. VirtualAddress is beyond 0x10000000."
+        )
     if file_alignment and section.pointer % file_alignment:
         faults.append(
             "...PointerToRawData should normally be a multiple of FileAlignment, this might imply "

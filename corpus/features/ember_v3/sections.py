@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -120,3 +121,26 @@ class AddressMap:
             begin, end = rva, rva + max_length
         zero = self.data.find(b"\0", begin, end)
         return self.data[begin : zero if zero >= 0 else end]
+
+    def strings(self, rvas: Iterable[int], max_length: int, skip: int = 0) -> list[bytes]:
+        """What `string` gives `skip` bytes behind each RVA, all of it within a section.
+
+        Raises OutOfFile for an RVA in no section, or whose section ends within the bytes skipped.
+        """
+        found = []
+        data, find = self.data, self.data.find
+        start = stop = shift = raw_end = 0
+        for rva in rvas:
+            if not start <= rva < stop - skip:
+                section = self.section(rva)
+                if section < 0 or rva + skip >= self._rows[section][1]:
+                    raise OutOfFile(rva)
+                start, stop, raw, raw_end = self._rows[section]
+                shift = raw - start + skip
+            begin = rva + shift
+            end = begin + max_length
+            if end > raw_end:
+                end = raw_end
+            zero = find(b"\0", begin, end)
+            found.append(data[begin : end if zero < 0 else zero])
+        return found

@@ -80,6 +80,12 @@ class SignedData:
         for certificate in self._certificates[:-1]:
             yield certificate.self_issued
 
+    def signers_self_issued(self) -> Iterator[bool]:
+        """For each certificate that the signer names as its own whether its issuer is its subject."""
+        for certificate in self._certificates:
+            if self._signer.is_of(certificate):
+                yield certificate.self_issued
+
 
 class Certificate:
     """A certificate of X.509, of which only the names are kept."""
@@ -88,7 +94,8 @@ class Certificate:
         certificate = x509.Certificate(contents=contents)
         _look_at(certificate["signature_algorithm"].native, certificate["signature_value"].native)
         body = certificate["tbs_certificate"]
-        _look_at(body["version"].native, body["serial_number"].native)
+        _look_at(body["version"].native)
+        self.serial_number: int = body["serial_number"].native
         self._issuer = body["issuer"]
         _look_at(body["validity"]["not_before"].native, body["validity"]["not_after"].native)
         self._subject = body["subject"]
@@ -99,7 +106,11 @@ class Certificate:
     @cached_property
     def self_issued(self) -> bool:
         """Whether the issuer is also the subject; names can be damaged too."""
-        return tuple(_components(self._issuer)) == tuple(_components(self._subject))
+        return self.issuer == tuple(_components(self._subject))
+
+    @cached_property
+    def issuer(self) -> tuple[tuple[str, Any], ...]:
+        return tuple(_components(self._issuer))
 
 
 class CounterSigner:
@@ -112,7 +123,8 @@ class CounterSigner:
         if data["sid"].name == "subject_key_identifier":
             raise SignatureError("a signer who is named by a key identifier")
         issuer_and_serial = data["sid"].chosen
-        _look_at(issuer_and_serial["issuer"], issuer_and_serial["serial_number"].native)
+        self._issuer = issuer_and_serial["issuer"]
+        self._serial_number: int = issuer_and_serial["serial_number"].native
         self.signed = _attributes(data["signed_attrs"])
         if not all(name in self.signed for name in self.required):
             raise SignatureError(f"an attribute is missing from {self.signed}")
@@ -128,6 +140,12 @@ class CounterSigner:
         self.countersigner: CounterSigner | TimeStamp | None = None
         if "counter_signature" in self.unsigned:
             self.countersigner = self._countersigner(_only(self.unsigned["counter_signature"]))
+
+    def is_of(self, certificate: Certificate) -> bool:
+        """Whether a certificate is the one that the signer says is its own."""
+        return certificate.serial_number == self._serial_number and certificate.issuer == tuple(
+            _components(self._issuer)
+        )
 
     def _countersigner(self, data: cms.SignerInfo) -> CounterSigner:
         return CounterSigner(data)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.features.ember_v3 import names
+from corpus.features.ember_v3.authenticode import FEATURES
 from corpus.features.ember_v3.content import general_vector, shares
 from corpus.features.ember_v3.format_warnings import KINDS
 from corpus.features.ember_v3.hashing import hash_pairs, hash_strings
@@ -126,17 +127,11 @@ def richheader(raw: Sequence[int]) -> Row:
     )
 
 
-_AUTHENTICODE = (
-    "num_certs", "self_signed", "empty_program_name", "no_countersigner", "parse_error",
-    "chain_max_depth", "latest_signing_time", "signing_time_diff",
-)  # fmt: skip
-
-
 def authenticode(raw: Raw) -> Row:
     """float32 [8]: of the signatures, their certificates and times (seconds)."""
     if not raw:
         return np.zeros(8, np.float32)
-    return np.array([raw[name] for name in _AUTHENTICODE], np.float64).astype(np.float32)
+    return np.array([raw[name] for name in FEATURES], np.float64).astype(np.float32)
 
 
 def pefilewarnings(raw: Sequence[str]) -> Row:
@@ -148,7 +143,7 @@ def pefilewarnings(raw: Sequence[str]) -> Row:
     return vector
 
 
-GROUPS = {
+GROUPS: dict[str, Callable[[Any], Row]] = {
     "general": general_vector,
     "histogram": shares,
     "byteentropy": shares,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 
 from corpus.features.ember_v3.extents import Extent
-from corpus.features.ember_v3.format_warnings import kinds
 from corpus.features.ember_v3.sections import AddressMap, OutOfFile
 from corpus.features.ember_v3.unusual import Unusual
 
@@ -58,7 +57,7 @@ class _Reader:
             # The warning ends with the key, so what it is taken for depends on that.
             escaped = key.decode("utf-8").encode("ascii", "backslashreplace")
             shown = "..." if len(escaped) > _MAX_KEY else escaped.decode("ascii")
-            self.warnings |= kinds([f"Invalid VS_VERSION_INFO block: {shown}"])
+            self.warnings.add(f"Invalid VS_VERSION_INFO block: {shown}")
             return
         fixed = self._align(_HEADER.size + 2 * (len(key) + 1))
         if fixed + _FIXED_SIZE > len(self.raw):
@@ -130,7 +129,11 @@ class _Reader:
                     self.extent.units(value, value_length)
                     self.extent.address_map.offset(value)
                 except OutOfFile:
-                    # A warning with a text that the definition does not have.
+                    # The definition has another text, so that it drops this one.
+                    self.warnings.add(
+                        "Error parsing the version information, "
+                        "attempting to read StringTable Value string..."
+                    )
                     return
             offset = self._align(offset + length) if length else end
 

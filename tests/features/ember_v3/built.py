@@ -107,7 +107,7 @@ def answer(pe: pefile.PE, index: int) -> Answer:
             addresses, place[0], [(s.PointerToRawData, s.SizeOfRawData) for s in pe.sections]
         ),
     }
-    return readers[index](), False
+    return kinds(readers[index]()), False
 
 
 def mutated(rng: random.Random, data: bytes, start: int, stop: int) -> bytes:
