@@ -19,6 +19,8 @@ from typing import Any
 PREFIX = struct.Struct("<IQ")
 # Characters from which escaping a text for JSON, and reading it back, costs more than a blob.
 _LONG = 1_000
+# Bytes of a body up to which it is sent together with its header.
+_SMALL = 32_768
 # A text may hold what is no Unicode, as JSON can.
 _TEXT = ("utf-8", "surrogatepass")
 
@@ -28,9 +30,12 @@ class BadAnswer(Exception):
 
 
 def pack(header: dict[str, Any], blobs: list[bytes]) -> list[bytes]:
-    """The parts of one frame, to be written one after the other."""
+    """The parts of one frame, to be written one after the other: a small frame is one part."""
     encoded = json.dumps(header).encode()
-    return [PREFIX.pack(len(encoded), sum(map(len, blobs))), encoded, *blobs]
+    size = sum(map(len, blobs))
+    head = PREFIX.pack(len(encoded), size) + encoded
+    # Each part that is written wakes the other side, which costs more than copying these few bytes.
+    return [b"".join([head, *blobs])] if size <= _SMALL else [head, *blobs]
 
 
 def split_value(value: Any) -> tuple[Any, list[dict[str, Any]], list[bytes]]:
