@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,11 @@ from corpus.features.ember_v3 import strings
 from corpus.features.ember_v3.hashing import hash_strings
 from tests.features.ember_v3 import signatures
 from tests.features.ember_v3.built import pe_file
+from tests.features.ember_v3.linked import exporting, importing
 from tests.features.executables import launcher, real_elfs, real_pes, small_pe
 
 EMBER = features.get("ember-v3")
 CORPUS = features.get("corpus-v1")
-RVA = 0x1000  # of the one section of a built file
 
 
 def both(data: bytes, group: str) -> tuple[np.ndarray, np.ndarray]:
@@ -106,26 +105,6 @@ def test_entropy_of_half_a_window() -> None:
     assert np.array_equal(ember, mended)
 
 
-def exporting(names: Sequence[bytes], *, repeat: int = 1) -> bytes:
-    """A library that exports these names, each at the same address, `repeat` times."""
-    names = list(names) * repeat
-    count = len(names)
-    functions = RVA + 40
-    pointers = functions + 4
-    ordinals = pointers + 4 * count
-    texts = ordinals + 2 * count
-    content = struct.pack(
-        "<12x7I", 0, 1, 1, count, functions, pointers, ordinals
-    ) + struct.pack("<I", RVA)  # fmt: skip
-    places = []
-    blob = b""
-    for name in names:
-        places.append(texts + len(blob))
-        blob += name + b"\0"
-    content += struct.pack(f"<{count}I", *places) + bytes(2 * count) + blob
-    return pe_file(content, 0, RVA, 40)
-
-
 def test_number_of_exports() -> None:
     data = exporting([b"first", b"second", b"third"])
     ember, ours = raws(data, "exports")
@@ -145,26 +124,6 @@ def test_last_data_directory(directories: int, last: int) -> None:
     theirs, mended = both(bytes(data), "datadirectories")
     assert theirs[2 * last : 2 * last + 2].tolist() == [0, 0]
     assert mended[2 * last : 2 * last + 2].tolist() == [77, 0x3000]
-
-
-def importing(*libraries: tuple[bytes, Sequence[bytes | int]]) -> bytes:
-    """A program with one descriptor for each library, and its functions by name or ordinal."""
-    content = bytearray(20 * (len(libraries) + 1))
-    for index, (library, functions) in enumerate(libraries):
-        thunks = []
-        for function in functions:
-            if isinstance(function, int):
-                thunks.append(1 << 63 | function)
-            else:
-                thunks.append(RVA + len(content))
-                content += b"\0\0" + function + b"\0"
-        name = RVA + len(content)
-        content += library + b"\0"
-        content += bytes(-len(content) % 8)
-        table = RVA + len(content)
-        content += struct.pack(f"<{len(thunks) + 1}Q", *thunks, 0)
-        struct.pack_into("<5I", content, 20 * index, table, 0, 0, name, table)
-    return pe_file(bytes(content), 1, RVA, len(content))
 
 
 def test_a_library_that_is_imported_twice() -> None:
