@@ -60,5 +60,7 @@ set -- --python "$venv/bin/python" --no-build-isolation-package py-tlsh --requir
 for lock in $locks; do set -- "$@" -r "$lock"; done
 UV_NATIVE_TLS=${UV_NATIVE_TLS:-true} "$venv/bin/uv" pip install -q --no-progress "$@"
 "$venv/bin/uv" pip install -q --no-progress --python "$venv/bin/python" --no-deps --no-build-isolation -e .
+# The byte kernels of the feature sets become machine code once, instead of in the first process of each.
+"$venv/bin/python" -c 'import corpus.features.ember_v3'
 printf '%s\n' "$stamp" > "$done_file"
 say "Installed $("$venv/bin/uv" pip list -q --python "$venv/bin/python" 2>/dev/null | tail -n +3 | wc -l) packages."
