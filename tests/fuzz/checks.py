@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from corpus import features
 from corpus.errors import BadInput
+from corpus.features.corpus_v1.warnings import kinds as corpus_kinds
 from corpus.features.ember_v3.content import Content
+from corpus.features.ember_v3.format_warnings import kinds as ember_kinds
 from corpus.features.ember_v3.image import read_image
 from corpus.features.ember_v3.pefile_path import read_image_by_pefile
 from corpus.features.ember_v3.unusual import Unusual
@@ -99,17 +102,15 @@ def differences(fast: dict[str, Any] | None, slow: dict[str, Any] | None) -> lis
         return (
             [] if fast is slow else [f"a PE file to {'pefile' if slow else 'fast readers'} alone"]
         )
-    return [
-        f"{group}: fast {_short(fast.get(group))}, pefile {_short(slow.get(group))}"
-        for group in fast.keys() | slow.keys()
-        if repr(_plain(fast.get(group))) != repr(_plain(slow.get(group)))
-    ]
+    pairs = zip(_texts(fast), _texts(slow), strict=True)
+    return [f"fast {one[:500]}, pefile {other[:500]}" for one, other in pairs if one != other]
 
 
-def _plain(value: Any) -> Any:
-    return sorted(value) if isinstance(value, set) else value
-
-
-def _short(value: Any) -> str:
-    text = repr(_plain(value))
-    return text if len(text) < 400 else text[:400] + "..."
+def _texts(image: dict[str, Any]) -> Iterator[str]:
+    """What a reader read as texts, one a group; warnings as the two sets understand them."""
+    for group, value in sorted(image.items()):
+        if group == "pefilewarnings":
+            yield f"ember-v3 {sorted(ember_kinds(value))}"
+            yield f"corpus-v1 {sorted(corpus_kinds(value))}"
+        else:
+            yield f"{group} {value}"

@@ -96,7 +96,7 @@ def _address_map(
         ],
         np.int64,
     )
-    return AddressMap(data, spans, header_length(headers, sections))
+    return AddressMap(data, spans, min(header_length(headers, sections), len(data)))
 
 
 def _entry_point_warnings(headers: Headers, addresses: AddressMap) -> set[str]:

@@ -103,7 +103,7 @@ def _faults(section: Section, adjusted: int, file_alignment: int, file_size: int
 
 
 def header_length(headers: Headers, sections: list[Section]) -> int:
-    """Bytes at the start of the file that belong to no section."""
+    """Where the sections say that they begin in the file, which may have no such offset."""
     end = headers.sections_offset + headers.number_of_sections * _SIZE
     lowest = min((s.pointer & ~0x1FF for s in sections if s.pointer), default=0)
     return end if lowest < end else lowest

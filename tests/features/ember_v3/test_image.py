@@ -1,0 +1,129 @@
+"""Both ways to read a PE file's structure: our own readers, and pefile."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections import Counter
+from pathlib import Path
+
+import pefile
+import pytest
+
+from corpus.features.ember_v3.content import Content
+from corpus.features.ember_v3.format_warnings import kinds
+from corpus.features.ember_v3.image import read_image
+from corpus.features.ember_v3.pefile_path import BoundedPE, read_image_by_pefile
+from corpus.features.ember_v3.unusual import Unusual
+from tests.features.ember_v3.built import DEBUG, SECTION, pe_file
+from tests.features.executables import real_pes, small_pe
+from tests.fuzz.cases import base_files, case
+from tests.fuzz.checks import differences
+from tests.fuzz.mutations import mutated
+from tests.fuzz.pe_mutations import MUTATIONS
+
+SMALL = sorted({path.read_bytes() for path in real_pes() if path.stat().st_size < 20_000})
+
+
+def both(data: bytes) -> list[str]:
+    """What the readers disagree on. Raises Unusual."""
+    entropy = Content(data).entropy_of
+    fast = read_image(data, entropy)
+    return differences(fast, read_image_by_pefile(data, entropy))
+
+
+@pytest.mark.parametrize("path", real_pes(), ids=lambda path: path.name)
+def test_real_files_are_read_alike_and_none_is_unusual(path: Path) -> None:
+    assert both(path.read_bytes()) == []
+
+
+def test_the_smallest_file_is_read_alike() -> None:
+    assert both(small_pe()) == []
+
+
+@pytest.mark.parametrize("kind", MUTATIONS)
+def test_damage_is_read_alike_or_unusual(kind: str) -> None:
+    for seed in range(12):
+        data = mutated(SMALL[seed % len(SMALL)], f"{seed}:{kind}")
+        try:
+            assert both(data) == [], seed
+        except Unusual:
+            continue
+
+
+def test_damage_of_all_kinds_together_is_read_alike_or_unusual() -> None:
+    bases = [path for path in base_files([]) if path.stat().st_size < 20_000]
+    outcomes: Counter[str] = Counter()
+    for number in range(300):
+        made = case(24, number, bases)
+        if not made.data:
+            continue
+        try:
+            assert both(made.data) == [], (number, made.base, made.recipe)
+            outcomes["alike"] += 1
+        except Unusual:
+            outcomes["unusual"] += 1
+    # Both ways are gone often enough for this to mean something.
+    assert outcomes["alike"] > 150
+    assert outcomes["unusual"] > 30
+
+
+def test_headers_end_where_the_file_ends() -> None:
+    data = bytearray(pe_file(b"", DEBUG, SECTION, 28))
+    # The one section is said to begin beyond the end of the file and at another address, so that
+    # the directory would be in the headers, were they as long as that.
+    section = data.index(b".rsrc")
+    struct.pack_into("<II", data, section + 8, 16, 0x8000)
+    struct.pack_into("<I", data, section + 20, 0x4000)
+    assert both(bytes(data)) == []
+    image = read_image(bytes(data), Content(bytes(data)).entropy_of)
+    assert image is not None
+    assert "Invalid debug information..." in kinds(image["pefilewarnings"])
+
+
+def plain_and_bounded(data: bytes) -> tuple[object, object]:
+    """What is used of pefile's own class and of the one that saves memory."""
+    answers = []
+    for kind in (pefile.PE, BoundedPE):
+        try:
+            pe = kind(data=data) if kind is pefile.PE else kind(data)
+        except (pefile.PEFormatError, AttributeError) as error:
+            answers.append(type(error).__name__)
+            continue
+        warnings = kinds(pe.get_warnings()) | getattr(pe, "kinds", set())
+        answers.append(
+            (
+                # How much a byte makes up is told elsewhere.
+                sorted(warnings - {"Byte 0x..."}),
+                pe.has_relocs(),
+                pe.has_dynamic_relocs(),
+                pe.get_overlay_data_start_offset(),
+                [symbols(entry) for entry in getattr(pe, "DIRECTORY_ENTRY_IMPORT", [])],
+                [item.name for item in exported.symbols]
+                if (exported := getattr(pe, "DIRECTORY_ENTRY_EXPORT", None))
+                else None,
+            )
+        )
+    return answers[0], answers[1]
+
+
+def symbols(library: pefile.ImportDescData) -> tuple[bytes, list[tuple[bytes | None, int | None]]]:
+    return library.dll, [(item.name, item.ordinal) for item in library.imports]
+
+
+@pytest.mark.parametrize("path", real_pes(), ids=lambda path: path.name)
+def test_saving_memory_changes_nothing_in_real_files(path: Path) -> None:
+    plain, bounded = plain_and_bounded(path.read_bytes())
+    assert plain == bounded
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["relocation_blocks", "unwind_information", "directory_entry", "section_fields", "machine",
+     "sections_exchanged", "load_config", "optional_header", "cut", "block_moved"],
+)  # fmt: skip
+def test_saving_memory_changes_nothing_in_damaged_files(kind: str) -> None:
+    for seed in range(12):
+        data = mutated(random.Random(f"{kind}{seed}").choice(SMALL), f"{seed}:{kind}")
+        plain, bounded = plain_and_bounded(data)
+        assert plain == bounded, seed
