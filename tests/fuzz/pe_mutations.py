@@ -114,7 +114,7 @@ def entry_point(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
 
 
 def directory_count(rng: random.Random, data: bytearray, layout: PeLayout) -> None:
-    count = rng.choice((*range(21), 0x10000, 0xFFFFFFFF))
+    count = rng.choice((*range(21), 0x10000, 0x80000000, 0x80000010, 0xFFFFFFFF))
     struct.pack_into("<I", data, layout.directories - 4, count)
 
 
@@ -333,11 +333,13 @@ def certificate_table(rng: random.Random, data: bytearray, layout: PeLayout) -> 
     place = directory(data, layout, SECURITY)
     if place is None:
         return
-    kind = rng.randrange(4)
+    kind = rng.randrange(6)
     if kind == 0:
         put_odd_in(rng, data, place[0], 8)
     elif kind == 1:
         put_odd(rng, data, layout.directories + 32 + 4 * rng.randrange(2), 4)
+    elif kind in (4, 5):
+        _spoil_der(rng, data, place)
     elif kind == 2:
         # Another table behind the first, in the room that the file has.
         again = bytes(data[place[0] : place[0] + place[1]])
@@ -346,6 +348,27 @@ def certificate_table(rng: random.Random, data: bytearray, layout: PeLayout) -> 
     else:
         _aimed(rng, data, (place[0] + 8, place[1] - 8), 20_000)
 
+
+def _spoil_der(rng: random.Random, data: bytearray, place: Place) -> None:
+    """Tags, lengths and first bytes of what looks like values in DER; most of the rest is digests."""
+    start, size = place
+    tags = [n for n in range(start + 8, min(start + size, len(data) - 8)) if data[n] in _DER_TAGS]
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        if not tags:
+            return
+        tag = rng.choice(tags)
+        kind = rng.randrange(4)
+        if kind == 0:
+            data[tag] = rng.choice((*_DER_TAGS, data[tag] ^ 1 << rng.randrange(8)))
+        elif kind == 1:
+            put_odd(rng, data, tag + 1, rng.choice((1, 1, 2)))
+        elif kind == 2:
+            put_odd(rng, data, tag + 2 + rng.randrange(14), 1)
+        else:
+            del data[tag : tag + rng.randrange(1, 8)]
+
+
+_DER_TAGS = b"\x30\x31\x02\x03\x04\x05\x06\x0c\x13\x16\x17\x18\x1e\xa0\xa1\xa2\xa3\x80\x82"
 
 MUTATIONS: dict[str, Mutation] = {
     mutation.__name__: mutation

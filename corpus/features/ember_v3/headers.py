@@ -72,7 +72,8 @@ def read_headers(data: bytes) -> Headers | None:
     if optional_offset + layout.size + _DIRECTORIES.size > len(data):
         raise Unusual("optional header beyond the end of the file")
     optional = dict(zip(_OPTIONAL_NAMES, layout.unpack_from(data, optional_offset), strict=True))
-    if optional["NumberOfRvaAndSizes"] < len(names.DIRECTORIES):
+    # pefile leaves out the highest bit.
+    if optional["NumberOfRvaAndSizes"] & 0x7FFFFFFF < len(names.DIRECTORIES):
         raise Unusual("fewer than 16 data directories")
     numbers = iter(_DIRECTORIES.unpack_from(data, optional_offset + layout.size))
     directories = list(zip(numbers, numbers, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import struct
 from collections import Counter
@@ -19,6 +20,7 @@ from tests.features.ember_v3.built import DEBUG, SECTION, pe_file
 from tests.features.executables import real_pes, small_pe
 from tests.fuzz.cases import base_files, case
 from tests.fuzz.checks import differences
+from tests.fuzz.layout import pe_layout
 from tests.fuzz.mutations import mutated
 from tests.fuzz.pe_mutations import MUTATIONS
 
@@ -79,6 +81,32 @@ def test_headers_end_where_the_file_ends() -> None:
     image = read_image(bytes(data), Content(bytes(data)).entropy_of)
     assert image is not None
     assert "Invalid debug information..." in kinds(image["pefilewarnings"])
+
+
+def test_the_highest_bit_of_the_number_of_directories_is_none() -> None:
+    data = bytearray(small_pe())
+    layout = pe_layout(data)
+    assert layout is not None
+    struct.pack_into("<I", data, layout.directories - 4, 0x80000000)
+    image = read_image_by_pefile(bytes(data), Content(bytes(data)).entropy_of)
+    assert image is not None
+    # Nothing but the entry that tells of relocations.
+    assert len(image["datadirectories"]) == 1
+    with pytest.raises(Unusual):
+        both(bytes(data))
+
+
+@pytest.mark.parametrize("data", [small_pe(), b"MZ"], ids=["PE", "no PE"])
+def test_nothing_is_left_of_a_file_that_pefile_has_read(data: bytes) -> None:
+    entropy = Content(data).entropy_of
+    read_image_by_pefile(data, entropy)
+    gc.collect()
+    gc.disable()
+    try:
+        read_image_by_pefile(data, entropy)
+        assert not [it for it in gc.get_objects() if isinstance(it, pefile.PE)]
+    finally:
+        gc.enable()
 
 
 def plain_and_bounded(data: bytes) -> tuple[object, object]:
