@@ -19,9 +19,12 @@ from corpus.features.ember_v3.image import read_image
 from corpus.features.ember_v3.pefile_path import read_image_by_pefile
 from corpus.features.ember_v3.unusual import Unusual
 
-# What EMBER2024's extractor fails with on broken files, and so does ember-v3, where there is nothing
-# to be equal to: BadInput for signatures and empty files, names that are not UTF-8.
-EMBER_FAILURES = (BadInput, UnicodeDecodeError)
+# What EMBER2024's extractor fails with on broken files, so does ember-v3, as there is nothing to be
+# equal to. corpus-v1 reads the same structure.
+_REFUSALS = {
+    "ember-v3": ("the definition fails with this signature", "the definition fails with this Rich"),
+    "corpus-v1": ("the definition fails with this Rich",),
+}
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Outcome:
 
     problems: list[str] = field(default_factory=list)
     refused: str = ""
-    """What ember-v3 refused the file with."""
+    """What ember-v3 or corpus-v1 refused the file with."""
     unusual: str = ""
     """Why the fast readers left the file to pefile."""
     compared: bool = False
@@ -47,12 +50,10 @@ def check(data: bytes, *, thorough: bool = True) -> Outcome:
             vector = feature_set.vector(data)
             if thorough:
                 _raw(name, data, vector, outcome)
-        except EMBER_FAILURES as error:
-            if isinstance(error, BadInput) and not data:
-                continue
-            if name == "ember-v3":
-                outcome.refused = f"{type(error).__name__}: {error}"
-            else:
+        except BadInput as error:
+            if str(error).startswith(_REFUSALS.get(name, ())):
+                outcome.refused = str(error)
+            elif data:
                 _failed(outcome, name, error)
         except Exception as error:
             _failed(outcome, name, error)
@@ -83,12 +84,16 @@ def _both_ways(data: bytes, outcome: Outcome, thorough: bool) -> None:
     except Unusual as reason:
         outcome.unusual = str(reason)
         return
+    except BadInput as error:
+        fast = {"refused": str(error)}
     except Exception as error:
         _failed(outcome, "fast readers", error)
         return
     if thorough:
         try:
             slow = read_image_by_pefile(data, content.entropy_of)
+        except BadInput as error:
+            slow = {"refused": str(error)}
         except Exception as error:
             _failed(outcome, "pefile", error)
             return

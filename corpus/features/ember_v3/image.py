@@ -48,7 +48,7 @@ def read_image(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
     file, and "pefilewarnings" the set of the warnings, each a kind of format_warnings or as much of
     pefile's text as tells its kind. "time_stamp" is that of the file header.
 
-    Raises `Unusual` where pefile has to read the file.
+    Raises `Unusual` where pefile has to read the file, `BadInput` where pefile fails with it.
     """
     headers = read_headers(data)
     if headers is None:

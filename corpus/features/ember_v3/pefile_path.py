@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pefile
 
+from corpus.errors import BadInput
 from corpus.features.ember_v3 import names
 from corpus.features.ember_v3.exceptions import runtime_functions
 from corpus.features.ember_v3.headers import Headers, directories_group, header_group
@@ -92,12 +93,14 @@ class _AddressesOf:
 
 
 def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
-    """As `image.read_image`; None if the file is no PE file to pefile."""
+    """As `image.read_image`, but of any file; None if it is no PE file to pefile."""
     try:
         pe = BoundedPE(data)
     except (pefile.PEFormatError, AttributeError):
         # EMBER2024's extractor takes pefile's own mistakes of this kind for "no PE file" too.
         return None
+    except IndexError as error:
+        raise BadInput(f"the definition fails with this Rich header ({error!r})") from error
     with pe:
         return _image(pe, len(data), entropy)
 

@@ -122,12 +122,13 @@ class _Reader:
                 self.warnings.add("Resource size...")
             try:
                 raw = self.extent.read(entry, _ENTRY.size)
+                if len(raw) < _ENTRY.size:
+                    self.warnings.add("Corrupt header...")
             except OutOfFile:
+                raw = b""
+            if len(raw) < _ENTRY.size:
                 # With a comma that the definition does not have.
                 self.warnings.add("Error parsing the resources directory, Entry...")
-                return
-            if len(raw) < _ENTRY.size:
-                self.warnings.add("Corrupt header...")
                 return
             yield _ENTRY.unpack(raw)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from corpus.errors import BadInput
+
 _DANS = 0x536E6144
 _RICH = 0x68636952
 _START = 0x80
@@ -13,7 +15,7 @@ def rich_header(data: bytes, optional_header: int) -> tuple[list[int], set[str]]
     """Decoded values (tool id and count by turns) and warnings, as pefile 2024.8.26 reads them.
 
     `optional_header` is that header's offset, where the search for the mark "Rich" ends. Raises
-    `IndexError` where pefile does: the mark is the last word, or stands among the first four.
+    `BadInput` where pefile fails: the mark comes so early that it stands in for words before it.
     """
     mark = data.find(b"Rich", _START, optional_header)
     if mark == -1:
@@ -24,9 +26,12 @@ def rich_header(data: bytes, optional_header: int) -> tuple[list[int], set[str]]
     if _RICH not in words:
         return [], set()
     warnings = set()
-    key = words[words.index(_RICH) + 1]
-    if words[0] ^ key != _DANS or words[1] != key or words[2] != key or words[3] != key:
-        warnings.add("Rich Header is not in Microsoft format, possibly malformed...")
+    try:
+        key = words[words.index(_RICH) + 1]
+        if words[0] ^ key != _DANS or words[1] != key or words[2] != key or words[3] != key:
+            warnings.add("Rich Header is not in Microsoft format, possibly malformed...")
+    except IndexError as error:
+        raise BadInput(f"the definition fails with this Rich header ({error!r})") from error
     values: list[int] = []
     body = words[4:]
     for index in range(0, len(body) - 1, 2):

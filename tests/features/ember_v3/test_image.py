@@ -16,10 +16,10 @@ from corpus.features.ember_v3.format_warnings import kinds
 from corpus.features.ember_v3.image import read_image
 from corpus.features.ember_v3.pefile_path import BoundedPE, read_image_by_pefile
 from corpus.features.ember_v3.unusual import Unusual
-from tests.features.ember_v3.built import DEBUG, SECTION, pe_file
+from tests.features.ember_v3.built import DEBUG, RESOURCE, SECTION, pe_file
 from tests.features.executables import real_pes, small_pe
 from tests.fuzz.cases import base_files, case
-from tests.fuzz.checks import differences
+from tests.fuzz.checks import check, differences
 from tests.fuzz.layout import pe_layout
 from tests.fuzz.mutations import mutated
 from tests.fuzz.pe_mutations import MUTATIONS
@@ -81,6 +81,46 @@ def test_headers_end_where_the_file_ends() -> None:
     image = read_image(bytes(data), Content(bytes(data)).entropy_of)
     assert image is not None
     assert "Invalid debug information..." in kinds(image["pefilewarnings"])
+
+
+def test_a_resource_table_that_is_cut_off() -> None:
+    # 496 bytes in, so that of the entries behind the first 16 bytes none is in the section.
+    data = pe_file(bytes(508) + b"\1\0\0\0", RESOURCE, SECTION + 496, 16)
+    assert both(data) == []
+    image = read_image(data, Content(data).entropy_of)
+    assert image is not None
+    assert "Error parsing the resources directory, Entry..." in image["pefilewarnings"]
+
+
+RICH, DANS = 0x68636952, 0x536E6144
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        ((RICH, RICH ^ DANS), True),
+        ((DANS ^ RICH, RICH, RICH), True),
+        ((DANS ^ RICH, RICH, RICH, RICH), False),
+        ((RICH, 1), False),
+        ((DANS ^ 1, RICH, 1), False),
+    ],
+)
+@pytest.mark.parametrize("unusual", [False, True])
+def test_a_rich_header_without_its_first_words_fails_as_it_does_in_the_definition(
+    words: tuple[int, ...], refused: bool, unusual: bool
+) -> None:
+    small = small_pe()
+    stub = bytes(64) + struct.pack(f"<{len(words)}I", *words)
+    headers = 64 + len(stub)
+    data = bytearray(small[:64] + stub + small[64 : 512 - len(stub)] + small[512:])
+    struct.pack_into("<I", data, 60, headers)
+    if unusual:
+        layout = pe_layout(data)
+        assert layout is not None
+        struct.pack_into("<I", data, layout.directories - 4, 3)
+    outcome = check(bytes(data))
+    assert outcome.problems == []
+    assert outcome.refused.startswith("the definition fails with this Rich") == refused
 
 
 def test_the_highest_bit_of_the_number_of_directories_is_none() -> None:
