@@ -100,7 +100,9 @@ def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None
         # EMBER2024's extractor takes pefile's own mistakes of this kind for "no PE file" too.
         return None
     except IndexError as error:
-        raise BadInput(f"the definition fails with this Rich header ({error!r})") from error
+        raise BadInput(
+            f"the definition fails with this Rich header (IndexError: {error})"
+        ) from error
     with pe:
         return _image(pe, len(data), entropy)
 

@@ -100,7 +100,6 @@ RICH, DANS = 0x68636952, 0x536E6144
     [
         ((RICH, RICH ^ DANS), True),
         ((DANS ^ RICH, RICH, RICH), True),
-        ((DANS ^ RICH, RICH, RICH, RICH), False),
         ((RICH, 1), False),
         ((DANS ^ 1, RICH, 1), False),
     ],
