@@ -14,6 +14,7 @@ from corpus.features.ember_v3.sections import AddressMap
 from corpus.features.ember_v3.unusual import Unusual
 
 MAX_SYMBOLS = 0x2000
+_MOST = 1 << 16
 _MAX_NAME = 0x200
 _MAX_REPEATED_NAMES = 10
 _MAX_REPEATED_ADDRESSES = 120
@@ -45,6 +46,8 @@ def exports(
         return [], set()
     fields = _DIRECTORY.unpack(directory)
     _, base, n_functions, n_names, functions_rva, names_rva, ordinals_rva = fields
+    if max(n_functions, n_names) > _MOST:
+        raise Unusual("more exports than there are ordinals")
 
     def table(start: int, count: int) -> bytes:
         length = min(len(addresses.data) - addresses.offset(start), count * 4)

@@ -1,95 +1,19 @@
-"""What the definition sees of a PE file, read by pefile itself: the way for whatever is unusual.
-
-pefile's own readers of relocations and runtime functions keep an object for each of them, hundreds of
-bytes large; ours of the same results stand in for these two.
-"""
+"""What the definition sees of a PE file, read by pefile itself: the way for whatever is unusual."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pefile
 
 from corpus.errors import BadInput
 from corpus.features.ember_v3 import names
-from corpus.features.ember_v3.exceptions import runtime_functions
+from corpus.features.ember_v3.bounded_pe import BoundedPE, address_ranges
 from corpus.features.ember_v3.headers import Headers, directories_group, header_group
 from corpus.features.ember_v3.image import Entropy
 from corpus.features.ember_v3.imports import Library
-from corpus.features.ember_v3.relocations import relocations
 from corpus.features.ember_v3.section_table import Section, entry_section, section_group
-from corpus.features.ember_v3.sections import AddressMap
-
-
-class BoundedPE(pefile.PE):  # type: ignore[misc]
-    """pefile's PE without an object for each relocation and runtime function."""
-
-    def __init__(self, data: bytes) -> None:
-        self.kinds: set[str] = set()
-        # Counting each byte's share, the only other thing a full load does first, is done elsewhere.
-        super().__init__(data=data, fast_load=True)
-        self.full_load()
-
-    def close(self) -> None:
-        """Let go of the file and of all that was read, which refers to this object.
-
-        pefile has all garbage of the process collected instead, a tenth of a second or more.
-        """
-        self.__dict__.clear()
-
-    def parse_image_base_relocation_list(
-        self, rva: int, size: int, fmt: Any = None
-    ) -> list[None] | None:
-        symbol = None
-        if fmt is not None:
-            formats = self.dynamic_relocation_format_by_symbol
-            symbol = next(number for number, known in formats.items() if known is fmt)
-        with _AddressesOf(self) as addresses:
-            found = relocations(addresses, rva, size, self.OPTIONAL_HEADER.SizeOfImage, symbol)
-        self.kinds |= found.warnings
-        return [None] if found.found else []
-
-    def parse_exceptions_directory(self, rva: int, size: int) -> None:
-        with _AddressesOf(self) as addresses:
-            found = runtime_functions(addresses, rva, size, self.FILE_HEADER.Machine)
-        self.kinds |= found.warnings
-
-
-def _ranges(pe: pefile.PE) -> list[tuple[int, int]]:
-    """First address, and first beyond, of each section."""
-    ranges = []
-    for section in pe.sections:
-        # Asked for any address, it works out its own.
-        section.contains_rva(0)
-        ranges.append((section.section_min_addr, section.section_max_addr))
-    return ranges
-
-
-class _AddressesOf:
-    """An address map of a PE object, which hears afterwards which section was used last."""
-
-    def __init__(self, pe: BoundedPE) -> None:
-        self.pe = pe
-        last = pe._get_section_by_rva_last_used
-        rows = [
-            (start, stop, s.get_PointerToRawData_adj(), s.PointerToRawData + s.SizeOfRawData)
-            for s, (start, stop) in zip(pe.sections, _ranges(pe), strict=True)
-        ]
-        self.addresses = AddressMap(
-            pe.__data__,
-            np.array(rows, np.int64).reshape(-1, 4),
-            len(pe.header),
-            next((i for i, section in enumerate(pe.sections) if section is last), -1),
-        )
-
-    def __enter__(self) -> AddressMap:
-        return self.addresses
-
-    def __exit__(self, *_: object) -> None:
-        if self.addresses.last >= 0:
-            self.pe._get_section_by_rva_last_used = self.pe.sections[self.addresses.last]
 
 
 def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
@@ -110,7 +34,7 @@ def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None
 def _image(pe: BoundedPE, size: int, entropy: Entropy) -> dict[str, Any]:
     headers = _headers(pe)
     sections = [_section(section) for section in pe.sections]
-    entry = entry_section(sections, _ranges(pe), headers.optional["AddressOfEntryPoint"])
+    entry = entry_section(sections, address_ranges(pe), headers.optional["AddressOfEntryPoint"])
     overlay = pe.get_overlay_data_start_offset()
     rich = pe.RICH_HEADER.values if pe.RICH_HEADER is not None else []
     return {
