@@ -4,13 +4,16 @@ WORK ?= .work
 VENV ?= .venv
 SAMPLES ?=
 VERDICTS ?=
+SEED ?= 1
+COUNT ?= 20000
+FUZZ_FILES ?=
 export VENV
 
 PYTHON_RUN = $(VENV)/bin/python
 EMBEDDED = $(PYTHON_RUN) -m deploy.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock bench clean
+.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock bench fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +65,9 @@ lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 
 bench: setup-dev ## Measure what the docs claim, as ratios within one run
 	@for script in bench/*.py; do echo "== $$script"; $(PYTHON_RUN) $$script || exit 1; done
+
+fuzz: setup-dev ## Feed mutated executables to all feature sets; SEED=1 COUNT=20000
+	@$(PYTHON_RUN) -m tests.fuzz --seed $(SEED) --count $(COUNT) --keep "$(WORK)/fuzz" $(FUZZ_FILES)
 
 clean: ## Remove the virtual environment and the work folder
 	@rm -rf $(VENV) .work
