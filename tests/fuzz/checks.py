@@ -22,8 +22,8 @@ from corpus.features.ember_v3.unusual import Unusual
 # What EMBER2024's extractor fails with on broken files, so does ember-v3, as there is nothing to be
 # equal to. corpus-v1 reads the same structure.
 _REFUSALS = {
-    "ember-v3": ("the definition fails with this signature", "the definition fails with this Rich"),
-    "corpus-v1": ("the definition fails with this Rich",),
+    "ember-v3": ("the definition fails with this signature", "the definition fails with this PE"),
+    "corpus-v1": ("the definition fails with this PE",),
 }
 
 

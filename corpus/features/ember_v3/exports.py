@@ -62,7 +62,7 @@ def exports(
     names = table(names_rva, n_names)
     ordinals = table(ordinals_rva, n_names)
     functions = table(functions_rva, n_functions)
-    n_named = min(n_names, bound(names_rva))
+    n_named = max(0, min(n_names, bound(names_rva)))
     n_addresses = len(functions) // 4
     if len(ordinals) < 2 * n_named or len(names) < 4 * n_named or n_addresses < n_functions:
         raise Unusual("tables of the export directory are cut off")
@@ -70,8 +70,8 @@ def exports(
         if length > 0 and addresses.section(start) != addresses.section(start + length - 1):
             raise Unusual("a table of the export directory crosses a section's end")
     address_of = struct.unpack_from(f"<{n_addresses}I", functions)
-    ordinal_of = struct.unpack_from(f"<{max(0, n_named)}H", ordinals)
-    name_of = struct.unpack_from(f"<{max(0, n_named)}I", names)
+    ordinal_of = struct.unpack_from(f"<{n_named}H", ordinals)
+    name_of = struct.unpack_from(f"<{n_named}I", names)
 
     if n_named and max(ordinal_of) >= n_addresses:
         raise Unusual("an ordinal of an export beyond its table")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,10 +24,10 @@ def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None
     except (pefile.PEFormatError, AttributeError):
         # EMBER2024's extractor takes pefile's own mistakes of this kind for "no PE file" too.
         return None
-    except IndexError as error:
-        raise BadInput(
-            f"the definition fails with this Rich header (IndexError: {error})"
-        ) from error
+    except (IndexError, struct.error) as error:
+        # And these not: a Rich header or a function override that ends too early.
+        problem = f"the definition fails with this PE file ({type(error).__name__}: {error})"
+        raise BadInput(problem) from error
     with pe:
         return _image(pe, len(data), entropy)
 

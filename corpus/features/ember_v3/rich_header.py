@@ -31,9 +31,8 @@ def rich_header(data: bytes, optional_header: int) -> tuple[list[int], set[str]]
         if words[0] ^ key != _DANS or words[1] != key or words[2] != key or words[3] != key:
             warnings.add("Rich Header is not in Microsoft format, possibly malformed...")
     except IndexError as error:
-        raise BadInput(
-            f"the definition fails with this Rich header (IndexError: {error})"
-        ) from error
+        problem = f"the definition fails with this PE file (IndexError: {error})"
+        raise BadInput(problem) from error
     values: list[int] = []
     body = words[4:]
     for index in range(0, len(body) - 1, 2):

@@ -19,7 +19,14 @@ from corpus.features.ember_v3.format_warnings import kinds
 from corpus.features.ember_v3.image import read_image
 from corpus.features.ember_v3.pefile_path import read_image_by_pefile
 from corpus.features.ember_v3.unusual import Unusual
-from tests.features.ember_v3.built import DEBUG, RESOURCE, SECTION, pe_file, version_resource
+from tests.features.ember_v3.built import (
+    DEBUG,
+    LOAD_CONFIG,
+    RESOURCE,
+    SECTION,
+    pe_file,
+    version_resource,
+)
 from tests.features.executables import real_pes, small_pe
 from tests.fuzz.cases import base_files, case
 from tests.fuzz.checks import check, differences
@@ -123,7 +130,27 @@ def test_a_rich_header_without_its_first_words_fails_as_it_does_in_the_definitio
         struct.pack_into("<I", data, layout.directories - 4, 3)
     outcome = check(bytes(data))
     assert outcome.problems == []
-    assert outcome.refused.startswith("the definition fails with this Rich") == refused
+    assert outcome.refused.startswith("the definition fails with this PE") == refused
+
+
+def test_a_function_override_that_ends_too_early_fails_as_it_does_in_the_definition() -> None:
+    header = struct.pack("<IIII", 0x1000, 0, 8, 0)
+    entries = struct.pack("<I", len(header) + 8) + header + b"\1\0"
+    table = struct.pack("<II", 1, 12 + len(entries)) + struct.pack("<QI", 7, len(entries)) + entries
+    # The section ends two bytes into the first of two addresses.
+    content = struct.pack("<I", 320).ljust(512, b"\0") + bytes(512 - len(table)) + table
+    data = bytearray(pe_file(content, LOAD_CONFIG, SECTION, 320, virtual_size=0x1000))
+    struct.pack_into("<IH", data, 0x400 + 224, 1024 - len(table), 1)
+    outcome = check(bytes(data))
+    assert outcome.problems == []
+    assert outcome.refused == (
+        "the definition fails with this PE file (error: unpack requires a buffer of 4 bytes)"
+    )
+
+
+def test_names_of_exports_behind_what_their_section_has() -> None:
+    directory = struct.pack("<12x7I", SECTION, 1, 3, 3, SECTION + 64, SECTION + 1200, SECTION + 64)
+    assert both(pe_file(directory, EXPORT, SECTION, 40, virtual_size=0x1000)) == []
 
 
 def test_the_highest_bit_of_the_number_of_directories_is_none() -> None:
