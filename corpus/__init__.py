@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from corpus import features
     from corpus.load import open_snapshot
 
-__all__ = ["__version__", "open_snapshot"]
+__all__ = ["__version__", "features", "open_snapshot"]
 
 __version__ = "0.1.0"
 
@@ -18,4 +20,6 @@ def __getattr__(name: str) -> Any:
         from corpus.load import open_snapshot
 
         return open_snapshot
+    if name == "features":
+        return import_module("corpus.features")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

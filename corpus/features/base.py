@@ -61,21 +61,29 @@ class FeatureSet:
         _ = self._implementation
         return self
 
-    def raw(self, data: bytes) -> dict[str, Any]:
-        """The features of a file before they become numbers of a vector; JSON can hold them."""
-        raw: dict[str, Any] = self._implementation.raw(data)
+    def raw(self, data: bytes | bytearray | memoryview) -> dict[str, Any]:
+        """The features of a file before they become numbers of a vector; JSON can hold them.
+
+        Raises as `vector`.
+        """
+        raw: dict[str, Any] = self._implementation.raw(_bytes(data))
         return raw
 
     def vectorize(self, raw: Mapping[str, Any]) -> np.ndarray:
         """The vector of raw features: float32 [dim], all finite."""
         return self._checked(self._implementation.vectorize(raw))
 
-    def vector(self, data: bytes) -> np.ndarray:
-        """The vector of a file: float32 [dim], all finite."""
+    def vector(self, data: bytes | bytearray | memoryview) -> np.ndarray:
+        """The vector of a file: float32 [dim], all finite.
+
+        Raises `TypeError` for what is not bytes (a path, say), and `BadInput` for bytes that the
+        set's definition has no vector of: none at all, for `ember-v3`.
+        """
+        data = _bytes(data)
         direct = getattr(self._implementation, "vector", None)
         return self._checked(direct(data)) if direct else self.vectorize(self.raw(data))
 
-    def extract(self, data: bytes) -> Extracted:
+    def extract(self, data: bytes | bytearray | memoryview) -> Extracted:
         """Vector and raw features of a file at once."""
         raw = self.raw(data)
         # Not by way of `vector`: that would read the file again.
@@ -94,3 +102,12 @@ class FeatureSet:
             column = int(np.flatnonzero(~np.isfinite(vector))[0])
             raise ValueError(f"{self.name}: column {column} is not a finite number")
         return vector
+
+
+def _bytes(data: bytes | bytearray | memoryview) -> bytes:
+    """What readers look things up in: they search, slice and hash it."""
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(f"a file's content is given as bytes, not as {type(data).__name__}")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from corpus import features
 from corpus.errors import NotFound
 from corpus.features import FeatureSet
+from tests.features.executables import small_pe
 
 
 def test_basic_v1_is_there() -> None:
@@ -41,6 +43,34 @@ def test_dimensions_cost_no_heavy_import() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_they_are_there_after_importing_the_package_alone() -> None:
+    script = (
+        "import corpus, sys; assert 'corpus.features' not in sys.modules; "
+        "print(corpus.features.get('ember-v3').vector(b'some bytes').shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(2568,)\n"
+
+
+@pytest.mark.parametrize("name", features.names())
+def test_content_may_be_a_bytearray_or_a_view(name: str) -> None:
+    feature_set = features.get(name)
+    data = small_pe()
+    for other in (bytearray(data), memoryview(data), memoryview(bytearray(data))):
+        assert feature_set.vector(other).tobytes() == feature_set.vector(data).tobytes()
+        assert feature_set.extract(other).raw == feature_set.extract(data).raw
+
+
+@pytest.mark.parametrize("content", ["a/path", Path("a/path"), None, 3])
+@pytest.mark.parametrize("name", features.names())
+def test_what_is_not_bytes_is_refused(name: str, content: Any) -> None:
+    for method in ("vector", "raw", "extract"):
+        with pytest.raises(TypeError, match=f"as bytes, not as {type(content).__name__}"):
+            getattr(features.get(name), method)(content)
 
 
 @pytest.fixture
