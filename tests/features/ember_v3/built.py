@@ -17,7 +17,7 @@ from corpus.features.ember_v3.load_config import load_config, tls
 from corpus.features.ember_v3.resources import resources
 from corpus.features.ember_v3.sections import AddressMap
 
-RESOURCE, DEBUG, TLS, LOAD_CONFIG, BOUND_IMPORT = 2, 6, 9, 10, 11
+EXPORT, RESOURCE, DEBUG, TLS, LOAD_CONFIG, BOUND_IMPORT = 0, 2, 6, 9, 10, 11
 SECTION = 0x1000
 _HEADERS = 0x400
 
@@ -61,6 +61,12 @@ def pe_file(
     start = dos + b"PE\0\0" + coff + optional + directories + section
     start = start.ljust(_HEADERS - len(headers), b"\0") + headers
     return start.ljust(_HEADERS, b"\0") + content.ljust(raw_size, b"\0")
+
+
+def exports_file(functions: int, names: int) -> bytes:
+    """2 MB of exports: the directory at the beginning of the section, tables of zeros behind it."""
+    content = struct.pack("<12x7I", SECTION, 1, functions, names, *[SECTION + 64] * 3)
+    return pe_file(content + bytes(2_000_000), EXPORT, SECTION, 40, virtual_size=2_000_064)
 
 
 def load(data: bytes) -> pefile.PE:
