@@ -298,6 +298,27 @@ def test_child_that_stalls_at_its_start_is_our_error(
         list(box.map([("a", b"x")]))
 
 
+def test_all_who_wait_for_a_template_are_told_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stalling.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(template, "_START_S", 0.5)
+    stalling = template.Template("stalling:function", None, 256 * MIB)
+    for _ in range(2):
+        with pytest.raises(PassingFault, match="did not start"):
+            stalling.fork(0, 0)
+    stalling.close()
+
+
+def test_causes_of_death_are_known_to_a_parent_that_ignores_its_children() -> None:
+    former = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert run(b"exit 3").detail == "exit status 3"
+    finally:
+        signal.signal(signal.SIGCHLD, former)
+
+
 def test_error_of_the_source_is_raised_and_children_end() -> None:
     def items() -> Iterator[tuple[str, bytes]]:
         yield "a", b"x"

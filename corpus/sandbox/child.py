@@ -34,6 +34,8 @@ _DETAIL = 1_000
 def main(setup: dict[str, Any]) -> None:
     """Fork and reap children until the parent closes the control channel."""
     _die_with(setup["parent"])
+    # Inherited if the parent ignores it, and then the kernel reaps, and no status is left to ask for.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
     control = socket.socket(fileno=setup["control"])
     try:

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -60,6 +61,8 @@ class Process:
         self.template = template
         self.memory_bytes = memory_bytes
         self.served = 0
+        self._lock = threading.Lock()
+        self._reaped = False
         self._channel, theirs = socket.socketpair()
         self._noise = Noise()
         try:
@@ -73,7 +76,6 @@ class Process:
         finally:
             theirs.close()
             self._noise.give_away()
-        self._reaped = False
 
     def ask(self, data: bytes, deadline: float) -> Answer:
         """The child's answer on one file. Raises `TimedOut`, `Died` or `wire.BadAnswer`."""
@@ -106,14 +108,16 @@ class Process:
 
     def kill(self) -> None:
         """End the child and whatever it has started."""
-        # Once reaped, its id may be anybody's; and without its template, it has ended as well.
-        if self._reaped or self.template.lost:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        # It may not have come to leading a group of its own yet.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            signal.pidfd_send_signal(self._ended, signal.SIGKILL)
+        # Once reaped, its id may be anybody's, so that nobody may reap it meanwhile; and without its
+        # template, it has ended as well.
+        with self._lock:
+            if self._reaped or self.template.lost:
+                return
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            # It may not have come to leading a group of its own yet.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self._ended, signal.SIGKILL)
 
     def close(self) -> None:
         """Reap a child that was killed. Its channel stays usable by nobody."""
@@ -182,7 +186,8 @@ class Process:
             raise Lost("it was reaped before")
         # Waited for here, and not by the template: others want children of it meanwhile.
         self._has_ended(None)
-        self._reaped = True
+        with self._lock:
+            self._reaped = True
         return self.template.reap(self.pid)
 
     def _peak(self) -> int:

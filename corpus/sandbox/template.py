@@ -43,6 +43,7 @@ class Template:
         self.lost = False
         self.ready = False
         self._lock = threading.Lock()
+        self._failure: CorpusError | None = None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._noise = Noise()
         setup = {
@@ -111,32 +112,40 @@ class Template:
     def _await_ready(self) -> None:
         if self.ready:
             return
+        # All who wait are told the same, not the second one of the death that came of it.
+        if not self._failure:
+            self._failure = self._failure_to_load()
+        if self._failure:
+            raise self._failure
+        self.ready = True
+
+    def _failure_to_load(self) -> CorpusError | None:
         self._control.settimeout(_START_S)
         try:
             answer = self._receive()
-        except TimeoutError as error:
+        except TimeoutError:
             self.kill()
-            raise PassingFault(
+            return PassingFault(
                 f"a sandbox child did not start within {_START_S:g} s.",
                 hint="The machine is overloaded, or short of memory.",
                 function=self.function,
-            ) from error
-        except Lost as error:
+            )
+        except Lost:
             # Closed from outside while it was loading: its death says nothing of the function.
             code = self._process.wait()
             what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
             said = last_words(self._noise.drain())
-            raise CorpusError(
+            return CorpusError(
                 f"a sandbox child died at its start: {what}{': ' if said else ''}{said}.",
                 function=self.function,
-            ) from error
+            )
         if "failed" in answer:
             self.kill()
-            raise CorpusError(
+            return CorpusError(
                 f"a sandbox child could not load {self.function}: {answer['failed']}.",
                 function=self.function,
             )
-        self.ready = True
+        return None
 
     def _ask(self, message: bytes, descriptors: list[int]) -> dict[str, Any]:
         self._control.settimeout(_START_S)
