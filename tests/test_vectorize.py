@@ -1,8 +1,9 @@
-"""What a child answers after reading a hostile file is not believed."""
+"""What a child answers after reading a hostile file is not believed, and what is no file not read."""
 
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from corpus.sandbox import Outcome
-from corpus.vectorize import _Rows
+from corpus.vectorize import _Reader, _Rows
 
 SOUND = {"sha256": "0" * 64, "vector": np.zeros(4, np.float32), "raw": '{"a":[1]}'}
 
@@ -47,3 +48,11 @@ def test_a_sound_answer_is_a_row(tmp_path: Path):
     rows.add("path", Outcome("path", SOUND))
     assert (rows.vectors.rows, len(rows.failed)) == (1, 0)
     assert raw.getvalue() == b'{"sha256":"%s","raw":{"a":[1]}}\n' % (b"0" * 64)
+
+
+def test_a_folder_is_unreadable_and_leaves_nothing_open(tmp_path: Path):
+    reader = _Reader([str(tmp_path)] * 3, 100)
+    before = len(os.listdir("/proc/self/fd"))
+    assert list(reader.payloads()) == [(str(tmp_path), b"")] * 3
+    assert list(reader.given) == [(str(tmp_path), ("unreadable", "Is a directory"))] * 3
+    assert len(os.listdir("/proc/self/fd")) == before
