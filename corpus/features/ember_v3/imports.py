@@ -148,6 +148,9 @@ class ImportReader:
                 self.warnings.add("Error parsing the import table. Entries go beyond bounds...")
             else:
                 self.warnings.add("Excessive number of imports...")
+        used = min((end + 1) * width, len(content))
+        if used and self.addresses.section(rva) != self.addresses.section(rva + used - 1):
+            raise Unusual("a table of thunks crosses a section's end")
         self._vouch(thunks, rva, rva + end * width)
         return thunks
 

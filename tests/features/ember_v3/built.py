@@ -17,7 +17,7 @@ from corpus.features.ember_v3.load_config import load_config, tls
 from corpus.features.ember_v3.resources import resources
 from corpus.features.ember_v3.sections import AddressMap
 
-EXPORT, RESOURCE, DEBUG, TLS, LOAD_CONFIG, BOUND_IMPORT = 0, 2, 6, 9, 10, 11
+EXPORT, IMPORT, RESOURCE, DEBUG, TLS, LOAD_CONFIG, BOUND_IMPORT = 0, 1, 2, 6, 9, 10, 11
 SECTION = 0x1000
 _HEADERS = 0x400
 

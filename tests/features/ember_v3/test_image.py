@@ -16,6 +16,7 @@ from corpus.features.ember_v3.unusual import Unusual
 from tests.features.ember_v3.built import (
     DEBUG,
     EXPORT,
+    IMPORT,
     LOAD_CONFIG,
     RESOURCE,
     SECTION,
@@ -145,6 +146,29 @@ def test_a_function_override_that_ends_too_early_fails_as_it_does_in_the_definit
 def test_names_of_exports_behind_what_their_section_has() -> None:
     directory = struct.pack("<12x7I", SECTION, 1, 3, 3, SECTION + 64, SECTION + 1200, SECTION + 64)
     assert both(pe_file(directory, EXPORT, SECTION, 40, virtual_size=0x1000)) == []
+
+
+def test_thunks_beyond_the_end_of_their_section_in_memory() -> None:
+    # The next section begins there in memory, and what follows in the file is something else.
+    content = bytearray(0x1200)
+    struct.pack_into("<5I", content, 0, SECTION + 0xFF8, 0, 0, SECTION + 100, SECTION + 0xFF8)
+    content[100:106], content[200:204], content[300:304] = b"a.dll\0", b"\0\0f\0", b"\0\0g\0"
+    struct.pack_into("<QQ", content, 0xFF8, SECTION + 200, 0)
+    following = struct.pack("<Q", SECTION + 300).ljust(0x200, b"\0")
+    data = bytearray(pe_file(bytes(content) + following, IMPORT, SECTION, 40))
+    layout = pe_layout(data)
+    assert layout is not None
+    struct.pack_into("<H", data, layout.coff + 2, 2)
+    for number, (address, size, pointer) in enumerate(
+        ((SECTION, 0x1200, 0x400), (SECTION + 0x1000, 0x200, 0x1600))
+    ):
+        entry = layout.section_table + 40 * number
+        struct.pack_into("<8s4I", data, entry, b".data", size, address, size, pointer)
+    image = read_image_by_pefile(bytes(data), Content(bytes(data)).entropy_of)
+    assert image is not None
+    assert image["imports"][0].symbols == [b"f", b"g"]
+    with pytest.raises(Unusual, match="crosses"):
+        both(bytes(data))
 
 
 def test_the_highest_bit_of_the_number_of_directories_is_none() -> None:
