@@ -47,7 +47,8 @@ def test_nothing_is_left_of_a_file_that_pefile_has_read(data: bytes) -> None:
 
 
 def pe_objects() -> int:
-    return sum(isinstance(it, pefile.PE) for it in gc.get_objects())
+    # Not isinstance: it asks a proxy of what is gone for its class, and other tests leave some.
+    return sum(issubclass(type(it), pefile.PE) for it in gc.get_objects())
 
 
 def plain_and_bounded(data: bytes) -> tuple[object, object]:
