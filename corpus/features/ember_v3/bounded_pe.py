@@ -64,8 +64,7 @@ class BoundedPE(pefile.PE):  # type: ignore[misc]
 
     def parse_exceptions_directory(self, rva: int, size: int) -> None:
         with self._addresses() as addresses:
-            found = runtime_functions(addresses, rva, size, self.FILE_HEADER.Machine)
-        self.kinds |= found.warnings
+            self.kinds |= runtime_functions(addresses, rva, size, self.FILE_HEADER.Machine)
 
     def parse_debug_directory(self, rva: int, size: int) -> None:
         with self._addresses() as addresses:

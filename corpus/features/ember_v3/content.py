@@ -26,7 +26,6 @@ class Content:
     """What the bytes of a file say, whatever its format.
 
     counts          int64 [256], how often each byte occurs
-    first_seen      uint8 [<= 256], the bytes that occur, in the order of their first occurrence
     entropy         of all bytes, in bits
     byte_entropy    int64 [256], 16 bins of the window's entropy by 16 values of the upper half byte
     """
@@ -41,11 +40,9 @@ class Content:
         self.byte_entropy = np.zeros(256, np.int64)
         _count_windows(self._bytes, self._checkpoints, _TERMS, self.byte_entropy)
         self.counts = np.zeros(256, np.int64)
-        order = np.zeros(256, np.uint8)
         self.entropy: float = _range_entropy(
-            self._bytes, self._checkpoints, 0, self.size, self.counts, order
+            self._bytes, self._checkpoints, 0, self.size, self.counts
         )
-        self.first_seen = order[: np.count_nonzero(self.counts)]
 
     def entropy_of(self, start: int, stop: int) -> float:
         """Entropy of the bytes `data[start:stop]`, bits per byte; 0.0 where there are none.
@@ -55,14 +52,8 @@ class Content:
         start, stop = max(start, 0), min(stop, self.size)
         if start >= stop:
             return 0.0
-        entropy: float = _range_entropy(
-            self._bytes,
-            self._checkpoints,
-            start,
-            stop,
-            np.empty(256, np.int64),
-            np.empty(256, np.uint8),
-        )
+        counts = np.empty(256, np.int64)
+        entropy: float = _range_entropy(self._bytes, self._checkpoints, start, stop, counts)
         return entropy
 
     def general(self, is_pe: bool) -> dict[str, Any]:
@@ -184,7 +175,6 @@ def _count_windows(
         types.int64,
         types.int64,
         types.Array(types.int64, 1, "C"),
-        types.Array(types.uint8, 1, "C"),
     )
 )
 def _range_entropy(
@@ -193,9 +183,8 @@ def _range_entropy(
     start: int,
     stop: int,
     counts: NDArray[np.int64],
-    order: NDArray[np.uint8],
 ) -> float:
-    """The entropy of data[start:stop]; fills `counts`, and `order` with the values as they appear.
+    """The entropy of data[start:stop]; fills `counts`.
 
     The terms are added in the order in which values first appear: a sum of floats depends on it.
     """
@@ -235,7 +224,6 @@ def _range_entropy(
                 byte = data[i]
                 if unseen[byte]:
                     unseen[byte] = False
-                    order[found] = byte
                     found += 1
                     share = counts[byte] / (stop - start)
                     # CPython's math.log(share, 2), to the bit.

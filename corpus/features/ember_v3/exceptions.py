@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,18 +24,8 @@ _WARNINGS = {
 }
 
 
-@dataclass(frozen=True)
-class RuntimeFunctions:
-    """`found` is whether pefile's list of functions has any, `warnings` are format_warnings' lines."""
-
-    found: bool
-    warnings: frozenset[str]
-
-
-def runtime_functions(
-    address_map: AddressMap, rva: int, size: int, machine: int
-) -> RuntimeFunctions:
-    """What pefile's `parse_exceptions_directory` makes of `size` bytes at an RVA.
+def runtime_functions(address_map: AddressMap, rva: int, size: int, machine: int) -> set[str]:
+    """The warnings of `parse_exceptions_directory` on `size` bytes at an RVA, as format_warnings has them.
 
     Where data are missing a PEFormatError leaves it, and `parse_data_directories` makes of that
     the warning "Failed to process directory...", as is done here; nothing else is ever raised. The
@@ -44,7 +33,7 @@ def runtime_functions(
     whatever `size` is.
     """
     if machine not in _MACHINES:
-        return RuntimeFunctions(False, frozenset())
+        return set()
     count = size // walks.FUNCTION_SIZE
     begins = np.empty(0, np.uint32)
     unwind = _table(0)
@@ -65,7 +54,7 @@ def runtime_functions(
         begins = np.concatenate((begins, more[:read]))
     warnings = {_WARNINGS[ended]} if ended else set()
     if ended == walks.UNREADABLE:
-        return RuntimeFunctions(False, frozenset(warnings))
+        return warnings
     _, states, chains = unwind
     begins.sort()
     once = _known(chains[states == walks.CHAINED], begins)
@@ -75,7 +64,7 @@ def runtime_functions(
     # pefile refuses to chain data once more, for another of the functions that share them.
     if again.any():
         warnings.add("Failed parsing FunctionEntry of UNWIND_INFO at...")
-    return RuntimeFunctions(begins.size > 0, frozenset(warnings))
+    return warnings
 
 
 def _table(functions: int) -> tuple[_Array, _Array, _Array]:

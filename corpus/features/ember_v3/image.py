@@ -155,7 +155,7 @@ def _directories(
             addresses, place[0], [(section.pointer, section.size) for section in sections]
         )
     if place := at("EXCEPTION"):
-        warnings |= runtime_functions(addresses, *place, headers.machine).warnings
+        warnings |= runtime_functions(addresses, *place, headers.machine)
     groups = {
         "imports": libraries,
         "exports": exported,

@@ -16,7 +16,6 @@ class OutOfFile(Exception):
 
     def __init__(self, rva: int) -> None:
         super().__init__(f"nothing in the file stands for RVA 0x{rva:x}")
-        self.rva = rva
 
 
 class AddressMap:
