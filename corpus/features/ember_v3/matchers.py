@@ -6,17 +6,32 @@ a pattern never looks beyond its ends.
 
 from __future__ import annotations
 
+import enum
 import string
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.features.ember_v3.compiled import BYTES, address, compiled, part, types
-from corpus.features.ember_v3.patterns import Matcher, PatternTable
 
-__all__ = ["scan_strings", "search_strings"]
+__all__ = ["Matcher", "scan_strings"]
 
 Bytes = NDArray[np.uint8]
+
+
+class Matcher(enum.IntEnum):
+    """A pattern that is no literal; below is the definition of each.
+
+    The numbers are here because the kernel has them in its machine code, which numba does not make
+    anew when another module changes.
+    """
+
+    IPV4 = 1
+    IPV6 = 2
+    MAC = 3
+    EMAIL = 4
+    BTC_WALLET = 5
+
 
 _WORD, _DIGIT, _HEX, _LETTER, _BTC, _LOCAL, _DOMAIN = (1 << bit for bit in range(7))
 
@@ -239,7 +254,7 @@ def scan_strings(
     histogram: NDArray[np.int64],
     found: NDArray[np.int64],
 ) -> int:
-    """How many strings there are; `search_strings` has the rest."""
+    """How many strings there are; `PatternTable.search` has the rest."""
     size = len(data)
     strings = 0
     # The number of the last string in which a column's pattern was found: it counts once in each.
@@ -278,30 +293,3 @@ def scan_strings(
         if btc_column >= 0 and stop - start >= 26 and _btc_wallet(at, start, stop):
             found[btc_column] += 1
     return strings
-
-
-def search_strings(
-    data: Bytes, table: PatternTable
-) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    """The strings in `data`, uint8 [n].
-
-    Returns how many there are, how often each of the 96 characters from 0x20 on occurs in them
-    (int64 [96]), and per column of `table` in how many of them its pattern is found.
-    """
-    histogram = np.zeros(128, np.int64)
-    found = np.zeros(len(table.names), np.int64)
-    strings = scan_strings(
-        data,
-        table.classes,
-        table.next_states,
-        table.width,
-        table.first_hit,
-        table.hits,
-        table.checks,
-        table.texts,
-        table.sets,
-        table.btc_column,
-        histogram,
-        found,
-    )
-    return strings, histogram[32:], found

@@ -6,13 +6,14 @@ where one was found. The automaton knows no case; what is particular about case 
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from corpus.features.ember_v3.matchers import Matcher, scan_strings
 
 __all__ = ["ANY", "Literal", "Matcher", "PatternTable"]
 
@@ -35,16 +36,6 @@ class Literal:
     repeats: bool = False
     before: str = ""
     after: str = ""
-
-
-class Matcher(enum.IntEnum):
-    """A pattern that is no literal; `matchers` has the definition of each."""
-
-    IPV4 = 1
-    IPV6 = 2
-    MAC = 3
-    EMAIL = 4
-    BTC_WALLET = 5
 
 
 # Where a matcher looks closer.
@@ -95,6 +86,30 @@ class PatternTable:
         for row, characters in enumerate(self._sets):
             self.sets[row, list(characters.encode("ascii"))] = 1
         self._build(found)
+
+    def search(self, data: NDArray[np.uint8]) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+        """The strings in `data`, uint8 [n].
+
+        Returns how many there are, how often each of the 96 characters from 0x20 on occurs in them
+        (int64 [96]), and per column in how many of them its pattern is found.
+        """
+        histogram = np.zeros(128, np.int64)
+        found = np.zeros(len(self.names), np.int64)
+        strings = scan_strings(
+            data,
+            self.classes,
+            self.next_states,
+            self.width,
+            self.first_hit,
+            self.hits,
+            self.checks,
+            self.texts,
+            self.sets,
+            self.btc_column,
+            histogram,
+            found,
+        )
+        return strings, histogram[32:], found
 
     def _check(self, column: int, literal: Literal) -> list[int]:
         place = -1

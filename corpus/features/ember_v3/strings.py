@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.features.ember_v3.compiled import byte_array
-from corpus.features.ember_v3.matchers import search_strings
 from corpus.features.ember_v3.patterns import ANY, Literal, Matcher, PatternTable
 
 __all__ = ["PATTERNS", "TABLE", "strings", "strings_vector"]
@@ -71,7 +70,7 @@ def strings(data: bytes, table: PatternTable = TABLE) -> dict[str, Any]:
     `string_counts` says by a pattern's name in how many strings it is found, if in any at all;
     `printabledist` how often each of the 96 characters occurs, `entropy` is that of those counts.
     """
-    number, counts, found = search_strings(byte_array(data), table)
+    number, counts, found = table.search(byte_array(data))
     printables = counts.sum()
     entropy = 0.0
     if number:
