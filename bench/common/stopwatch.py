@@ -18,7 +18,7 @@ EMBER_V3: Mapping[str, Sequence[str]] = {
     "imports": [
         "imports:ImportReader.imports",
         "imports:ImportReader.delayed_imports",
-        "image:imports_group",
+        "raw:imports_group",
         "image:bound_imports",
     ],
     "exports": ["image:exports"],
