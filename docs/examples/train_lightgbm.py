@@ -33,6 +33,7 @@ Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # X float32 [n, dim]; y int8 
 def load(snapshot: LoadedSnapshot, feature_set: str) -> Splits:
     """The labelled samples that have a vector, by split; says how many are left out, and why."""
     if feature_set not in snapshot.feature_sets:
+        features.get(feature_set)  # a name that stands for nothing is refused here
         root, has = snapshot.snapshot.store.url, list(snapshot.feature_sets)
         raise BadInput(
             f"snapshot {snapshot.id} has no vectors of {feature_set!r}, only of {has}. A run that "

@@ -264,6 +264,10 @@ def test_a_feature_set_that_is_not_there_is_named_with_the_remedy(
     assert re.search(rf"known samples +{samples}\b", found.stdout), found.stdout + found.stderr
     assert list(tmp_path.iterdir()) == []
 
+    unknown = corpus.train(tmp_path / "model.txt", "--feature-set", "no-such-v1")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("there is no feature set 'no-such-v1'. There are: basic-v1,")
+
 
 @pytest.fixture(scope="module")
 def wheels(pytestconfig: pytest.Config) -> Path:
