@@ -46,16 +46,16 @@ def compiled(signature: Signature) -> Callable[[Function], Function]:
     """Compile a function for the argument types of `signature`, at import, free of the GIL.
 
     The machine code is kept beside the module, or else in the user's cache folder. Where neither
-    can be written, every process compiles anew.
+    can be written, or what is there not read, every process compiles anew.
     """
 
     def compile_now(function: Function) -> Function:
         with _without_scipy():
             try:
                 return cast(Function, njit(signature, cache=True, nogil=True)(function))
-            except RuntimeError as error:
-                if "no locator available" not in str(error):
-                    raise
+            except Exception:
+                # No folder for it, a full disk, a file that a failure of power has cut off. What is
+                # wrong with the function itself is raised again.
                 return cast(Function, njit(signature, nogil=True)(function))
 
     return compile_now
