@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus import features
 from corpus.errors import BadInput
-from corpus.features.sandboxed import vectorizer
+from corpus.features.sandboxed import is_vector, vectorizer
 from corpus.npz import Matrix, Texts, write_array, write_texts
 from corpus.sandbox import Outcome, Sandbox, printable
 from corpus.services.base import Progress
@@ -71,7 +71,7 @@ def vectorize(
 
     `settings` has the number of child processes and their limits; `total` files are expected.
     Without the sandbox all runs in this process, without limits. An old file is overwritten. Raises
-    `NotFound` for an unknown set, `BadInput` where there is no such folder, `PassingFault` where
+    `NotFound` for an unknown set, `BadInput` where there cannot be such a file, `PassingFault` where
     the disk is full.
     """
     chosen = features.get(feature_set)
@@ -81,12 +81,18 @@ def vectorize(
             raise BadInput("not a file in a folder that exists.", file=str(file))
         if not os.access(file.parent, os.W_OK):
             raise BadInput("its folder cannot be written to.", file=str(file))
+    if raw and raw.resolve() == out.resolve():
+        raise BadInput("vectors and raw features cannot be the same file.", file=str(raw))
     began = time.monotonic()
-    reader = _Reader(paths, settings.memory_bytes)
     done = 0
     with ExitStack() as stack:
         archive = stack.enter_context(whole(out))
-        rows = _Rows(out.parent, chosen.dim, stack.enter_context(whole(raw)) if raw else None)
+        raw_rows = stack.enter_context(whole(raw)) if raw else None
+        rows = _Rows(out.parent, chosen.dim, raw_rows)
+        # Half written, they may lie in a folder that was given.
+        own = {os.path.basename(stream.name) for stream in (archive, raw_rows) if stream}
+        given = (path for path in paths if os.path.basename(path) not in own)
+        reader = _Reader(given, settings.memory_bytes)
         if sandboxed:
             sandbox = stack.enter_context(
                 Sandbox(
@@ -231,13 +237,11 @@ class _Rows:
     def _sound(self, value: Any) -> bool:
         """Whether an answer is what it should be: who gave it has read a hostile file."""
         try:
-            vector, raw = value["vector"], value["raw"] if self._raw else "{}"
+            raw = value["raw"] if self._raw else "{}"
             json.loads(raw)
             return bool(
                 _SHA256.fullmatch(value["sha256"])
-                and vector.dtype == np.float32
-                and vector.shape == (self.dim,)
-                and np.isfinite(vector).all()
+                and is_vector(value["vector"], self.dim)
                 and raw.isascii()
                 and "\n" not in raw
             )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from corpus.errors import BadInput
 from corpus.store.root import passing_faults, sync_folder
 
 
@@ -17,8 +18,11 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     """A stream to a file that takes its name only when it is complete and on the disk.
 
     Nothing of it is left, and the old file of that name stays, where the block raises. A full disk
-    is a `PassingFault`.
+    is a `PassingFault`. Raises `BadInput` where there is something of that name that is no file.
     """
+    # A device or a pipe would be replaced by the file, /dev/null for everyone on the machine.
+    if path.exists() and not path.is_file():
+        raise BadInput("is there, and not a regular file.", file=str(path))
     temporary = path.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
         with passing_faults(str(path)):

@@ -190,6 +190,7 @@ def test_raw_features_are_json_rows_that_give_the_same_vectors(samples, out, opt
         (["--out", "OUT", "--jobs", "0", "/bin/true"], 2, "--jobs"),
         (["--out", "/nonexistent/x.npz", "/bin/true"], 2, "/nonexistent/x.npz"),
         (["--out", "OUT", "--raw", "/nonexistent/x", "/bin/true"], 2, "/nonexistent/x"),
+        (["--out", "OUT", "--raw", "OUT", "/bin/true"], 2, "the same file"),
         (["--out", "OUT", "--feature-set", "basic-v0", "/bin/true"], 6, "basic-v0"),
     ],
 )
@@ -199,6 +200,27 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(out, options,
     assert words in ended.stderr.decode()
     assert b"Traceback" not in ended.stderr
     assert not out.exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--raw"])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path, option):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    files = {"--out": tmp_path / "x.npz", "--raw": tmp_path / "x.jsonl", option: pipe}
+    ended = vectorize(*[part for pair in files.items() for part in pair], "/bin/true")
+    assert ended.returncode == 2
+    assert f"{pipe}: is there, and not a regular file." in ended.stderr.decode()
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_what_is_being_written_is_not_among_the_files_of_its_folder(tmp_path):
+    (tmp_path / "a").write_bytes(b"some bytes")
+    out, raw = tmp_path / "x.npz", tmp_path / "x.jsonl"
+    ended = vectorize("--out", out, "--raw", raw, "--strict", tmp_path)
+    assert ended.returncode == 0
+    with np.load(out, allow_pickle=False) as archive:
+        assert archive["paths"].tolist() == [str(tmp_path / "a")]
 
 
 @pytest.mark.parametrize(
