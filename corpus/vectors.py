@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.features import FeatureSet
+from corpus.features.sandboxed import is_vector
 from corpus.sandbox import Outcome, printable
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.updates import Update
@@ -113,11 +114,8 @@ def _sound_rows(update: Update, table: str, shard: str) -> pa.Table:
 def _sound(result: Any, dim: int) -> bool:
     """Whether a child's answer is what it should be: it has read a hostile file."""
     try:
-        vector, raw = result["vector"], result["raw"]
-        raw.encode()
-        return bool(
-            vector.dtype == np.float32 and vector.shape == (dim,) and np.isfinite(vector).all()
-        )
+        result["raw"].encode()
+        return is_vector(result["vector"], dim)
     except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
         return False
 

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from corpus import features
 
 
@@ -47,3 +49,15 @@ def vectorizer(name: str, raw: bool = False) -> Callable[[bytes], dict[str, Any]
         return {**answer, "vector": feature_set.vector(data)}
 
     return vectorize
+
+
+def is_vector(answer: Any, dim: int) -> bool:
+    """Whether what was answered for a vector is float32 [dim], all finite: the child has read a
+    hostile file.
+    """
+    return (
+        isinstance(answer, np.ndarray)
+        and answer.dtype == np.float32
+        and answer.shape == (dim,)
+        and bool(np.isfinite(answer).all())
+    )

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pefile
 
 from corpus.features.ember_v3.bound_imports import bound_imports
@@ -15,7 +14,7 @@ from corpus.features.ember_v3.debug import debug
 from corpus.features.ember_v3.format_warnings import kinds
 from corpus.features.ember_v3.load_config import load_config, tls
 from corpus.features.ember_v3.resources import resources
-from corpus.features.ember_v3.sections import AddressMap
+from tests.features.ember_v3.sectioned import address_map
 
 EXPORT, IMPORT, RESOURCE, DEBUG, TLS, LOAD_CONFIG, BOUND_IMPORT = 0, 1, 2, 6, 9, 10, 11
 SECTION = 0x1000
@@ -71,16 +70,6 @@ def exports_file(functions: int, names: int) -> bytes:
 
 def load(data: bytes) -> pefile.PE:
     return pefile.PE(data=data, fast_load=True)
-
-
-def address_map(pe: pefile.PE) -> AddressMap:
-    spans = []
-    for section in pe.sections:
-        section.contains_rva(0)
-        start = section.get_PointerToRawData_adj()
-        end = section.PointerToRawData + section.SizeOfRawData
-        spans.append((section.section_min_addr, section.section_max_addr, start, end))
-    return AddressMap(pe.__data__, np.array(spans, np.int64), len(pe.header))
 
 
 def expected(pe: pefile.PE, index: int) -> Answer | str:
