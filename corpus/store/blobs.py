@@ -8,6 +8,7 @@ A blob is not executable as it lies there, and no blob is ever changed or replac
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ _OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 3,
     zstd.CompressionParameter.checksum_flag: 1,
 }
+
+_PIECE = 2**20
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,31 @@ def read(store: Store, sha256: str) -> tuple[BlobRecord, bytes]:
     packed = store.read_bytes(name)
     record = BlobRecord(sha256, hashlib.sha256(packed).hexdigest(), len(packed))
     try:
-        data = zstd.decompress(packed)
+        data = _decompressed(packed)
     except zstd.ZstdError as error:
         raise _damaged(store, name, sha256, str(error)) from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise _damaged(store, name, sha256, f"its content has the digest {found}")
     return record, data
+
+
+def _decompressed(packed: bytes) -> bytes:
+    """What one frame holds. `zstd.decompress` joins pieces at the end, and so takes twice the memory."""
+    decompressor = zstd.ZstdDecompressor()
+    whole, given = io.BytesIO(), 0
+    while not decompressor.eof:
+        part = b""
+        if decompressor.needs_input:
+            part = packed[given : given + _PIECE]
+            given += len(part)
+            if not part:
+                raise zstd.ZstdError("the frame is cut off")
+        whole.write(decompressor.decompress(part, max_length=_PIECE))
+    if decompressor.unused_data or given < len(packed):
+        raise zstd.ZstdError("there is more behind the frame")
+    # Not a copy: the stream gives its buffer away.
+    return whole.getvalue()
 
 
 def _damaged(store: Store, name: str, sha256: str, problem: str) -> Damaged:

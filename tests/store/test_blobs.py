@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import stat
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,29 @@ def test_what_is_not_the_sample_is_damaged(store: Store, packed: bytes) -> None:
     with pytest.raises(Damaged):
         blobs.put(store, SHA256, DATA)
     assert store.read_bytes(blobs.key(SHA256)) == packed
+
+
+@pytest.mark.parametrize("packed", [zstd.compress(DATA)[:-1], zstd.compress(DATA) + b"more"])
+def test_a_frame_cut_off_or_with_more_behind_it_is_damaged(store: Store, packed: bytes) -> None:
+    store.write_bytes(blobs.key(SHA256), packed)
+    with pytest.raises(Damaged):
+        blobs.get(store, SHA256)
+
+
+def test_a_large_sample_is_in_memory_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    # Its blob is small beside it.
+    data = random.Random(1).randbytes(2**20) * 40
+    sha256, size = hashlib.sha256(data).hexdigest(), len(data)
+    blobs.put(store, sha256, data)
+    del data
+    tracemalloc.start()
+    try:
+        assert len(blobs.get(store, sha256)) == size
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.4 * size
 
 
 def test_bytes_of_another_digest_are_refused(store: Store) -> None:
