@@ -131,6 +131,12 @@ def _orphan(rest: bytes) -> None:
     time.sleep(60)
 
 
+def _undying(rest: bytes) -> None:
+    # PR_SET_PDEATHSIG: nothing, any more.
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+    time.sleep(60)
+
+
 def _descriptors(rest: bytes) -> list[str]:
     """What this process has open beyond standard streams, by kind."""
     found = []
@@ -166,6 +172,7 @@ _BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
     "sleep": _sleep,
     "spin": _spin,
     "signal": _signal,
+    "undying": _undying,
     "exit": _exit,
     "raise": _raise,
     "bomb": _bomb,

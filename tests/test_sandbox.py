@@ -21,6 +21,7 @@ import pytest
 
 from corpus.errors import BadInput, CorpusError, PassingFault
 from corpus.sandbox import Outcome, Sandbox, template, wire
+from corpus.sandbox.process import Process, TimedOut
 
 MIB = 2**20
 
@@ -217,6 +218,18 @@ def test_files_outlive_the_template() -> None:
     assert [o.reason for o in outcomes] == [None, "crash", None, None, None, None]
     assert outcomes[1].detail == "the process it was forked from has died"
     assert outcomes[2].value["pid"] != outcomes[0].value["pid"]
+
+
+def test_a_child_that_outlives_its_template_is_killed_all_the_same() -> None:
+    lost = template.Template("sandbox_functions:behave", None, 256 * MIB)
+    child = Process(lost, 256 * MIB)
+    with pytest.raises(TimedOut):
+        child.ask(b"undying ", time.monotonic() + 2)
+    lost.kill()
+    lost.close()
+    child.kill()
+    child.close()
+    assert gone(child.pid)
 
 
 def test_what_starts_threads_cannot_be_forked() -> None:

@@ -109,13 +109,14 @@ class Process:
     def kill(self) -> None:
         """End the child and whatever it has started."""
         # Once reaped, its id may be anybody's, so that nobody may reap it meanwhile; and without its
-        # template, it has ended as well.
+        # template, it is not for us to say when that is.
         with self._lock:
-            if self._reaped or self.template.lost:
+            if self._reaped:
                 return
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
-            # It may not have come to leading a group of its own yet.
+            if not self.template.lost:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+            # It may lead no group of its own yet, or have freed itself from dying with its template.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self._ended, signal.SIGKILL)
 

@@ -148,8 +148,8 @@ class Template:
         return None
 
     def _ask(self, message: bytes, descriptors: list[int]) -> dict[str, Any]:
-        self._control.settimeout(_START_S)
         try:
+            self._control.settimeout(_START_S)
             socket.send_fds(self._control, [message], descriptors)
             return self._receive()
         except OSError as error:
