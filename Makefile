@@ -13,7 +13,7 @@ PYTHON_RUN = $(VENV)/bin/python
 EMBEDDED = $(PYTHON_RUN) -m deploy.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock bench fuzz clean
+.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 	@for name in build run dev; do \
 	  $(VENV)/bin/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+
+bench-features: setup-dev ## Measure ember-v3; REFERENCE=CHECKOUT [REFERENCE_PYTHON=PYTHON] beside EMBER2024's own
+	@$(PYTHON_RUN) bench/ember_v3.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(if $(REFERENCE_PYTHON),--reference-python "$(REFERENCE_PYTHON)") $(BENCH_OPTIONS)
 
 bench: setup-dev ## Measure what the docs claim, as ratios within one run
 	@for script in bench/*.py; do echo "== $$script"; $(PYTHON_RUN) $$script || exit 1; done

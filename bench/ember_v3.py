@@ -1,7 +1,7 @@
 """Vectors of ember-v3: how fast, on what, and how far from the limit and from the reference.
 
     python bench/ember_v3.py
-    python bench/ember_v3.py --reference CHECKOUT --reference-python PYTHON
+    python bench/ember_v3.py --reference CHECKOUT [--reference-python PYTHON]
 
 It fetches the wheels of bench/wheels.csv and takes the PE files inside. Baselines of the same run:
 reading, sha256 and TLSH of the same bytes (the limit); plain processes without limits, for the
@@ -50,14 +50,21 @@ def main() -> None:
         "--repeat", type=int, default=2, help="runs of the sandbox; the best counts"
     )
     parser.add_argument("--reference", type=Path, metavar="CHECKOUT", help="also time this one")
-    parser.add_argument("--reference-python", type=Path, metavar="PYTHON", help="its interpreter")
+    parser.add_argument(
+        "--reference-python",
+        type=Path,
+        metavar="PYTHON",
+        help="its interpreter; CHECKOUT/.venv/bin/python if not given",
+    )
     parser.add_argument(
         "--reference-files", type=int, metavar="N", help="at most so many files of each kind for it"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="leave the figures here")
     options = parser.parse_args()
     if options.reference and not options.reference_python:
-        parser.error("--reference needs --reference-python.")
+        options.reference_python = options.reference / ".venv" / "bin" / "python"
+    if options.reference and not options.reference_python.is_file():
+        parser.error(f"there is no {options.reference_python}: name one by --reference-python.")
 
     chance = random.Random(options.seed)
     found = samples(options.cache)
@@ -73,7 +80,7 @@ def main() -> None:
     figures: dict[str, Any] = {"benchmark": "ember_v3"}
     figures["one_core"] = one_core(ours, kinds)
     figures["profile"] = profile(ours, kinds)
-    figures["processes"] = processes(ours, kinds[small], options.repeat)
+    figures["processes"] = processes(ours, kinds.get(small, found), options.repeat)
     figures["memory"] = memory(ours, found)
     if options.reference:
         figures["reference"] = beside(

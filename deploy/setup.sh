@@ -44,7 +44,7 @@ fi
 locks="requirements/build.lock requirements/run.lock"
 [ "$kind" = run ] || locks="$locks requirements/dev.lock"
 # shellcheck disable=SC2086 # a list of files
-stamp=$(cat $locks setup.py deploy/setup.sh | sha256sum | cut -d' ' -f1)
+stamp=$(cat $locks setup.py deploy/setup.sh corpus/features/ember_v3/*.py | sha256sum | cut -d' ' -f1)
 done_file="$venv/.installed-$kind"
 if [ -x "$venv/bin/corpus" ] && [ "$(cat "$done_file" 2>/dev/null)" = "$stamp" ]; then
     exit 0
@@ -60,7 +60,8 @@ set -- --python "$venv/bin/python" --no-build-isolation-package py-tlsh --requir
 for lock in $locks; do set -- "$@" -r "$lock"; done
 UV_NATIVE_TLS=${UV_NATIVE_TLS:-true} "$venv/bin/uv" pip install -q --no-progress "$@"
 "$venv/bin/uv" pip install -q --no-progress --python "$venv/bin/python" --no-deps --no-build-isolation -e .
-# The byte kernels of the feature sets become machine code once, instead of in the first process of each.
+# The byte kernels of the feature sets become machine code now, not in the first process that uses them,
+# where the compiler's memory would count.
 "$venv/bin/python" -c 'import corpus.features.ember_v3'
 printf '%s\n' "$stamp" > "$done_file"
 say "Installed $("$venv/bin/uv" pip list -q --python "$venv/bin/python" 2>/dev/null | tail -n +3 | wc -l) packages."

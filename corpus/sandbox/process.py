@@ -69,6 +69,10 @@ class Process:
             self.pid = template.fork(theirs.fileno(), self._noise.theirs)
             # Nobody but the template reaps it, and only when told: the id is its own till then.
             self._ended = os.pidfd_open(self.pid)
+        except ProcessLookupError as error:
+            self._channel.close()
+            self._noise.close()
+            raise Lost("it went with the process it was forked from") from error
         except BaseException:
             self._channel.close()
             self._noise.close()

@@ -22,7 +22,11 @@ _START = (
     "from corpus.sandbox.child import main; main(setup)"
 )
 # No credential of the parent gets there; threads of numeric libraries reserve memory.
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "NUMBA_CACHE_DIR")
+_KEPT = (
+    *("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
+    # Where numba keeps machine code that it cannot keep beside its source.
+    *("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"),
+)
 _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
