@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -39,6 +40,18 @@ def family(data: bytes) -> list[int]:
 def threaded(count: int) -> Callable[[bytes], Any]:
     for _ in range(count):
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    return digest
+
+
+def crowded(free: int) -> Callable[[bytes], Any]:
+    """Leave `free` descriptors to this process."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    taken = []
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    for descriptor in taken[:free]:
+        os.close(descriptor)
     return digest
 
 

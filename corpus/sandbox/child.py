@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import json
 import os
@@ -53,7 +54,10 @@ def main(setup: dict[str, Any]) -> None:
         message, descriptors, _, _ = socket.recv_fds(control, 64, 2, socket.MSG_CMSG_CLOEXEC)
         if not message:
             return
-        answer = _fork(control, function, descriptors) if descriptors else _reap(int(message))
+        if message == b"fork":
+            answer = _fork(control, function, descriptors)
+        else:
+            answer = _reap(int(message))
         control.send(json.dumps(answer).encode())
 
 
@@ -62,6 +66,9 @@ def _fork(
 ) -> dict[str, Any]:
     template = os.getpid()
     try:
+        if len(descriptors) < 2:
+            # The kernel drops what there is no room for.
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         pid = os.fork()
     except OSError as error:
         return {"failed": _describe(error)}
@@ -76,6 +83,8 @@ def _fork(
 
 
 def _reap(pid: int) -> dict[str, Any]:
+    # Nothing to one that has ended, whose id is its own until the next line.
+    os.kill(pid, signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
     return {"status": os.waitstatus_to_exitcode(status), "peak": usage.ru_maxrss * 1024}
 

@@ -67,12 +67,7 @@ class Process:
         self._noise = Noise()
         try:
             self.pid = template.fork(theirs.fileno(), self._noise.theirs)
-            # Nobody but the template reaps it, and only when told: the id is its own till then.
-            self._ended = os.pidfd_open(self.pid)
-        except ProcessLookupError as error:
-            self._channel.close()
-            self._noise.close()
-            raise Lost("it went with the process it was forked from") from error
+            self._ended = _descriptor(template, self.pid)
         except BaseException:
             self._channel.close()
             self._noise.close()
@@ -201,3 +196,17 @@ class Process:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
         return 0
+
+
+def _descriptor(template: Template, pid: int) -> int:
+    """A descriptor of a child that has just been forked. Raises `Lost`."""
+    try:
+        # Nobody but the template reaps it, and only when told: the id is its own till then.
+        return os.pidfd_open(pid)
+    except ProcessLookupError as error:
+        raise Lost("it went with the process it was forked from") from error
+    except OSError:
+        # No descriptor is left: nobody would ever learn of its end.
+        with contextlib.suppress(Lost):
+            template.reap(pid)
+        raise

@@ -81,7 +81,7 @@ class Template:
         """Have a child that serves `channel`, its standard error at `noise`; returns its id.
 
         Raises `Lost`; `CorpusError` where the function cannot be loaded; `PassingFault` where that
-        takes too long, or where there can be no more processes.
+        takes too long, or where there can be no more processes or descriptors.
         """
         with self._lock:
             self._await_ready()
@@ -93,9 +93,9 @@ class Template:
         return int(answer["pid"])
 
     def reap(self, pid: int) -> tuple[int, int]:
-        """Exit status (of a signal: below 0) and most resident memory, in bytes, of a child that ended.
+        """Exit status (of a signal: below 0) and most resident memory, in bytes, of a child.
 
-        Until then nobody else can get its id. Raises `Lost`.
+        One that has not ended is killed. Until then nobody else can get its id. Raises `Lost`.
         """
         with self._lock:
             answer = self._ask(str(pid).encode(), [])
