@@ -32,14 +32,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus import features
 from corpus.errors import BadInput
-from corpus.features.sandboxed import is_vector, vectorizer
+from corpus.features.sandboxed import is_vector, sandbox, vectorizer
 from corpus.npz import Matrix, Texts, write_array, write_texts
-from corpus.sandbox import Outcome, Sandbox, printable
+from corpus.sandbox import Outcome, printable
 from corpus.services.base import Progress
 from corpus.settings import FeatureSettings
 from corpus.whole_file import whole
 
-_VECTORIZER = "corpus.features.sandboxed:vectorizer"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -94,17 +93,9 @@ def vectorize(
         given = (path for path in paths if os.path.basename(path) not in own)
         reader = _Reader(given, settings.memory_bytes)
         if sandboxed:
-            sandbox = stack.enter_context(
-                Sandbox(
-                    _VECTORIZER,
-                    jobs=settings.jobs,
-                    timeout_s=settings.timeout_s,
-                    memory_bytes=settings.memory_bytes,
-                    recycle_after=settings.recycle_after,
-                    factory_arguments=[feature_set, raw is not None],
-                )
-            )
-            outcomes = sandbox.map(reader.payloads())
+            arguments = [feature_set, raw is not None]
+            children = stack.enter_context(sandbox(vectorizer, arguments, settings))
+            outcomes = children.map(reader.payloads())
         else:
             outcomes = _unprotected(feature_set, raw is not None, reader.payloads())
         for done, outcome in enumerate(outcomes, 1):

@@ -1,14 +1,34 @@
-"""Feature extraction as the sandbox runs it: one call a file."""
+"""Feature extraction in the sandbox, and what it runs there: one call a file."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from corpus import features
+from corpus.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from corpus.settings import FeatureSettings
+
+
+def sandbox(
+    factory: Callable[..., Callable[[bytes], Any]],
+    arguments: Sequence[Any],
+    settings: FeatureSettings,
+) -> Sandbox:
+    """A sandbox for the function that `factory`, one of those below, makes of these arguments."""
+    return Sandbox(
+        f"{factory.__module__}:{factory.__name__}",
+        jobs=settings.jobs,
+        timeout_s=settings.timeout_s,
+        memory_bytes=settings.memory_bytes,
+        recycle_after=settings.recycle_after,
+        factory_arguments=arguments,
+    )
 
 
 def extractor(*names: str) -> Callable[[bytes], dict[str, Any]]:

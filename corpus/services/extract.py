@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from corpus import features
 from corpus.errors import BadInput, Damaged, NotFound
 from corpus.features import FeatureSet
+from corpus.features.sandboxed import extractor, sandbox
 from corpus.sandbox import Outcome, Sandbox
 from corpus.services.base import Context
 from corpus.services.reports import ExtractReport
@@ -24,8 +25,6 @@ from corpus.store import blobs
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.updates import Update
 from corpus.vectors import ShardVectors
-
-_EXTRACTOR = "corpus.features.sandboxed:extractor"
 
 
 def extract(request: ExtractRequest, context: Context) -> ExtractReport:
@@ -78,7 +77,9 @@ class _Extraction:
         self.context = context
         self.update = update
         self.sets = {feature_set.name: feature_set for feature_set in sets}
-        self.jobs = jobs or context.settings.features.jobs
+        self.settings = context.settings.features
+        if jobs:
+            self.settings = self.settings.model_copy(update={"jobs": jobs})
         self._sandboxes: dict[tuple[str, ...], Sandbox] = {}
         self._stack = ExitStack()
 
@@ -179,15 +180,7 @@ class _Extraction:
 
     def _sandbox(self, names: tuple[str, ...]) -> Sandbox:
         if names not in self._sandboxes:
-            settings = self.context.settings.features
             self._sandboxes[names] = self._stack.enter_context(
-                Sandbox(
-                    _EXTRACTOR,
-                    jobs=self.jobs,
-                    timeout_s=settings.timeout_s,
-                    memory_bytes=settings.memory_bytes,
-                    recycle_after=settings.recycle_after,
-                    factory_arguments=names,
-                )
+                sandbox(extractor, names, self.settings)
             )
         return self._sandboxes[names]
