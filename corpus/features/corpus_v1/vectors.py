@@ -66,4 +66,4 @@ GROUPS: dict[str, Callable[[Any], Row]] = {
 
 def vectorize(raw: Raw) -> Row:
     """The vector of a file's raw features, float32 [2568]."""
-    return np.concatenate([function(raw[group]) for group, function in GROUPS.items()])
+    return vectors.columns(raw, GROUPS)

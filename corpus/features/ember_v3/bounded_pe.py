@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pefile
 
 from corpus.features.ember_v3.debug import debug
@@ -20,7 +19,7 @@ from corpus.features.ember_v3.relocations import relocations
 from corpus.features.ember_v3.sections import AddressMap
 from corpus.features.ember_v3.unusual import Unusual
 
-__all__ = ["BoundedPE", "address_ranges"]
+__all__ = ["BoundedPE", "address_map", "address_ranges"]
 
 # What is read of resources themselves is structures of at most so many bytes, and strings.
 _STRUCTURE = 16
@@ -118,20 +117,21 @@ class BoundedPE(pefile.PE):  # type: ignore[misc]
     @contextmanager
     def _addresses(self) -> Iterator[AddressMap]:
         """An address map of the file; what it used last is what pefile has used last, afterwards."""
-        last = self._get_section_by_rva_last_used
-        rows = [
-            (start, stop, s.get_PointerToRawData_adj(), s.PointerToRawData + s.SizeOfRawData)
-            for s, (start, stop) in zip(self.sections, address_ranges(self), strict=True)
-        ]
-        addresses = AddressMap(
-            self.__data__,
-            np.array(rows, np.int64).reshape(-1, 4),
-            len(self.header),
-            next((i for i, section in enumerate(self.sections) if section is last), -1),
-        )
+        addresses = address_map(self)
         yield addresses
         if addresses.last >= 0:
             self._get_section_by_rva_last_used = self.sections[addresses.last]
+
+
+def address_map(pe: pefile.PE) -> AddressMap:
+    """Where the addresses of a file lie, the section that pefile took last among it."""
+    spans = [
+        (start, stop, s.get_PointerToRawData_adj(), s.PointerToRawData + s.SizeOfRawData)
+        for s, (start, stop) in zip(pe.sections, address_ranges(pe), strict=True)
+    ]
+    last = pe._get_section_by_rva_last_used
+    row = next((i for i, section in enumerate(pe.sections) if section is last), -1)
+    return AddressMap(pe.__data__, spans, len(pe.header), row)
 
 
 def address_ranges(pe: pefile.PE) -> list[tuple[int, int]]:

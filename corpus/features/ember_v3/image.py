@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from corpus.features.ember_v3 import names
 from corpus.features.ember_v3.bound_imports import bound_imports
 from corpus.features.ember_v3.debug import debug
@@ -89,13 +87,10 @@ def _address_map(
     stops = [-1, *(stop for _, stop in ranges)]
     if any(start < stop for (start, _), stop in zip(ranges, stops, strict=False)):
         raise Unusual("sections overlap in memory")
-    spans = np.array(
-        [
-            (start, stop, section.start, section.pointer + section.size)
-            for section, (start, stop) in zip(sections, ranges, strict=True)
-        ],
-        np.int64,
-    )
+    spans = [
+        (start, stop, section.start, section.pointer + section.size)
+        for section, (start, stop) in zip(sections, ranges, strict=True)
+    ]
     return AddressMap(data, spans, min(header_length(headers, sections), len(data)))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,7 +20,7 @@ class OutOfFile(Exception):
 class AddressMap:
     """The sections of a PE file, asked as pefile asks them.
 
-    `spans` is int64 [n, 4], a row for each section in pefile's order (by VirtualAddress, stable):
+    `spans` has four numbers for each section in pefile's order (by VirtualAddress, stable):
       start    its first RVA, `section_min_addr` of pefile
       stop     one past its last RVA, `section_max_addr`
       raw      where `start` lies in the file, `get_PointerToRawData_adj()`
@@ -34,13 +33,16 @@ class AddressMap:
     """
 
     def __init__(
-        self, data: bytes, spans: np.ndarray[Any, Any], header_length: int, last: int = -1
+        self,
+        data: bytes,
+        spans: Sequence[tuple[int, int, int, int]],
+        header_length: int,
+        last: int = -1,
     ) -> None:
         self.data = data
         self.header_length = header_length
         self.last = last
-        spans = np.ascontiguousarray(spans, np.int64).reshape(-1, 4)
-        self._rows: list[list[int]] = spans.tolist()
+        self._rows = spans
         # The first section at an RVA is the same from one bound of any section to the next, so it
         # is found by bisection whether or not sections overlap. owners[i] is for the RVAs before
         # bounds[i].
@@ -55,7 +57,7 @@ class AddressMap:
         # For the kernels of walks.py, in the order of their arguments.
         self.arrays = (
             byte_array(data),
-            spans,
+            np.array(spans, np.int64).reshape(-1, 4),
             np.array(bounds, np.int64),
             np.array(owners, np.int64),
             header_length,

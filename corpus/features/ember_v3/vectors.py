@@ -162,4 +162,9 @@ GROUPS: dict[str, Callable[[Any], Row]] = {
 
 def vectorize(raw: Raw) -> Row:
     """The vector of a file's raw features, float32 [2568]."""
-    return np.concatenate([function(raw[group]) for group, function in GROUPS.items()])
+    return columns(raw, GROUPS)
+
+
+def columns(raw: Raw, groups: Mapping[str, Callable[[Any], Row]]) -> Row:
+    """The columns of each group, one after the other."""
+    return np.concatenate([function(raw[group]) for group, function in groups.items()])

@@ -10,11 +10,11 @@ from typing import Any
 import pefile
 
 from corpus.features.ember_v3.bound_imports import bound_imports
+from corpus.features.ember_v3.bounded_pe import address_map
 from corpus.features.ember_v3.debug import debug
 from corpus.features.ember_v3.format_warnings import kinds
 from corpus.features.ember_v3.load_config import load_config, tls
 from corpus.features.ember_v3.resources import resources
-from tests.features.ember_v3.sectioned import address_map
 
 EXPORT, IMPORT, RESOURCE, DEBUG, TLS, LOAD_CONFIG, BOUND_IMPORT = 0, 1, 2, 6, 9, 10, 11
 SECTION = 0x1000

@@ -6,11 +6,9 @@ import random
 import struct
 from collections.abc import Callable
 
-import numpy as np
 import pefile
 
 from corpus.features.ember_v3.format_warnings import kinds
-from corpus.features.ember_v3.sections import AddressMap
 
 HEADERS = 0x400
 
@@ -69,16 +67,6 @@ def last(pe: pefile.PE) -> int:
     """The section that pefile took last, as AddressMap has it."""
     section = pe._get_section_by_rva_last_used
     return next((i for i, other in enumerate(pe.sections) if other is section), -1)
-
-
-def address_map(pe: pefile.PE) -> AddressMap:
-    spans = []
-    for section in pe.sections:
-        section.contains_rva(0)
-        start = section.get_PointerToRawData_adj()
-        end = section.PointerToRawData + section.SizeOfRawData
-        spans.append((section.section_min_addr, section.section_max_addr, start, end))
-    return AddressMap(pe.__data__, np.array(spans, np.int64), len(pe.header), last(pe))
 
 
 def new_kinds(pe: pefile.PE, read: Callable[[], None]) -> set[str]:

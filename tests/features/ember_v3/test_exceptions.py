@@ -11,10 +11,10 @@ import pefile
 import pytest
 
 from corpus.features.ember_v3 import walks
+from corpus.features.ember_v3.bounded_pe import address_map
 from corpus.features.ember_v3.exceptions import runtime_functions
 from tests.features.ember_v3.sectioned import (
     HEADERS,
-    address_map,
     last,
     new_kinds,
     pe_of,

@@ -9,10 +9,10 @@ from collections import Counter
 import pefile
 import pytest
 
+from corpus.features.ember_v3.bounded_pe import address_map
 from corpus.features.ember_v3.relocations import relocations
 from tests.features.ember_v3.sectioned import (
     HEADERS,
-    address_map,
     last,
     new_kinds,
     pe_of,

@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pefile
 import pytest
 
+from corpus.features.ember_v3.bounded_pe import address_map
 from corpus.features.ember_v3.sections import AddressMap, OutOfFile
-from tests.features.ember_v3.sectioned import HEADERS, address_map, last, pe_of, random_pe
+from tests.features.ember_v3.sectioned import HEADERS, last, pe_of, random_pe
 from tests.features.executables import launcher
 
 OUT = "out of the file"
@@ -73,7 +73,7 @@ def test_of_two_sections_the_one_taken_last_has_the_address() -> None:
 
 
 def test_a_file_without_sections_is_its_own_memory() -> None:
-    addresses = AddressMap(b"abc\0def", np.zeros((0, 4), np.int64), 3)
+    addresses = AddressMap(b"abc\0def", [], 3)
     assert addresses.section(1) == -1
     assert addresses.read(1, 9) == b"bc"
     assert addresses.read(3, 2) == b"\0d"
