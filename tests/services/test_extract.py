@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ def test_is_found_as_a_service() -> None:
 def two_sets(context: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
     """Sets `a` and `b`, of four columns, extracted as the files themselves say."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.setattr(extract_module, "_EXTRACTOR", "extract_functions:extractor")
+    stand_in = import_module("extract_functions").extractor
+    monkeypatch.setattr(extract_module, "extractor", stand_in)
     for name in "ab":
         monkeypatch.setitem(features._SETS, name, FeatureSet(name, "unused", {"all": 4}))
     settings = Settings.load({"features": {"sets": ["a", "b"], "timeout_s": 1.0}})
