@@ -75,11 +75,6 @@ def vectorize(
     """
     chosen = features.get(feature_set)
     progress = progress or Progress()
-    for file in filter(None, (out, raw)):
-        if file.is_dir() or not file.parent.is_dir():
-            raise BadInput("not a file in a folder that exists.", file=str(file))
-        if not os.access(file.parent, os.W_OK):
-            raise BadInput("its folder cannot be written to.", file=str(file))
     if raw and raw.resolve() == out.resolve():
         raise BadInput("vectors and raw features cannot be the same file.", file=str(raw))
     began = time.monotonic()
@@ -87,7 +82,7 @@ def vectorize(
     with ExitStack() as stack:
         archive = stack.enter_context(whole(out))
         raw_rows = stack.enter_context(whole(raw)) if raw else None
-        rows = _Rows(out.parent, chosen.dim, raw_rows)
+        rows = _Rows(Path(archive.name).parent, chosen.dim, raw_rows)
         # Half written, they may lie in a folder that was given.
         own = {os.path.basename(stream.name) for stream in (archive, raw_rows) if stream}
         given = (path for path in paths if os.path.basename(path) not in own)

@@ -69,12 +69,15 @@ def vectorize(
     failure_peak_memory_bytes [m]; and feature_set. Reasons: missing, unreadable, empty, timeout,
     memory, crash, error. Limits are those of the settings `features.*`.
 
-    Exit status 0 also where some files failed (but see --strict), 2 where all did.
+    Exit status 0 also where some files failed (but see --strict) or there are none, 2 where all did.
     """
     from corpus.vectorize import vectorize as vectorize_files
 
     if not paths and from_list is None:
         raise BadInput("no file is given.", hint="Name a PATH or a --from-list.")
+    for option, file in (("--out", out), ("--raw", raw)):
+        if file == Path("-"):
+            raise BadInput("goes to a file, not to standard output.", field=option)
     if no_sandbox and jobs not in (None, 1):
         raise BadSetting("goes with one job only.", field="--no-sandbox")
     jobs = jobs or len(os.sched_getaffinity(0))
@@ -90,6 +93,8 @@ def vectorize(
     content = report.model_dump(mode="json")
     session.write_result("ok", content)
     echo_report(content, as_json)
+    if not report.files:
+        click.echo(f"There was no file in what was given; {out} has no rows.", err=True)
     if report.failures and (strict or not report.vectors):
         counts = ", ".join(f"{count} {reason}" for reason, count in report.failures.items())
         raise BadInput(

@@ -162,8 +162,12 @@ def test_a_list_from_standard_input_may_name_any_path(tmp_path, out):
     assert [os.fsencode(path) for path in load(out)["paths"].tolist()] == [odd, odd]
 
 
-def test_an_empty_list_is_an_empty_archive(out):
-    assert vectorize("--out", out, "--from-list", "-").returncode == 0
+@pytest.mark.parametrize("folder", [False, True])
+def test_no_files_are_an_empty_archive_and_a_word_about_it(out, tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    ended = vectorize("--out", out, *([tmp_path / "empty"] if folder else ["--from-list", "-"]))
+    assert ended.returncode == 0
+    assert b"There was no file in what was given" in ended.stderr
     archive = load(out)
     assert archive["X"].shape == (0, BASIC.dim)
     assert len(archive["sha256"]) == len(archive["paths"]) == len(archive["failures"]) == 0
@@ -191,6 +195,8 @@ def test_raw_features_are_json_rows_that_give_the_same_vectors(samples, out, opt
         (["--out", "/nonexistent/x.npz", "/bin/true"], 2, "/nonexistent/x.npz"),
         (["--out", "OUT", "--raw", "/nonexistent/x", "/bin/true"], 2, "/nonexistent/x"),
         (["--out", "OUT", "--raw", "OUT", "/bin/true"], 2, "the same file"),
+        (["--out", "-", "/bin/true"], 2, "'--out': goes to a file, not to standard output"),
+        (["--out", "OUT", "--raw", "-", "/bin/true"], 2, "'--raw': goes to a file"),
         (["--out", "OUT", "--feature-set", "basic-v0", "/bin/true"], 6, "basic-v0"),
     ],
 )
@@ -212,6 +218,18 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path, option):
     assert f"{pipe}: is there, and not a regular file." in ended.stderr.decode()
     assert pipe.is_fifo()
     assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "x.npz", tmp_path / "link.npz"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    ended = vectorize("--out", link, "/bin/true")
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert link.is_symlink()
+    assert_rows(load(target), [Path("/bin/true")])
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_what_is_being_written_is_not_among_the_files_of_its_folder(tmp_path):
