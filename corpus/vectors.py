@@ -33,27 +33,27 @@ class ShardVectors:
         shard: str,
         wanted: Mapping[str, Sequence[str]],
     ):
-        self.sets = sets
-        self.update = update
-        self.shard = shard
-        self.rows: dict[str, list[tuple[str, np.ndarray, str]]] = {name: [] for name in sets}
+        self._sets = sets
+        self._update = update
+        self._shard = shard
+        self._rows: dict[str, list[tuple[str, np.ndarray, str]]] = {name: [] for name in sets}
         self.failures: list[dict[str, Any]] = []
-        self.tables: dict[str, pa.Table] = {}
+        self._tables: dict[str, pa.Table] = {}
         self.kept: dict[str, set[str]] = {}
         # Of these sets the part that is there has nothing else in it.
-        self.whole: set[str] = set()
+        self._whole: set[str] = set()
         for name in sets:
             there = _sound_rows(update, FEATURES_PREFIX + name, shard)
             mine = [sha256 for sha256, names in wanted.items() if name in names]
             kept = there.filter(pc.is_in(there["sha256"], value_set=pa.array(mine, pa.string())))
-            self.tables[name] = kept
+            self._tables[name] = kept
             self.kept[name] = set(kept["sha256"].to_pylist())
             if kept.num_rows == there.num_rows:
-                self.whole.add(name)
+                self._whole.add(name)
 
     def vectors(self, name: str) -> int:
         """How many vectors of a set there are, those kept among them."""
-        return len(self.kept[name]) + len(self.rows[name])
+        return len(self.kept[name]) + len(self._rows[name])
 
     def add(self, names: Sequence[str], outcome: Outcome) -> None:
         for name in names:
@@ -63,8 +63,8 @@ class ShardVectors:
             result = outcome.value.get(name, {}) if isinstance(outcome.value, dict) else {}
             if isinstance(result, dict) and isinstance(result.get("error"), str):
                 self._fail(name, outcome, "error", printable(result["error"]))
-            elif _sound(result, self.sets[name].dim):
-                self.rows[name].append((outcome.key, result["vector"], result["raw"]))
+            elif _sound(result, self._sets[name].dim):
+                self._rows[name].append((outcome.key, result["vector"], result["raw"]))
             else:
                 self._fail(name, outcome, "crash", "the child's answer is broken")
 
@@ -83,19 +83,19 @@ class ShardVectors:
 
     def write(self) -> None:
         """Stage one part a set of vectors, and of failures: sets may be extracted one by one."""
-        for name, feature_set in self.sets.items():
+        for name, feature_set in self._sets.items():
             table = FEATURES_PREFIX + name
-            there = self.update.has(table, self.shard)
-            if self.rows[name] or (there and name not in self.whole):
-                new = _vectors(self.rows[name], feature_set.dim)
-                rows = pa.concat_tables([self.tables[name], new]).sort_by("sha256")
+            there = self._update.has(table, self._shard)
+            if self._rows[name] or (there and name not in self._whole):
+                new = _vectors(self._rows[name], feature_set.dim)
+                rows = pa.concat_tables([self._tables[name], new]).sort_by("sha256")
                 # Pages, and so the bytes of the file, may depend on where its chunks begin.
-                self.update.write(table, rows.combine_chunks(), self.shard)
+                self._update.write(table, rows.combine_chunks(), self._shard)
             failures = [row for row in self.failures if row["feature_set"] == name]
             failures.sort(key=lambda row: str(row["sha256"]))
-            part = f"extract-{name}-{self.shard}"
-            if failures or self.update.has("failures", part):
-                self.update.write("failures", failures, part)
+            part = f"extract-{name}-{self._shard}"
+            if failures or self._update.has("failures", part):
+                self._update.write("failures", failures, part)
 
 
 def _sound_rows(update: Update, table: str, shard: str) -> pa.Table:

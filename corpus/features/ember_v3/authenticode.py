@@ -12,7 +12,7 @@ from struct import Struct
 from corpus.errors import BadInput
 from corpus.features.ember_v3.signed_data import SignedData, read
 
-__all__ = ["FEATURES", "authenticode", "read_signatures"]
+__all__ = ["FAILURES", "FEATURES", "authenticode", "read_signatures"]
 
 FEATURES = (
     "num_certs", "self_signed", "empty_program_name", "no_countersigner", "parse_error",
@@ -20,21 +20,20 @@ FEATURES = (
 )  # fmt: skip
 """The raw features of the group, in the order of the columns."""
 
-UINT16 = Struct("<H")
-UINT32 = Struct("<I")
-DIRECTORY_ENTRY = Struct("<II")
-CERTIFICATE_HEADER = Struct("<IHH")
+_UINT16 = Struct("<H")
+_UINT32 = Struct("<I")
+_DIRECTORY_ENTRY = Struct("<II")
+_CERTIFICATE_HEADER = Struct("<IHH")
 
 # Offset of the optional header's NumberOfRvaAndSizes for each magic number; the entry of the
 # certificate table, the fifth of eight bytes each, stands 36 bytes behind.
-DIRECTORY_COUNT = {0x10B: 92, 0x20B: 108}
-CERTIFICATE_ENTRY = 36
-CHECKSUM_END = 68
+_DIRECTORY_COUNT = {0x10B: 92, 0x20B: 108}
+_CERTIFICATE_ENTRY = 36
+_CHECKSUM_END = 68
 
-REVISION_2 = 0x200
-PKCS_SIGNED_DATA = 2
+_REVISION_2 = 0x200
+_PKCS_SIGNED_DATA = 2
 
-# What damaged signatures let asn1crypto and signify raise beside errors that the reference expects.
 FAILURES = (
     AttributeError,
     IndexError,
@@ -43,6 +42,7 @@ FAILURES = (
     RecursionError,
     TypeError,
 )
+"""What damaged signatures let asn1crypto and signify raise beside errors that the reference expects."""
 
 
 def authenticode(data: bytes, time_stamp: int) -> dict[str, int | float]:
@@ -99,13 +99,13 @@ def _contents(data: bytes) -> Iterator[bytes]:
     """The PKCS #7 messages in the certificate table, up to the first damage in the table."""
     position, end = _table(data)
     while position < end:
-        if position + CERTIFICATE_HEADER.size > len(data):
+        if position + _CERTIFICATE_HEADER.size > len(data):
             return
-        length, revision, kind = CERTIFICATE_HEADER.unpack_from(data, position)
-        if length <= CERTIFICATE_HEADER.size or position + length > end or revision != REVISION_2:
+        length, revision, kind = _CERTIFICATE_HEADER.unpack_from(data, position)
+        if length <= _CERTIFICATE_HEADER.size or position + length > end or revision != _REVISION_2:
             return
-        if kind == PKCS_SIGNED_DATA:
-            yield data[position + CERTIFICATE_HEADER.size : position + length]
+        if kind == _PKCS_SIGNED_DATA:
+            yield data[position + _CERTIFICATE_HEADER.size : position + length]
         position += -(-length // 8) * 8
 
 
@@ -114,22 +114,22 @@ def _table(data: bytes) -> tuple[int, int]:
     size = len(data)
     if data[:2] != b"MZ" or size < 0x40:
         return 0, 0
-    (header,) = UINT32.unpack_from(data, 0x3C)
+    (header,) = _UINT32.unpack_from(data, 0x3C)
     optional = header + 24
     if data[header : header + 4] != b"PE\0\0" or optional > size:
         return 0, 0
-    (optional_size,) = UINT16.unpack_from(data, header + 20)
+    (optional_size,) = _UINT16.unpack_from(data, header + 20)
     optional_end = optional + optional_size
-    if optional_size < CHECKSUM_END or optional_end > size:
+    if optional_size < _CHECKSUM_END or optional_end > size:
         return 0, 0
-    (magic,) = UINT16.unpack_from(data, optional)
-    if magic not in DIRECTORY_COUNT:
+    (magic,) = _UINT16.unpack_from(data, optional)
+    if magic not in _DIRECTORY_COUNT:
         return 0, 0
-    count = optional + DIRECTORY_COUNT[magic]
-    entry = count + CERTIFICATE_ENTRY
-    if optional_end < entry + DIRECTORY_ENTRY.size or UINT32.unpack_from(data, count)[0] < 5:
+    count = optional + _DIRECTORY_COUNT[magic]
+    entry = count + _CERTIFICATE_ENTRY
+    if optional_end < entry + _DIRECTORY_ENTRY.size or _UINT32.unpack_from(data, count)[0] < 5:
         return 0, 0
-    start, length = DIRECTORY_ENTRY.unpack_from(data, entry)
+    start, length = _DIRECTORY_ENTRY.unpack_from(data, entry)
     if not length or start < optional_end or start + length > size:
         return 0, 0
     return start, start + length

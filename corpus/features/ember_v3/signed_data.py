@@ -11,17 +11,22 @@ from __future__ import annotations
 import calendar
 import datetime
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
 from typing import Any
 
 from asn1crypto import cms, tsp, x509
 from asn1crypto.util import extended_datetime
 
 from corpus.features.ember_v3 import spc
+from corpus.features.ember_v3.certificates import (
+    Certificate,
+    components,
+    look_at,
+    read_certificate,
+)
 
 __all__ = ["SignatureError", "SignedData", "read"]
 
-DIGESTS = ("md5", "sha1", "sha256", "sha384", "sha512")
+_DIGESTS = ("md5", "sha1", "sha256", "sha384", "sha512")
 
 
 class SignatureError(ValueError):
@@ -87,32 +92,6 @@ class SignedData:
                 yield certificate.self_issued
 
 
-class Certificate:
-    """A certificate of X.509, of which only the names are kept."""
-
-    def __init__(self, contents: bytes) -> None:
-        certificate = x509.Certificate(contents=contents)
-        _look_at(certificate["signature_algorithm"].native, certificate["signature_value"].native)
-        body = certificate["tbs_certificate"]
-        _look_at(body["version"].native)
-        self.serial_number: int = body["serial_number"].native
-        self._issuer = body["issuer"]
-        _look_at(body["validity"]["not_before"].native, body["validity"]["not_after"].native)
-        self._subject = body["subject"]
-        key = body["subject_public_key_info"]
-        _look_at(key["algorithm"]["algorithm"].native, key["algorithm"]["parameters"].native)
-        _look_at(key["public_key"].dump(), body["extensions"].native)
-
-    @cached_property
-    def self_issued(self) -> bool:
-        """Whether the issuer is also the subject; names can be damaged too."""
-        return self.issuer == tuple(_components(self._subject))
-
-    @cached_property
-    def issuer(self) -> tuple[tuple[str, Any], ...]:
-        return tuple(_components(self._issuer))
-
-
 class CounterSigner:
     """A SignerInfo, as it stands in the counter signature of PKCS #9."""
 
@@ -129,7 +108,7 @@ class CounterSigner:
         if not all(name in self.signed for name in self.required):
             raise SignatureError(f"an attribute is missing from {self.signed}")
         self.unsigned = _attributes(data["unsigned_attrs"])
-        _look_at(data["signature_algorithm"]["algorithm"].native, data["signature"].native)
+        look_at(data["signature_algorithm"]["algorithm"].native, data["signature"].native)
         _check_digest(data["digest_algorithm"])
 
         self._native("message_digest")
@@ -144,7 +123,7 @@ class CounterSigner:
     def is_of(self, certificate: Certificate) -> bool:
         """Whether a certificate is the one that the signer says is its own."""
         return certificate.serial_number == self._serial_number and certificate.issuer == tuple(
-            _components(self._issuer)
+            components(self._issuer)
         )
 
     def _countersigner(self, data: cms.SignerInfo) -> CounterSigner:
@@ -168,7 +147,7 @@ class Signer(CounterSigner):
         if spc.OPUS_INFO in self.signed:
             opus = _only(self.signed[spc.OPUS_INFO])
             self.program_name = opus["program_name"].native
-            _look_at(opus["more_info"].native, opus["publisher_info"].native)
+            look_at(opus["more_info"].native, opus["publisher_info"].native)
         self.nested = [
             SignedData(_enclosed(nested))
             for nested in self.unsigned.get("microsoft_nested_signature", ())
@@ -198,10 +177,10 @@ class TimeStamp:
         content, _, signers = _read(data, "tst_info", TimeStampSigner)
         if content["version"].native != "v1":
             raise SignatureError("an unknown version of time stamp")
-        _look_at(content["policy"].native)
+        look_at(content["policy"].native)
         _check_digest(content["message_imprint"]["hash_algorithm"])
-        _look_at(content["message_imprint"]["hashed_message"].native)
-        _look_at(content["serial_number"].native)
+        look_at(content["message_imprint"]["hashed_message"].native)
+        look_at(content["serial_number"].native)
         self.signing_time = content["gen_time"].native
         _look_at_accuracy(content["accuracy"])
         authority = content["tsa"]
@@ -224,7 +203,7 @@ def _read(
     if hasattr(content, "parsed"):
         content = content.parsed
     certificates = [
-        _certificate(choice.chosen.contents)
+        read_certificate(choice.chosen.contents)
         for choice in data["certificates"]
         if choice.name == "certificate"
     ]
@@ -249,7 +228,7 @@ def _attributes(attributes: Iterable[Any]) -> dict[str, list[Any]]:
 
 def _check_digest(algorithm: Any) -> None:
     name = algorithm["algorithm"].native
-    if name not in DIGESTS:
+    if name not in _DIGESTS:
         raise SignatureError(f"digest algorithm {name}")
     if algorithm["parameters"].native:
         raise SignatureError("parameters of a digest algorithm")
@@ -259,9 +238,9 @@ def _look_at_indirect_data(content: Any) -> None:
     if content["data"]["type"].native != spc.PE_IMAGE_DATA:
         raise SignatureError("a signature of something other than a PE image")
     image = content["data"]["value"]
-    _look_at(image["flags"].native, image["file"].native)
+    look_at(image["flags"].native, image["file"].native)
     _check_digest(content["message_digest"]["digest_algorithm"])
-    _look_at(content["message_digest"]["digest"].native)
+    look_at(content["message_digest"]["digest"].native)
 
 
 def _look_at_accuracy(accuracy: tsp.Accuracy) -> None:
@@ -270,23 +249,6 @@ def _look_at_accuracy(accuracy: tsp.Accuracy) -> None:
         error = datetime.timedelta(seconds=accuracy["seconds"].native or 0)
         error += datetime.timedelta(milliseconds=accuracy["millis"].native or 0)
         error += datetime.timedelta(microseconds=accuracy["micros"].native or 0)
-
-
-# Most files bring certificates of the same few authorities. What is kept is small even where
-# somebody has made certificates of nothing but names.
-KNOWN_SIZE = 4096
-_known = lru_cache(maxsize=64)(Certificate)
-
-
-def _certificate(contents: bytes) -> Certificate:
-    return _known(contents) if len(contents) <= KNOWN_SIZE else Certificate(contents)
-
-
-def _components(name: x509.Name) -> Iterator[tuple[str, Any]]:
-    """Type and value of the first attribute in each part of a name, last part first."""
-    for part in reversed(list(name.chosen)):
-        first = part[0]
-        yield first["type"].dotted, first["value"].native
 
 
 def _timestamp(time: Any) -> float:
@@ -299,7 +261,3 @@ def _timestamp(time: Any) -> float:
     if time.toordinal() == 1:
         raise ValueError("a time without a zone in the first day of the year 1")
     return calendar.timegm(time.timetuple()) + float(time.microsecond / 1e6)
-
-
-def _look_at(*_values: Any) -> None:
-    """Says that values were asked for only because asking can fail."""
