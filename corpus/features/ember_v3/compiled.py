@@ -81,4 +81,7 @@ def _address(context: Any, array: Any) -> Any:
 # The address of a C-ordered array's first element, for a `part`, which indexes it as if it were the
 # array, of one dimension. A call with an array counts its references, which takes longer than most
 # of what is done with one byte.
+#
+# A change here, or of a constant that a kernel takes from another file (window_terms.WINDOW), has
+# no kernel compiled anew: delete the machine code that is kept, or touch the kernel's file.
 address: Callable[[NDArray[Any]], NDArray[Any]] = cast(Any, intrinsic(_address))
