@@ -7,7 +7,7 @@ It fetches the wheels of bench/wheels.csv and takes the PE files inside. Baselin
 reading, sha256 and TLSH of the same bytes (the limit); plain processes without limits, for the
 sandbox; and, where a checkout of the reference is given (the folder with src/thrember, and an
 interpreter that has what it needs), the reference file by file beside ours, vectors compared bit for
-bit. CPU time is that of one process.
+bit. CPU time is that of one process. Exit status 1 where a bar (not a goal) is missed.
 """
 
 from __future__ import annotations
@@ -91,9 +91,10 @@ def main() -> None:
             options.reference_files,
             chance,
         )
+    figures["missed"] = _missed
     table.leave(options.json, figures)
-    if options.reference and figures["reference"]["differing"]:
-        raise SystemExit("Ours and the reference disagree.")
+    if _missed:
+        raise SystemExit(f"Missed: {'; '.join(_missed)}.")
 
 
 def one_core(ours: FeatureSet, kinds: Kinds) -> dict[str, Any]:
@@ -282,8 +283,13 @@ def beside(
     }
 
 
+_missed: list[str] = []
+
+
 def _judge(what: str, met: bool, bar: str) -> None:
     print(f"{what}, bar {bar}: {'met' if met else 'MISSED'}")
+    if not met:
+        _missed.append(f"{what}, bar {bar}")
 
 
 if __name__ == "__main__":
