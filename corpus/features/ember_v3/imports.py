@@ -21,6 +21,7 @@ _MAX_REPEATED = 15
 _MAX_INVALID = 1_000
 _MAX_WITHOUT = 5
 _MAX_SPREAD = 128 * 2**20
+_4_GB = 1 << 32
 _DESCRIPTOR = struct.Struct("<5I")
 _DELAYED = struct.Struct("<8I")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -115,6 +116,8 @@ class ImportReader:
         if not lookups and not addresses:
             self.warnings.add("Damaged Import Table information...")
         thunks = lookups or addresses
+        if any(_4_GB <= thunk < self._ordinal for thunk in thunks):
+            raise Unusual("a name of a symbol beyond 4 GB")
         names = self.addresses.strings(
             (thunk for thunk in thunks if not thunk & self._ordinal), _MAX_NAME, skip=_HINT
         )
@@ -129,7 +132,11 @@ class ImportReader:
         return [symbol for symbol in symbols if symbol and symbol not in invalid]
 
     def _table(self, rva: int, longest: int) -> tuple[int, ...]:
-        """The thunks at an RVA up to the one of zeros, as many as the limits allow."""
+        """The thunks at an RVA up to the one of zeros, as many as the limits allow.
+
+        None are given of a table in which they lie too far apart, as those of a bound one may, which
+        are addresses in several modules.
+        """
         if not rva:
             return ()
         width = self._width
@@ -138,7 +145,12 @@ class ImportReader:
         content = self.addresses.read(rva, max(0, allowed) * width)
         thunks = _up_to_zero(content, width)
         end = len(thunks)
-        if (end + 1) * width <= len(content):
+        enough = self._enough(thunks)
+        given_up = 0 < enough < allowed
+        if given_up:
+            thunks, end = thunks[:enough], enough
+        # Of a table given up, too, pefile counts the thunk after these.
+        if given_up or (end + 1) * width <= len(content):
             self._thunks += end + 1
         elif end < allowed:
             raise Unusual("a table of thunks is cut off")
@@ -152,7 +164,24 @@ class ImportReader:
         if used and self.addresses.section(rva) != self.addresses.section(rva + used - 1):
             raise Unusual("a table of thunks crosses a section's end")
         self._vouch(thunks, rva, rva + end * width)
-        return thunks
+        return () if given_up else thunks
+
+    def _enough(self, thunks: tuple[int, ...]) -> int:
+        """How many thunks it takes until names among them lie too far apart; 0 if they do not.
+
+        Those of 4 GB and more are measured apart from those below.
+        """
+        named = [thunk for thunk in thunks if not thunk & self._ordinal]
+        if not named or max(named) - min(named) <= _MAX_SPREAD:
+            return 0
+        ranges: dict[bool, tuple[int, int]] = {}
+        for count, thunk in enumerate(thunks, 1):
+            if not thunk & self._ordinal:
+                low, high = ranges.get(thunk >= _4_GB, (thunk, thunk))
+                low, high = ranges[thunk >= _4_GB] = min(low, thunk), max(high, thunk)
+                if high - low > _MAX_SPREAD:
+                    return count
+        return 0
 
     def _vouch(self, thunks: tuple[int, ...], first: int, last: int) -> None:
         if last >= 1 << 31:
@@ -165,8 +194,6 @@ class ImportReader:
         if not named:
             return
         low, high = min(named), max(named)
-        if high >= 1 << 32 or high - low > _MAX_SPREAD:
-            raise Unusual("names of symbols far apart")
         if low <= last and high >= first and any(first <= thunk <= last for thunk in named):
             raise Unusual("names of symbols among the thunks")
         if len(named) - len(set(named)) >= _MAX_REPEATED:
