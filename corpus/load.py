@@ -93,6 +93,12 @@ class LoadedSnapshot:
         label, and raw (the raw features as JSON). `feature_set` says whose vectors where the
         snapshot has several. Raises `BadInput` for a value or a column that cannot be.
         """
+        if isinstance(columns, str):
+            raise BadInput(
+                f"columns is a list of names, not the text {columns!r}.",
+                field="columns",
+                hint=f"Use: columns=[{columns!r}].",
+            )
         names = self.columns if columns is None else list(columns)
         for name in names:
             if name not in (*_SOURCES, VECTOR, RAW):

@@ -20,7 +20,7 @@ import pyarrow as pa
 from corpus import content
 from corpus import manifest as manifests
 from corpus.digest import ContentDigest
-from corpus.errors import Damaged
+from corpus.errors import Damaged, NotFound
 from corpus.settings import Settings
 from corpus.store.root import Store, WrittenFile, to_json, to_parquet
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
@@ -83,6 +83,24 @@ def staged_content(update: Update) -> ContentDigest:
     """The content digest of the snapshot that the update, as it is staged now, would become."""
     state = update.base.manifest["content_state"] if update.base else None
     return content.updated_digest(update, base64.b64decode(state) if state else None)
+
+
+def claim_of(store: Store, sequence: int) -> dict[str, Any] | None:
+    """The claim on a sequence number: whose it is, and which plan it names."""
+    try:
+        claim: dict[str, Any] = store.read_json(manifests.log_key(sequence))
+    except NotFound:
+        return None
+    return claim
+
+
+def release_claim(store: Store, update_id: str, sequence: int) -> bool:
+    """Give up the claim of an update that will never publish; False where it has none."""
+    claim = claim_of(store, sequence)
+    if claim is None or claim["update"] != update_id:
+        return False
+    store.delete_files([manifests.log_key(sequence)])
+    return True
 
 
 def _key(update_id: str, digest: str, suffix: str = "json") -> str:

@@ -50,10 +50,14 @@ class SourceSettings(Section):
         "read as a manifest.",
     )
     include: list[str] = Field(
-        default_factory=lambda: ["**"], description="Glob patterns of the paths to take."
+        default_factory=lambda: ["**"],
+        description="Glob patterns of the paths to take; one without `/` matches names at any depth, "
+        "and a name without wildcards also a folder with all in it.",
     )
     exclude: list[str] = Field(
-        default_factory=list, description="Glob patterns of the paths to leave out."
+        default_factory=list,
+        description="Glob patterns of the paths to leave out, read as those of `include`: `sub` or "
+        "`a/sub` leaves out that folder.",
     )
     archive_passwords: list[SecretStr] = Field(
         default_factory=lambda: [SecretStr("infected")],

@@ -151,6 +151,7 @@ def test_nothing_of_a_split_is_an_empty_array(loaded: LoadedSnapshot) -> None:
         ({"file_type": "pdf"}, "there is no file_type 'pdf'"),
         ({"split": []}, "an empty list"),
         ({"columns": ["sha256", "nope"]}, "there is no column 'nope'"),
+        ({"columns": "label"}, "a list of names, not the text 'label'"),
         ({"feature_set": "ember-v3"}, "has no feature set 'ember-v3'"),
     ],
 )

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -80,13 +81,26 @@ def nest(target: dict[str, Any], path: list[str], value: Any) -> None:
     target[path[-1]] = value
 
 
+# Commands that are no services, and the module of this package that each is in.
+_MODULES = {
+    "vectorize": "vectorize",
+    "snapshots": "snapshots",
+    "verify": "snapshots",
+    "diff": "snapshots",
+    "export": "snapshots",
+    "abandon": "upkeep",
+    "clean": "upkeep",
+    "config": "config",
+}
+
+
 class Commands(click.Group):
     """Commands in the order data flows rather than by the alphabet; loaded when first asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from corpus.services import SERVICES
 
-        return [*SERVICES, "vectorize", "snapshots", "verify", "diff", "export", "config"]
+        return [*SERVICES, *_MODULES]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from corpus.services import SERVICES
@@ -95,20 +109,10 @@ class Commands(click.Group):
             from corpus.cli.services import service_command
 
             return service_command(SERVICES[name])
-        if name == "config":
-            from corpus.cli.config import config
-
-            return config
-        if name == "vectorize":
-            from corpus.cli.vectorize import vectorize
-
-            return vectorize
-        if name in ("snapshots", "verify", "diff", "export"):
-            from corpus.cli import snapshots
-
-            command: click.Command = getattr(snapshots, name)
-            return command
-        return None
+        if name not in _MODULES:
+            return None
+        command: click.Command = getattr(import_module(f"corpus.cli.{_MODULES[name]}"), name)
+        return command
 
 
 @click.group(

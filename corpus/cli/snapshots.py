@@ -29,15 +29,16 @@ def list_(session: Session, as_json: bool) -> None:
     """List all snapshots, the newest first."""
     from corpus.store.snapshots import Snapshot
 
-    found = [
-        _entry(snapshot.manifest) for snapshot in reversed(Snapshot.every(session.context.store))
-    ]
+    store = session.context.store
+    found = [_entry(snapshot.manifest) for snapshot in reversed(Snapshot.every(store))]
+    if not found:
+        store.require_root()
     session.write_result("ok", found)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
     if not found:
-        click.echo(f"No snapshot yet in {session.context.store.url}.")
+        click.echo(f"No snapshot yet in {store.url}.")
     for entry in found:
         labels = ", ".join(f"{n} {label}" for label, n in entry["counts"].get("labels", {}).items())
         note = f"  {entry['note']}" if entry["note"] else ""

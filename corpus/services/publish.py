@@ -7,14 +7,14 @@ from typing import Any
 
 from corpus import manifest as manifests
 from corpus.errors import BadInput, Blocked, Conflict, NotFound
-from corpus.publication import Plan, staged_content
+from corpus.publication import Plan, claim_of, release_claim, staged_content
 from corpus.services.base import Context
 from corpus.services.reports import PublishReport
 from corpus.services.requests import PublishRequest
 from corpus.store.root import Store, to_json
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
 from corpus.store.snapshots import LATEST, Snapshot
-from corpus.store.updates import Update
+from corpus.store.updates import Update, abandoned, end_of, settle
 
 
 def publish(request: PublishRequest, context: Context) -> PublishReport:
@@ -30,12 +30,16 @@ def publish(request: PublishRequest, context: Context) -> PublishReport:
     store = context.store
     published = store.exists(manifests.manifest_key(update.id))
     if not published:
-        claim = _claim_of(store, update.sequence)
+        claim = claim_of(store, update.sequence)
         if claim is None or claim["update"] != update.id:
             plan = _plan(update, context)
             if request.dry_run:
                 return _report_of(plan.head, dry_run=True)
             claim = _claim(update, plan, request.note)
+        # From here on rows are committed, and there is no way back.
+        if settle(store, update.id, "publish") != "publish":
+            release_claim(store, update.id, update.sequence)
+            raise abandoned(update.id)
         try:
             _write(update, claim, context)
         except (NotFound, FileNotFoundError):
@@ -61,7 +65,7 @@ def _plan(update: Update, context: Context) -> Plan:
         raise nothing_new(update)
     _require_valid(update)
     update.refuse_if_stale()
-    holder = _claim_of(update.store, update.sequence)
+    holder = claim_of(update.store, update.sequence)
     if holder is not None and holder["update"] != update.id:
         raise _conflict(update, holder["update"])
     return Plan.of(update, stats, context.settings)
@@ -100,14 +104,6 @@ def _require_valid(update: Update) -> None:
             )
 
 
-def _claim_of(store: Store, sequence: int) -> dict[str, Any] | None:
-    key = manifests.log_key(sequence)
-    if not store.exists(key):
-        return None
-    claim: dict[str, Any] = store.read_json(key)
-    return claim
-
-
 def _claim(update: Update, plan: Plan, note: str) -> dict[str, Any]:
     """Take the update's sequence number, unless it is taken; what is published is fixed from here."""
     record = {
@@ -119,7 +115,7 @@ def _claim(update: Update, plan: Plan, note: str) -> dict[str, Any]:
     }
     update.store.create_bytes(manifests.log_key(update.sequence), to_json(record))
     # Read back whoever won: on S3 our own PUT may have been repeated, and then seem to be refused.
-    holder = _claim_of(update.store, update.sequence)
+    holder = claim_of(update.store, update.sequence)
     if holder is None or holder["update"] != update.id:
         raise _conflict(update, holder["update"] if holder else None)
     return holder
@@ -134,9 +130,11 @@ def _conflict(update: Update, holder: str | None) -> Conflict:
             update=update.id,
             holder=holder,
         )
-    finish = (
-        f" If it was interrupted, `corpus publish --update {holder}` ends it." if holder else ""
-    )
+    finish = ""
+    if holder and end_of(update.store, holder) == "abandon":
+        finish = f" `corpus abandon {holder}`, once more, frees the number."
+    elif holder:
+        finish = f" If it was interrupted, `corpus publish --update {holder}` ends it."
     return Conflict(
         f"{who} is publishing snapshot number {update.sequence}, which update {update.id} wanted.",
         hint=f"Nothing was published. Wait for it, then start a new update.{finish}",
@@ -159,6 +157,12 @@ def _write(update: Update, claim: dict[str, Any], context: Context) -> None:
     }
     stats = store.write_json(f"snapshots/{update.id}/stats.json", plan.stats)
     card = write_card(store, head, plan.stats)
+    if claim_of(store, update.sequence) != claim:
+        raise Conflict(
+            f"update {update.id} no longer has the claim on snapshot number {update.sequence}.",
+            hint=f"No snapshot was made. `corpus publish --update {update.id}` tries again.",
+            update=update.id,
+        )
     manifests.create(store, manifests.sealed(head, [stats, *card]))
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from glob import has_magic
 
 from fsspec.utils import glob_translate
 
@@ -52,7 +54,10 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Patterns:
-    """Globs over the path below the source's URL; one without `/` matches names at any depth."""
+    """Globs over the path below the source's URL; one without `/` matches names at any depth.
+
+    A pattern without wildcards also stands for a folder of that name: for all that is in it.
+    """
 
     include: Sequence[str] = ("**",)
     exclude: Sequence[str] = ()
@@ -63,12 +68,21 @@ class Patterns:
 
     def _any(self, patterns: Sequence[str], path: str) -> bool:
         name = path.rsplit("/", 1)[-1]
-        return any(self._match(p).match(path if "/" in p else name) for p in patterns)
+        every = (glob for pattern in patterns for glob in _globs(pattern))
+        return any(self._match(p).match(path if "/" in p else name) for p in every)
 
     def _match(self, pattern: str) -> re.Pattern[str]:
         if pattern not in self._compiled:
             self._compiled[pattern] = re.compile(glob_translate(pattern))
         return self._compiled[pattern]
+
+
+@cache
+def _globs(pattern: str) -> tuple[str, ...]:
+    if has_magic(pattern):
+        return (pattern,)
+    plain = pattern.strip("/")
+    return (plain, f"{plain}/**" if "/" in plain else f"**/{plain}/**")
 
 
 def is_manifest(url: str) -> bool:

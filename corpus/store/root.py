@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 # A full disk or a lost mount heals; a wrong path or a missing permission does not.
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+
+# How the name of a file begins that is being written, or that a killed writer left.
+TEMPORARY = ".tmp-"
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,31 @@ def _writing(url: str, key: str, *, remote: bool = False) -> Iterator[None]:
         # Of a remote storage, a write to what does not exist means that there is no such bucket.
         missing = remote and isinstance(error, FileNotFoundError)
         if missing or isinstance(error, PermissionError) or error.errno in _REFUSED:
-            why = os.strerror(error.errno).lower() if error.errno and not remote else str(error)
             raise BadSetting(
-                f"{url}/{key} cannot be written: {why.rstrip('.')}.",
+                f"{url}/{key} cannot be written: {_why(error, remote)}.",
                 field="store.root",
                 hint="Nothing was half-written. Mend the permissions, or choose another root.",
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _reading(url: str, key: str, *, remote: bool = False) -> Iterator[None]:
+    """As `passing_faults`; and what this user may not read is a wrong setting, not something absent."""
+    try:
+        with passing_faults(key):
+            yield
+    except PermissionError as error:
+        raise BadSetting(
+            f"{url}/{key} cannot be read: {_why(error, remote)}.",
+            field="store.root",
+            hint="Mend its permissions, or run as a user who may read the corpus.",
+        ) from error
+
+
+def _why(error: OSError, remote: bool) -> str:
+    said = os.strerror(error.errno).lower() if error.errno and not remote else str(error)
+    return said.rstrip(".")
 
 
 class Store:
@@ -91,29 +113,54 @@ class Store:
         return f"{self.path}/{key}"
 
     def exists(self, key: str) -> bool:
+        with self._reading(key):
+            if not self.is_local:
+                self.fs.invalidate_cache()
+                return bool(self.fs.exists(self.full(key)))
+            try:
+                os.stat(self.full(key))
+            except ValueError:
+                return False
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    return False
+                raise
+            return True
+
+    def require_root(self) -> None:
+        """Raise `NotFound` where there is no such folder, or no such bucket of an object store."""
         if self.is_local:
-            return os.path.exists(self.full(key))
-        self.fs.invalidate_cache()
-        return bool(self.fs.exists(self.full(key)))
+            there = os.path.isdir(self.path)
+        else:
+            self.fs.invalidate_cache()
+            # There are no folders in a bucket, so an empty corpus is nothing to be seen.
+            there = self.fs.exists(self.path) or self.fs.exists(self.path.split("/")[0])
+        if not there:
+            raise NotFound(
+                f"{self.url} does not exist.",
+                hint="Check `--root` or `store.root`; the first update makes the folder.",
+            )
 
     def size(self, key: str) -> int:
-        return int(self.fs.size(self.full(key)))
+        with self._reading(key):
+            return int(self.fs.size(self.full(key)))
 
     def open(self, key: str) -> IO[bytes]:
         """Open for reading; raises `NotFound` where there is no such key."""
         try:
-            return self.fs.open(self.full(key), "rb")  # type: ignore[no-any-return]
+            with self._reading(key):
+                return self.fs.open(self.full(key), "rb")  # type: ignore[no-any-return]
         except FileNotFoundError as error:
             raise NotFound(f"{self.url}/{key} does not exist.", key=key) from error
 
     def read_bytes(self, key: str) -> bytes:
-        with passing_faults(key), self.open(key) as stream:
+        with self._reading(key), self.open(key) as stream:
             return stream.read()
 
     def measure(self, key: str) -> WrittenFile:
         """Size and sha256 of a key's bytes as they are stored now; raises `NotFound`."""
         digest, size = hashlib.sha256(), 0
-        with passing_faults(key), self.open(key) as stream:
+        with self._reading(key), self.open(key) as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
                 size += len(block)
@@ -121,14 +168,26 @@ class Store:
 
     def list(self, prefix: str) -> list[str]:
         """Keys of all files below a prefix, sorted; temporary files of unfinished writes are left out."""
-        if not self.is_local:
-            self.fs.invalidate_cache()
-        try:
-            found = self.fs.find(self.full(prefix))
-        except FileNotFoundError:
-            return []
-        keys = (path[len(self.path) + 1 :] for path in found)
-        return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith(".tmp-"))
+        keys = (path[len(self.path) + 1 :] for path in self._find(prefix))
+        return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith(TEMPORARY))
+
+    def details(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """What the file system says of each file below a prefix, temporary ones too, by key."""
+        found = self._find(prefix).items()
+        return {path[len(self.path) + 1 :]: info for path, info in found if info}
+
+    def _find(self, prefix: str) -> dict[str, dict[str, Any]]:
+        with self._reading(prefix), contextlib.suppress(FileNotFoundError):
+            if self.is_local:
+                found = self.fs.find(self.full(prefix), detail=True, on_error=_raise_unless_gone)
+            else:
+                self.fs.invalidate_cache()
+                found = self.fs.find(self.full(prefix), detail=True)
+            return dict(found)
+        return {}
+
+    def _reading(self, key: str) -> contextlib.AbstractContextManager[None]:
+        return _reading(self.url, key, remote=not self.is_local)
 
     def write_bytes(self, key: str, data: bytes) -> WrittenFile:
         """Write a key whole, replacing what was there."""
@@ -163,7 +222,9 @@ class Store:
     def _write_local(self, key: str, data: bytes, *, replace: bool) -> bool:
         target = Path(self.full(key))
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.parent / f".tmp-{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}"
+        temporary = (
+            target.parent / f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}"
+        )
         try:
             with open(temporary, "xb") as stream:
                 stream.write(data)
@@ -204,6 +265,16 @@ class Store:
         with _writing(self.url, prefix), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(prefix), recursive=True)
 
+    def delete_files(self, keys: Sequence[str]) -> None:
+        """Delete files, in the order given; those that are gone already are no error."""
+        if not self.is_local and keys:
+            with _writing(self.url, keys[0]), contextlib.suppress(FileNotFoundError):
+                self.fs.rm([self.full(key) for key in keys])
+            return
+        for key in keys:
+            with _writing(self.url, key):
+                Path(self.full(key)).unlink(missing_ok=True)
+
     # JSON
 
     def read_json(self, key: str) -> Any:
@@ -224,6 +295,10 @@ class Store:
         import pyarrow.dataset as ds
         import pyarrow.fs as pafs
 
+        # Asked beforehand: pyarrow opens the files only when their rows are read, elsewhere.
+        for key in keys if self.is_local else ():
+            if not os.access(self.full(key), os.R_OK, effective_ids=True):
+                self.open(key).close()
         filesystem = (
             pafs.LocalFileSystem()
             if self.is_local
@@ -232,6 +307,11 @@ class Store:
         return ds.dataset(
             [self.full(key) for key in keys], schema=schema, format="parquet", filesystem=filesystem
         )
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def to_json(value: Any) -> bytes:

@@ -1,6 +1,6 @@
 """Published snapshots, as services and readers see them: manifests and the files they list.
 
-    snapshots/log/<sequence>.json    who may publish number <sequence>: created once, never changed
+    snapshots/log/<sequence>.json    who may publish number <sequence>: created once
     snapshots/<id>/manifest.json     the snapshot: written last, and whole, by `publish`
     snapshots/<id>/stats.json        counts and histograms that the next update starts from
     snapshots/latest.json            id of the newest snapshot

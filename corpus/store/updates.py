@@ -3,6 +3,7 @@
     staging/<update id>/update.json               identity, and the snapshot the update builds on
     staging/<update id>/<table>/<part>.parquet    rows of one table, prepared by one task
     staging/<update id>/reports/<service>-<part>.json
+    staging/<update id>/end.json                  how it ends: published or abandoned
 
 A part is named after the work, never after the attempt, and is written whole: a service that runs
 again replaces its own part, so a retried or doubly delivered task adds nothing twice.
@@ -13,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import BadInput, Conflict, NotFound
+from corpus.errors import BadInput, Conflict, NotFound, PassingFault
 from corpus.store.root import Store, WrittenFile, to_json
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX, TABLES, TableSpec, features_spec
 from corpus.store.snapshots import Snapshot
@@ -27,6 +28,10 @@ from corpus.store.snapshots import Snapshot
 ALL = "all"
 # Where `publish` keeps what it has put together; not a table.
 PUBLISH = "publish"
+# Kept up to date by whoever removes blobs, and ignored when it is older than that: its writer is dead.
+CLEANING = "staging/clean.json"
+CLEANING_LASTS = timedelta(minutes=10)
+End = Literal["publish", "abandon"]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -64,6 +69,14 @@ class Update:
                 "run": dict(run or {}),
             }
             store.create_bytes(key, to_json(record))
+        if end_of(store, update_id) == "abandon":
+            raise abandoned(update_id)
+        # Asked only now that the update is there to be seen: one of the two waits for the other.
+        if being_cleaned(store):
+            raise PassingFault(
+                f"`corpus clean --blobs` is at work in {store.url}.",
+                hint="No update goes on while blobs are removed. Retry in a minute.",
+            )
         record = store.read_json(key)
         base = Snapshot.open(store, record["base"]) if record["base"] else None
         return cls(store, record, base)
@@ -155,7 +168,8 @@ class Update:
 
     def staged_digest(self) -> str:
         """sha256 over all that is staged but reports: what `validate` judged is what is published."""
-        own = (f"{self.prefix}/reports/", f"{self.prefix}/{PUBLISH}/", f"{self.prefix}/update.json")
+        names = ("reports/", f"{PUBLISH}/", "update.json", "end.json")
+        own = tuple(f"{self.prefix}/{name}" for name in names)
         keys = [key for key in self.store.list(self.prefix) if not key.startswith(own)]
         lines = (
             f"{key.removeprefix(self.prefix)} {self.store.measure(key).sha256}\n" for key in keys
@@ -189,3 +203,46 @@ def existing(store: Store, update_id: str) -> Update:
             update=update_id,
         )
     return Update.open(store, update_id)
+
+
+def end_of(store: Store, update_id: str) -> End | None:
+    """How an update ends, as far as that is settled."""
+    try:
+        end: End = store.read_json(_end_key(update_id))["end"]
+    except NotFound:
+        return None
+    return end
+
+
+def settle(store: Store, update_id: str, end: End) -> End | None:
+    """Settle how an update ends, unless it is settled already; gives how it does end.
+
+    Of a publication and an abandonment at the same moment exactly one takes place. None where the
+    staging area was removed meanwhile.
+    """
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    store.create_bytes(_end_key(update_id), to_json({"end": end, "at": at}))
+    # `clean` removes update.json first and end.json last: an end settled after it counts for nothing.
+    settled = end_of(store, update_id)
+    return settled if store.exists(f"staging/{update_id}/update.json") else None
+
+
+def abandoned(update_id: str) -> Conflict:
+    return Conflict(
+        f"update {update_id} was abandoned.",
+        hint="Start a new update; it finds what is still new.",
+        update=update_id,
+    )
+
+
+def being_cleaned(store: Store) -> bool:
+    """Whether a process that removes blobs is at work."""
+    try:
+        at = datetime.fromisoformat(store.read_json(CLEANING)["at"])
+    except NotFound:
+        return False
+    return datetime.now(UTC) - at < CLEANING_LASTS
+
+
+def _end_key(update_id: str) -> str:
+    return f"staging/{update_id}/end.json"

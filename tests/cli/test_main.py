@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from corpus.services import SERVICES
+from tests.building import build, context
 
 
 def corpus(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -142,3 +144,51 @@ def test_storage_that_cannot_be_reached_may_be_tried_again():
     done = corpus("--root", "s3://bucket/corpus", "snapshots", "list", env=keys)
     assert done.returncode == 75, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_listing_a_corpus_that_does_not_exist_is_not_found(tmp_path: Path):
+    listed = corpus("--root", str(tmp_path / "nowhere"), "snapshots", "list", "--json")
+    assert (listed.returncode, listed.stdout) == (6, "")
+    assert f"{tmp_path / 'nowhere'} does not exist" in listed.stderr
+    assert "--root" in listed.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_corpus_that_may_not_be_read_is_a_wrong_setting(tmp_path: Path):
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("another user can only be taken on by root, with setpriv")
+    made = context(tmp_path / "c")
+    build(made, "one", range(4))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o777)
+    for folder in (tmp_path, *tmp_path.parents):
+        # pytest makes its folders for their owner alone.
+        if len(folder.parts) > 2:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    user = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-m", "corpus"]
+    user += ["--root", str(tmp_path / "c")]
+    env = {**os.environ, "CORPUS_CONFIG": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def ended(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*user, *command], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    if (said := ended("snapshots", "list")).returncode:
+        pytest.skip(f"this interpreter is not for other users: {said.stderr.strip()[-200:]}")
+    for closed, command in {
+        "snapshots": ["snapshots", "list"],
+        "snapshots/one/manifest.json": ["snapshots", "show", "one"],
+        "snapshots/latest.json": ["snapshots", "show"],
+        "staging": ["validate", "--update", "one"],
+        "data/samples": ["export", "--out", str(tmp_path / "out" / "all.parquet")],
+    }.items():
+        place = tmp_path / "c" / closed
+        mode = place.stat().st_mode
+        place.chmod(0)
+        done = ended(*command)
+        place.chmod(mode)
+        assert done.returncode == 2, (closed, done.stderr)
+        assert "cannot be read: permission denied" in done.stderr
+        assert str(place) in done.stderr, closed
+        assert "Traceback" not in done.stderr

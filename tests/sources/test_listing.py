@@ -73,6 +73,31 @@ def test_all_ways_to_name_a_folder_give_the_same_locations(
         (("**/d.exe", "b.*"), (), ["/b.txt", "/sub/deep/d.exe"]),
         (("**",), ("sub/**",), ["/a.exe", "/b.txt"]),
         (("**",), ("*.exe", ".*"), ["/b.txt"]),
+        (("**",), ("sub",), ["/a.exe", "/b.txt"]),
+        (("**",), ("deep/",), ["/a.exe", "/b.txt", "/sub/c.exe"]),
+        (("**",), ("sub/deep",), ["/a.exe", "/b.txt", "/sub/c.exe"]),
+        (
+            ("**",),
+            ("su", "eep", "deep/d", "c.exe"),
+            [
+                "/a.exe",
+                "/b.txt",
+                "/sub/deep/.hidden",
+                "/sub/deep/d.exe",
+            ],
+        ),
+        (
+            ("**",),
+            ("s?b",),
+            [
+                "/a.exe",
+                "/b.txt",
+                "/sub/c.exe",
+                "/sub/deep/.hidden",
+                "/sub/deep/d.exe",
+            ],
+        ),
+        (("deep",), (), ["/sub/deep/.hidden", "/sub/deep/d.exe"]),
         ((), (), []),
     ],
 )

@@ -7,23 +7,26 @@ import sys
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import numpy as np
 import pytest
 
+from corpus.abandon import abandon
+from corpus.clean import clean
 from corpus.diff import diff
 from corpus.errors import BadSetting, Conflict, NotFound
 from corpus.load import LoadedSnapshot
 from corpus.services.publish import PublishRequest, publish
 from corpus.services.validate import ValidateRequest, validate
-from corpus.store import delta
+from corpus.store import blobs, delta
 from corpus.store.root import Store
 from corpus.store.snapshots import Snapshot
 from corpus.store.updates import Update
 from corpus.verify import verify
-from tests.building import VECTORS, build, build_two, context, sha, stage
+from tests.building import VECTORS, build, build_two, content, context, sha, stage
 
 BUCKET = "corpus"
 SERVER = """
@@ -173,6 +176,33 @@ def test_a_corpus_of_two_snapshots(url: str, options: dict[str, Any], tmp_path: 
     assert np.array_equal(there.to_numpy("train")[0], here.to_numpy("train")[0])
     assert diff(made.store, "one", "two") == diff(local.store, "one", "two")
     assert delta.open_table(made.store, "samples").to_pyarrow_table().num_rows == 30
+
+
+def test_what_is_not_needed_goes(url: str, options: dict[str, Any]) -> None:
+    made = build_two(url, options)
+    blobs.put(made.store, sha(99), content(99))
+    kept = {key for key in made.store.list("") if not key.startswith("staging/")}
+    update = Update.open(made.store, "u")
+    stage(update, range(30, 34))
+    soon = datetime.now(UTC) + timedelta(days=8)
+    with pytest.raises(Conflict, match="update u is unfinished"):
+        clean(made.store, timedelta(days=7), blobs=True, now=soon)
+    assert abandon(made.store, "u").freed is None
+    with pytest.raises(Conflict, match="was abandoned"):
+        Update.open(made.store, "u")
+    report = clean(made.store, timedelta(days=7), blobs=True, now=soon)
+    assert report.counts == {"abandoned": 1, "blob": 5, "published": 2}
+    assert set(made.store.list("")) == kept - {blobs.key(sha(99))}
+    for name in ("one", "two"):
+        assert verify(made.store, name).findings == []
+
+
+def test_a_bucket_is_there_or_not(options: dict[str, Any]) -> None:
+    for url in (f"s3://{BUCKET}", f"s3://{BUCKET}/nothing/yet"):
+        Store(url, options).require_root()
+    for url in ("s3://there-is-none", "s3://there-is-none/corpus"):
+        with pytest.raises(NotFound, match=f"{url} does not exist"):
+            Store(url, options).require_root()
 
 
 def test_damage_is_found(url: str, options: dict[str, Any]) -> None:
