@@ -19,8 +19,8 @@ import pytest
 from corpus import features, open_snapshot
 from corpus.diff import diff
 from corpus.errors import Blocked, NotFound, NothingNew
+from corpus.features import sandboxed
 from corpus.services import SERVICES, Context, Progress
-from corpus.services import extract as extract_module
 from corpus.settings import Settings
 from corpus.store import delta
 from corpus.store.root import Store
@@ -245,7 +245,7 @@ def extracted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that go through the sandbox from now on."""
     seen: list[str] = []
 
-    class Counting(extract_module.Sandbox):
+    class Counting(sandboxed.Sandbox):
         def map(self, items: Any) -> Any:
             return super().map(counted(items))
 
@@ -254,7 +254,7 @@ def extracted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append(key)
             yield key, data
 
-    monkeypatch.setattr(extract_module, "Sandbox", Counting)
+    monkeypatch.setattr(sandboxed, "Sandbox", Counting)
     return seen
 
 
