@@ -28,6 +28,12 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
     Raises `NotFound` for an update that was never begun, and `Conflict` for one that is published or
     whose publication has begun to commit rows: that one can only be ended by `publish`.
     """
+    if store.exists(manifests.manifest_key(update_id)):
+        raise Conflict(
+            f"update {update_id} is published.",
+            hint="A snapshot cannot be taken back; its staging area goes with `corpus clean`.",
+            update=update_id,
+        )
     key = f"staging/{update_id}/update.json"
     if "/" in update_id or not store.exists(key):
         raise NotFound(
@@ -36,12 +42,6 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
             update=update_id,
         )
     record = store.read_json(key)
-    if store.exists(manifests.manifest_key(update_id)):
-        raise Conflict(
-            f"update {update_id} is published.",
-            hint="A snapshot cannot be taken back; its staging area goes with `corpus clean`.",
-            update=update_id,
-        )
     # Settled before the claim is given up: from here on no publication of it commits a row.
     if settle(store, update_id, "abandon") == "publish":
         raise Conflict(

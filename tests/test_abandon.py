@@ -76,6 +76,9 @@ def test_a_published_one_is_refused(made: Context) -> None:
     with pytest.raises(Conflict, match="is published"):
         abandon(made.store, "one")
     assert publish(PublishRequest(update="one"), made).snapshot == "one"
+    made.store.delete("staging/one")
+    with pytest.raises(Conflict, match="is published"):
+        abandon(made.store, "one")
 
 
 def test_a_claim_that_nothing_was_committed_under_is_freed(
