@@ -9,7 +9,7 @@ from corpus.errors import Conflict, NotFound
 from corpus.publication import release_claim
 from corpus.store.root import Store
 from corpus.store.snapshots import Snapshot
-from corpus.store.updates import settle
+from corpus.store.updates import Update, record_key, settle
 
 
 class AbandonReport(BaseModel):
@@ -34,7 +34,7 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
             hint="A snapshot cannot be taken back; its staging area goes with `corpus clean`.",
             update=update_id,
         )
-    key = f"staging/{update_id}/update.json"
+    key = record_key(update_id)
     if "/" in update_id or not store.exists(key):
         raise NotFound(
             f"there is no update {update_id!r} in {store.url}.",
@@ -50,7 +50,8 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
             update=update_id,
         )
     base = Snapshot.open(store, record["base"]) if record["base"] else None
-    sequence = base.sequence + 1 if base else 1
+    # Not by `Update.open`, which goes on with no update that was abandoned.
+    sequence = Update(store, record, base).sequence
     released = release_claim(store, update_id, sequence)
     return AbandonReport(
         update=update_id, began_at=record["began_at"], freed=sequence if released else None

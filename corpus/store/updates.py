@@ -59,7 +59,7 @@ class Update:
                 f"{update_id!r} is not an update id: letters, digits, '.', '_' and '-' only.",
                 field="update",
             )
-        key = f"staging/{update_id}/update.json"
+        key = record_key(update_id)
         if not store.exists(key):
             latest = Snapshot.latest(store)
             record = {
@@ -196,7 +196,7 @@ class Update:
 
 def existing(store: Store, update_id: str) -> Update:
     """An update that was begun before; `NotFound` otherwise."""
-    if not store.exists(f"staging/{update_id}/update.json"):
+    if not store.exists(record_key(update_id)):
         raise NotFound(
             f"there is no update {update_id!r} in {store.url}.",
             hint="`collect` begins one; without an update id, a service begins its own.",
@@ -224,7 +224,7 @@ def settle(store: Store, update_id: str, end: End) -> End | None:
     store.create_bytes(_end_key(update_id), to_json({"end": end, "at": at}))
     # `clean` removes update.json first and end.json last: an end settled after it counts for nothing.
     settled = end_of(store, update_id)
-    return settled if store.exists(f"staging/{update_id}/update.json") else None
+    return settled if store.exists(record_key(update_id)) else None
 
 
 def abandoned(update_id: str) -> Conflict:
@@ -242,6 +242,11 @@ def being_cleaned(store: Store) -> bool:
     except NotFound:
         return False
     return datetime.now(UTC) - at < CLEANING_LASTS
+
+
+def record_key(update_id: str) -> str:
+    """Where an update's identity is kept, from its beginning until its staging area is removed."""
+    return f"staging/{update_id}/update.json"
 
 
 def _end_key(update_id: str) -> str:

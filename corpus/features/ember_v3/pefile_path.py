@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from typing import Any
 
 import pefile
@@ -15,6 +14,8 @@ from corpus.features.ember_v3.headers import Headers, directories_group, header_
 from corpus.features.ember_v3.image import Entropy
 from corpus.features.ember_v3.imports import Library
 from corpus.features.ember_v3.section_table import Section, entry_section, section_group
+
+_OPTIONAL_NAMES = ("Magic", "Subsystem", "DllCharacteristics", *names.OPTIONAL_FEATURES.values())
 
 
 def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
@@ -72,13 +73,9 @@ def _headers(pe: pefile.PE) -> Headers:
         coff.SizeOfOptionalHeader,
         coff.Characteristics,
         optional.get_file_offset(),
-        {name: getattr(optional, name) for name in _optional_names()},
+        {name: getattr(optional, name) for name in _OPTIONAL_NAMES},
         [(entry.VirtualAddress, entry.Size) for entry in optional.DATA_DIRECTORY],
     )
-
-
-def _optional_names() -> Iterable[str]:
-    return ("Magic", "Subsystem", "DllCharacteristics", *names.OPTIONAL_FEATURES.values())
 
 
 def _section(section: pefile.SectionStructure) -> Section:
