@@ -5,7 +5,7 @@ id, sequence, parent, parent_digest, created_at, update_id, note
 run             who began the update (dag_id, run_id, run_uuid, ...)
 claim_sha256    of the log record that gave the update its sequence number
 code            version, and revision where it is known
-image_digests   of the containers that made it
+images          {service: [{name, digest}]} of the containers that its services ran in
 settings_digest, label_policy, splits, feature_sets ({name: dimensions})
 tables          {name: {version (of the Delta table), files: [{key, sha256, size, rows, sequence}]}}
 counts          of the whole snapshot, as in its stats
@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from corpus import __version__
+from corpus import __version__, images
 from corpus.digest import ContentDigest
 from corpus.settings import Settings
 from corpus.store.root import Store, WrittenFile, to_json
@@ -64,7 +64,7 @@ def head(
         "update_id": update.id,
         "run": update.record["run"],
         "code": code(),
-        "image_digests": image_digests(),
+        "images": images.of(update),
         "settings_digest": settings.digest,
         "label_policy": policy_record(settings),
         "splits": cuts_of(update),
@@ -123,11 +123,6 @@ def code() -> dict[str, str]:
     """Version of the corpus code and, where it is known, the revision it was built from."""
     revision = os.environ.get("CORPUS_CODE_VERSION") or _git_revision()
     return {"version": __version__, **({"revision": revision} if revision else {})}
-
-
-def image_digests() -> list[str]:
-    """Digests of the containers the services run in, as the environment tells them."""
-    return os.environ.get("CORPUS_IMAGE_DIGEST", "").replace(",", " ").split()
 
 
 def create(store: Store, manifest: Mapping[str, Any]) -> None:

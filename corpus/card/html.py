@@ -16,7 +16,7 @@ _SPLITS = ("train", "validation", "test", "excluded")
 _TOP = 15
 _FIELDS = (
     "note", "created_at", "parent", "sequence", "feature_sets", "content_digest", "settings_digest",
-    "code", "image_digests",
+    "code", "images",
 )  # fmt: skip
 _CHANGES = {
     "new": "new samples", "relabelled": "relabelled", "moved": "moved to another split",

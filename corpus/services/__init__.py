@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -39,6 +39,7 @@ class Service:
 
     def run(self, request: Request, context: Context) -> Report:
         module = import_module(f"corpus.services.{self.identifier}")
+        context = replace(context, service=self.name)
         report: Report = getattr(module, self.identifier)(request, context)
         return report
 

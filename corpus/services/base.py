@@ -55,12 +55,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Context:
-    """What a service works with: settings, store, progress, and the identity of the run."""
+    """What a service works with: settings, store, progress, and the identity of the run.
+
+    `service` is the one at work: the images that the run tells of are recorded as its own.
+    """
 
     settings: Settings
     store: Store
     progress: Progress = field(default_factory=Progress)
     run: Mapping[str, Any] = field(default_factory=dict)
+    service: str | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, run: Mapping[str, Any] | None = None) -> Context:
@@ -71,11 +75,20 @@ class Context:
 
     def begin(self, request: Request) -> Update:
         """The update that a request names, begun where it is new."""
+        from corpus import images
         from corpus.store.updates import Update, new_update_id
 
-        return Update.open(self.store, request.update or new_update_id(), self.run)
+        who = images.identity(self.run)
+        return self._begun(Update.open(self.store, request.update or new_update_id(), who))
 
     def resume(self, update_id: str) -> Update:
         from corpus.store.updates import existing
 
-        return existing(self.store, update_id)
+        return self._begun(existing(self.store, update_id))
+
+    def _begun(self, update: Update) -> Update:
+        from corpus import images
+
+        if self.service:
+            images.record(update, self.service, self.run)
+        return update

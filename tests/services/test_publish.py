@@ -303,11 +303,9 @@ def test_a_second_feature_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_environment_tells_of_the_code(made: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPUS_CODE_VERSION", "abc123")
-    monkeypatch.setenv("CORPUS_IMAGE_DIGEST", "sha256:1,sha256:2")
     build(made, "one", range(4))
     manifest = Snapshot.open(made.store).manifest
     assert manifest["code"]["revision"] == "abc123"
-    assert manifest["image_digests"] == ["sha256:1", "sha256:2"]
 
 
 def test_parent_files_are_listed_not_copied(tmp_path: Path) -> None:
