@@ -1,0 +1,78 @@
+"""Settings as the text of a settings file: how those of one process reach another, without secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from corpus.errors import BadSetting
+from corpus.settings import Settings
+
+# Where things lie. A URL may bear a user's password, and who only sees a slice has no use for it.
+_ADDRESSES = {"store.root", "sources.urls", "verdicts.urls"}
+
+
+def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: bool = True) -> str:
+    """TOML that `Settings.load` reads as these settings, apart from what is secret.
+
+    Secrets are left out, `store.options` above all: they belong into files of `conf.d`. Of them only
+    the passwords of archives are written where they are asked for, which a sandbox needs that opens
+    archives. Without `addresses`, where the corpus, its sources and its verdicts lie is left out too.
+    Raises `BadSetting` for what TOML cannot hold.
+    """
+    written = {"sources.archive_passwords"} if archive_passwords else set()
+    left_out = set() if addresses else _ADDRESSES
+    return "\n".join(_section(settings, "", written, left_out)) + "\n"
+
+
+def _section(model: BaseModel, name: str, secrets: set[str], left_out: set[str]) -> Iterator[str]:
+    inner = []
+    for key, value in model:
+        field = f"{name}.{key}" if name else key
+        if isinstance(value, BaseModel):
+            inner.append((field, value))
+        elif field in left_out or (_secret(value) and field not in secrets):
+            continue
+        # TOML has no null; these settings are None by default.
+        elif value is not None:
+            yield f"{key} = {_value(value, field)}"
+    for field, value in inner:
+        yield f"\n[{field}]"
+        yield from _section(value, field, secrets, left_out)
+
+
+def _secret(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        items = value.values() if isinstance(value, dict) else value
+        return any(map(_secret, items))
+    return isinstance(value, SecretStr)
+
+
+def _value(value: Any, field: str) -> str:
+    if isinstance(value, SecretStr):
+        return _value(value.get_secret_value(), field)
+    if isinstance(value, str | PurePath):
+        return _text(str(value), field)
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(item, field) for item in value)}]"
+    if isinstance(value, dict):
+        pairs = (f"{_text(key, field)} = {_value(item, field)}" for key, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    raise BadSetting(f"{type(value).__name__} cannot be written to a settings file.", field=field)
+
+
+def _text(value: str, field: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadSetting(f"{value!r} is not Unicode text.", field=field) from error
+    # JSON's escapes are TOML's, but for the one control character that JSON lets pass.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
