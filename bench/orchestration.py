@@ -52,7 +52,7 @@ def main() -> None:
 def _measure(work: Path, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
     # The embedded Airflow is part of the checkout, not of what is installed.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from deploy.embedded.api import AirflowApi
+    from deploy.api import AirflowApi
     from deploy.embedded.server import EmbeddedAirflow
 
     ours, baseline = [], []
@@ -64,7 +64,7 @@ def _measure(work: Path, options: argparse.Namespace) -> tuple[dict[str, float],
     print("starting Airflow", flush=True)
     running = airflow.start()
     try:
-        api = AirflowApi(running, "admin", airflow.password())
+        api = AirflowApi(running.url, "admin", airflow.password())
         api.wait_for_dag(DAG)
         # The first tasks after a start wait for what Airflow only then imports.
         _through_the_dag(api, work, {"limit": 10})

@@ -7,7 +7,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deploy.embedded import demo
+from deploy import demo
 
 FIELDS = ["sha256", "verdict", "who", "when", "confidence", "family", "first_seen"]
 _FIRST_WEEK = datetime(2025, 1, 6, tzinfo=UTC)

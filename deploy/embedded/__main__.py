@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
-import time
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from deploy.embedded import demo
-from deploy.embedded.api import AirflowApi
-from deploy.embedded.follow import follow
+from deploy import demo
+from deploy.api import AirflowApi
 from deploy.embedded.server import EmbeddedAirflow, Running, StartFailed
-from deploy.embedded.summary import latest_id, summary
-
-DAG = "corpus_update"
+from deploy.update import absolute, run_update
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,18 +31,14 @@ def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | Non
         folder, file = demo.fetch(airflow.work / "demo")
         samples, verdicts = str(folder), verdicts or str(file)
     root = airflow.work / "corpus"
-    urls = [_absolute(verdicts)] if verdicts else []
+    urls = [absolute(verdicts)] if verdicts else []
     airflow.config.write_text(
         "# Written by `make run`; an environment variable CORPUS_SECTION__KEY wins over it.\n"
         f"[store]\nroot = {json.dumps(str(root))}\n\n"
-        f"[sources]\nurls = {json.dumps([_absolute(samples)])}\n\n"
+        f"[sources]\nurls = {json.dumps([absolute(samples)])}\n\n"
         f"[verdicts]\nurls = {json.dumps(urls)}\n"
     )
     return root
-
-
-def _absolute(url: str) -> str:
-    return url if "://" in url else str(Path(url).absolute())
 
 
 def start(airflow: EmbeddedAirflow) -> Running:
@@ -63,26 +54,10 @@ def start(airflow: EmbeddedAirflow) -> Running:
 
 
 def update(airflow: EmbeddedAirflow, running: Running, root: Path) -> int:
-    before = latest_id(root)
-    api = AirflowApi(running, "admin", airflow.password())
-    api.wait_for_dag(DAG)
-    began = time.monotonic()
-    run_id = api.trigger(DAG)
-    print(f"Update {run_id} of {DAG}:", flush=True)
-    state = follow(api, DAG, run_id)
-    print(f"The update ended: {state}, after {time.monotonic() - began:.0f} s.\n")
-    if state != "success":
-        print(f"Its page: {running.url}/dags/{DAG}/runs/{run_id} (make up keeps Airflow running)")
-        return 1
-    after = latest_id(root)
-    if after is None:
-        print("There was nothing to publish: no executable in the sources.")
-        return 1
-    if after == before:
-        print(f"Nothing new: {after} stays the latest snapshot, and no empty one was published.\n")
-    command = os.path.relpath(Path(sys.executable).with_name("corpus"))
-    print("\n".join(summary(root, command)))
-    return 0
+    done = run_update(AirflowApi(running.url, "admin", airflow.password()), root)
+    if not done:
+        print("`make up` keeps Airflow running, for its UI.")
+    return 0 if done else 1
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from deploy.api import AirflowApi
 from deploy.embedded.__main__ import configure
-from deploy.embedded.api import AirflowApi
 from deploy.embedded.server import REPO, EmbeddedAirflow
 from tests import launchers
 
@@ -60,7 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         config.write("\n[shards]\nmax_files = 5\n")  # three tasks where a real corpus has hundreds
     try:
         running = airflow.start()
-        api = AirflowApi(running, "admin", airflow.password())
+        api = AirflowApi(running.url, "admin", airflow.password())
         api.wait_for_dag("corpus_update")
         api.wait_for_dag("corpus_publish")
         yield Site(running.url, airflow.password(), api, samples, root, spare)

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 from playwright.sync_api import Locator, Page, expect
 
-from deploy.embedded.api import AirflowApi
-from deploy.embedded.follow import ENDED
+from deploy.api import AirflowApi
+from deploy.follow import ENDED
 
 
 class TriggerForm:

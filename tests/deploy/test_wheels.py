@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded import demo
+from deploy import demo
 from deploy.wheels import Wheel, download
 
 REPO = Path(__file__).resolve().parents[2]

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from corpus import features, open_snapshot
-from deploy.embedded import demo
+from deploy import demo
 from deploy.wheels import download
 from tests.features.executables import real_pes
 

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from deploy.embedded.api import AirflowApi
+from deploy.api import AirflowApi
 
 ENDED = {"success", "failed"}
 _WORDS = {

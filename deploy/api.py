@@ -1,4 +1,4 @@
-"""The few calls of Airflow's public API that the embedded run makes."""
+"""The few calls of Airflow's public API that `make run` and `make cluster-run` make."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any
 
 import httpx
 
-from deploy.embedded.server import Running
-
 
 class AirflowApi:
     """Airflow's API as one user; a token is fetched again when it has run out."""
 
-    def __init__(self, running: Running, user: str, password: str):
+    def __init__(self, url: str, user: str, password: str):
+        self.url = url
         self._login = {"username": user, "password": password}
-        self._client = httpx.Client(base_url=running.url, timeout=30)
+        self._client = httpx.Client(base_url=url, timeout=30)
         self._authenticate()
 
     def _authenticate(self) -> None:
