@@ -218,6 +218,68 @@ class GateSettings(Section):
     max_psi_block: float = Field(10.0, ge=0, description="Population stability index: block above.")
 
 
+class DockerSettings(Section):
+    url: str = Field(
+        "unix:///var/run/docker.sock", description="Where the engine of the worker's host answers."
+    )
+    services_image: str = Field(
+        "corpus-services:latest",
+        description="Image of all services but those below; an id or a digest pins it.",
+    )
+    extractor_image: str = Field(
+        "corpus-extractor:latest",
+        description="Image of what reads hostile bytes (`ingest`, `extract`).",
+    )
+    pull: bool = Field(False, description="Pull an image that the engine does not have.")
+    scratch: str = Field(
+        "/var/lib/corpus-airflow/scratch",
+        description="Folder that tasks share with their containers, at the same path on the host and "
+        "in the worker.",
+    )
+    secrets: str = Field(
+        "",
+        description="Folder on the host whose *.toml files the trusted steps read after the settings "
+        "(keys of S3, say); the worker itself need not see it.",
+    )
+    binds: list[str] = Field(
+        default_factory=list,
+        description="More folders of the host that the trusted steps see, at the same path, writable.",
+    )
+    network: str = Field(
+        "bridge",
+        description="Network of the trusted steps where the store, a source or the verdicts are "
+        "remote; all else has none.",
+    )
+    user: str = Field(
+        "",
+        description="`uid:gid` that containers run as; empty: the worker's own, or 50000:50000 where "
+        "that is root.",
+        pattern=r"^(\d+:\d+)?$",
+    )
+    memory_bytes: int = Field(
+        4 * 2**30, ge=64 * 2**20, description="Memory of one container, its /tmp included; no swap."
+    )
+    cpus: float = Field(2.0, gt=0, description="Processors' time that one container gets.")
+    cpuset: str = Field("", description="Processors that containers run on (`0-3,6`); empty: all.")
+    pids: int = Field(1_024, ge=16, description="Processes and threads of one container.")
+    tmpfs_bytes: int = Field(1 * 2**30, ge=2**20, description="Size of a container's /tmp.")
+    host: str = Field("", description="Name of the worker's host in labels; empty: the host name.")
+    log_driver: Literal["local", "json-file", ""] = Field(
+        "local",
+        description="Where the engine keeps a container's output (20 MB of it, at most); empty: the "
+        "engine's own driver, with its own bounds.",
+    )
+    log_lines: int = Field(
+        20_000,
+        ge=1,
+        description="Lines of a container that the task log shows; the rest is counted, and its end "
+        "shown.",
+    )
+    engine_wait_s: float = Field(
+        300.0, ge=0, description="Seconds that a task waits for an engine that does not answer."
+    )
+
+
 class Settings(BaseSettings):
     """All settings, immutable; `Settings.load` reads them."""
 
@@ -234,8 +296,11 @@ class Settings(BaseSettings):
     groups: GroupSettings = GroupSettings()
     splits: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
-    runner: Literal["process"] = Field(
-        "process", description="Where operators run a service: a subprocess of the worker."
+    docker: DockerSettings = DockerSettings()
+    runner: Literal["process", "docker"] = Field(
+        "process",
+        description="Where operators run a service: a subprocess of the worker, or containers of the "
+        "Docker engine on its host.",
     )
 
     @classmethod
@@ -256,6 +321,7 @@ class Settings(BaseSettings):
             exclude={
                 "store": True,
                 "runner": True,
+                "docker": True,
                 "shards": True,
                 "sources": {"archive_passwords"},
             },

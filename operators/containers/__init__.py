@@ -1,0 +1,1 @@
+"""Services and other commands as containers of the worker's Docker engine."""

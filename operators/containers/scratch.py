@@ -1,0 +1,124 @@
+"""The folder that a task shares with its containers, and who owns it.
+
+    <docker.scratch>/<key>/
+        owner.json      the try that has the task now
+        settings/       corpus.toml of trusted steps
+        sandbox/        corpus.toml of the step that reads hostile bytes
+        slice/          the part of the corpus that this step sees
+        take/ run/ give/    a folder a step: result.json, and `done` once it has ended well
+
+The folder is gone when its task has ended; one that stays belonged to a worker that was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from corpus.errors import BadSetting
+from operators.containers.labels import TaskTry
+
+OWNER = "owner.json"
+RESULT = "result.json"
+_DONE = "done"
+
+
+class Scratch:
+    """The folder of one task instance; all its tries on this host use the same one.
+
+    :param root: the setting `docker.scratch`: the same path on the host and in the worker.
+    :param user: uid and gid that containers run as; the folder is made theirs where that is possible.
+    """
+
+    def __init__(self, root: Path, task: TaskTry, user: tuple[int, int]) -> None:
+        self.root = root
+        self.task = task
+        self.user = user
+        self.path = root / key(task)
+
+    def claim(self) -> None:
+        """Make this try the owner; what another generation left is removed. Raises `BadSetting`."""
+        if not self.root.is_dir():
+            raise BadSetting(
+                f"{self.root} is not a folder.",
+                field="docker.scratch",
+                hint="Make it on the host, and mount it into the worker at the same path.",
+            )
+        before = read_owner(self.path)
+        if before is None or before.generation != self.task.generation:
+            remove(self.path)
+        self._make(self.path)
+        owner = asdict(self.task) | {"time": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.write(OWNER, json.dumps(owner))
+
+    def owned(self) -> bool:
+        """Whether no later try has taken the task over."""
+        owner = read_owner(self.path)
+        return owner is not None and owner.task_instance_id == self.task.task_instance_id
+
+    def release(self) -> None:
+        """Remove the folder, unless a later try has it."""
+        if self.owned():
+            remove(self.path)
+
+    def folder(self, name: str) -> Path:
+        """A folder in it, writable by the containers."""
+        return self._make(self.path / name)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a small file whole; a reader finds the old one or the new one."""
+        file = self.path / name
+        partial = file.with_name(f".{file.name}.{os.getpid()}")
+        partial.write_text(text)
+        os.replace(partial, file)
+        return file
+
+    def is_done(self, step: str) -> bool:
+        return (self.path / f"{step}.{_DONE}").is_file()
+
+    def mark_done(self, step: str) -> None:
+        # Beside the step's folder: what ran in the container cannot say that it is done.
+        self.write(f"{step}.{_DONE}", "")
+
+    def _make(self, folder: Path) -> Path:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(folder, *self.user, follow_symlinks=False)
+        return folder
+
+
+def key(task: TaskTry) -> str:
+    """The name of a task's folder: the same for all its tries, and of harmless characters."""
+    return str(uuid.uuid5(uuid.UUID(task.run_uuid), f"{task.task_id}/{task.map_index}"))
+
+
+def read_owner(folder: Path) -> TaskTry | None:
+    """The try that owns a folder; None where it says nothing that can be read."""
+    try:
+        return TaskTry.from_dict(json.loads((folder / OWNER).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def folders(root: Path) -> Iterator[Path]:
+    """All folders of tasks below the setting `docker.scratch`."""
+    yield from (path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all in it, whatever a container has made of it."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        # Folders without rights, or nested deeper than Python can follow.
+        subprocess.run(["chmod", "-R", "u+rwx", "--", folder], check=False, capture_output=True)
+        subprocess.run(["rm", "-rf", "--", folder], check=True, capture_output=True)
