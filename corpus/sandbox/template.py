@@ -24,8 +24,9 @@ _START = (
 # No credential of the parent gets there; threads of numeric libraries reserve memory.
 _KEPT = (
     *("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
-    # Where numba keeps machine code that it cannot keep beside its source.
+    # Where numba keeps machine code that it cannot keep beside its source, and for which processor.
     *("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"),
+    *("NUMBA_CACHE_LOCATOR_CLASSES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"),
 )
 _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
