@@ -1,0 +1,112 @@
+"""What `up` chooses and writes: the variables of the compose files, and corpus.toml."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import demo
+from deploy.cluster.place import Place, replace_text
+from deploy.embedded.server import free_port
+from deploy.update import absolute
+
+PREFERRED_PORT = 8080
+DEFAULT_WORKERS = 2
+# The demo has 25 files: enough for each worker to get a shard.
+_DEMO_MIN_FILES = 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person asked for; None leaves what was chosen before, or else the default."""
+
+    project: str | None = None
+    workers: int | None = None
+    port: int | None = None
+    tag: str | None = None
+    samples: str | None = None
+    verdicts: str | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine that workers are given: the folder of its socket, and the group that may use it."""
+
+    folder: Path
+    gid: int
+
+
+def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> dict[str, str]:
+    """The variables for compose.env."""
+    before = place.chosen()
+
+    def chosen(name: str, wanted: str | int | None, default: str | int) -> str:
+        return str(wanted if wanted is not None else before.get(name, default))
+
+    workers = int(chosen("CORPUS_WORKERS", options.workers, DEFAULT_WORKERS))
+    # All tasks that may run at a time have a slot when one worker is away; there are as many as cores.
+    others = max(1, workers - 1)
+    slots = -(-(os.cpu_count() or 1) // others)
+    port = chosen("CORPUS_API_PORT", options.port, _free(PREFERRED_PORT))
+    return {
+        "COMPOSE_PROJECT_NAME": chosen("COMPOSE_PROJECT_NAME", options.project, "corpus"),
+        "CORPUS_IMAGE_TAG": chosen("CORPUS_IMAGE_TAG", options.tag, "latest"),
+        "CORPUS_WORKERS": str(workers),
+        "CORPUS_API_PORT": port,
+        "CORPUS_CODE": str(place / "code"),
+        "CORPUS_CODE_DIGEST": code_digest,
+        "CORPUS_SETTINGS": str(place / "settings"),
+        "CORPUS_SECRETS": str(place / "secrets"),
+        "CORPUS_LOGS": str(place / "logs"),
+        "CORPUS_SCRATCH": str(place / "scratch"),
+        "CORPUS_DATA": str(place.corpus),
+        "CORPUS_AIRFLOW_ENV": str(place / "airflow.env"),
+        "CORPUS_ENGINE_FOLDER": str(engine.folder),
+        "CORPUS_ENGINE_GID": str(engine.gid),
+        # A person waits for `down`; what was running is tried again.
+        "CORPUS_STOP_GRACE": "2m",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(slots),
+        "AIRFLOW__CORE__PARALLELISM": str(slots * others),
+    }
+
+
+def write_corpus_toml(place: Place, options: Options) -> None:
+    """Write corpus.toml, with the demo's input or a person's; a second call keeps the latter."""
+    file = place / "settings" / "corpus.toml"
+    (file.parent / "conf.d").mkdir(parents=True, exist_ok=True)
+    own = place / "input.json"
+    if options.samples or options.verdicts:
+        given = {"samples": options.samples, "verdicts": options.verdicts}
+        replace_text(own, json.dumps(given))
+    given = json.loads(own.read_text()) if own.is_file() else {"samples": None, "verdicts": None}
+    samples, verdicts = given["samples"], given["verdicts"]
+    lines = []
+    if samples is None:
+        folder, made_up = demo.fetch(place.work / "demo")
+        samples, verdicts = str(folder), verdicts or str(made_up)
+        lines.append(f"min_files = {_DEMO_MIN_FILES}")
+    variables = place.settings()
+    slots = int(variables["AIRFLOW__CELERY__WORKER_CONCURRENCY"]) * int(variables["CORPUS_WORKERS"])
+    urls = [absolute(verdicts)] if verdicts else []
+    replace_text(
+        file,
+        "# Written by `make cluster-up`; put your own settings into conf.d/*.toml beside it.\n"
+        f"[store]\nroot = {json.dumps(str(place.corpus))}\n\n"
+        f"[sources]\nurls = {json.dumps([absolute(samples)])}\n\n"
+        f"[verdicts]\nurls = {json.dumps(urls)}\n\n"
+        "\n".join(["[shards]", f"workers = {slots}", *lines])
+        + "\n",
+    )
+
+
+def _free(port: int) -> int:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return free_port()
+    return port

@@ -1,0 +1,93 @@
+"""Bring a cluster up: only what is missing is made, and only what changed is started anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from deploy.cluster import credentials, database, workers
+from deploy.cluster.compose import Compose, call, docker
+from deploy.cluster.configuration import Engine, Options, choose, write_corpus_toml
+from deploy.cluster.errors import ClusterError
+from deploy.cluster.ownership import hand_over
+from deploy.cluster.phases import Phases
+from deploy.cluster.place import REPO, Place
+from deploy.cluster.release import release
+
+IMAGES = ("airflow", "services", "extractor", "redis", "postgres")
+# All services together, and then all workers: more than three minutes is a failure.
+START_SECONDS = 150
+CONSUME_SECONDS = 60
+
+
+def up(place: Place, options: Options, *, init: bool = False) -> Compose:
+    """Start what is not running, with the settings as they are now. Raises `ClusterError`."""
+    print("Bringing the cluster up ...", flush=True)
+    phases = Phases()
+    with phases.phase("engine"):
+        engine = find_engine()
+    with phases.phase("settings, secrets, code, input"):
+        place.folder.mkdir(parents=True, exist_ok=True)
+        code = release(REPO, place / "code")
+        variables = choose(place, options, engine, code)
+        place.write_settings(variables)
+        compose = Compose(place)
+        _refuse_anothers(place, variables["COMPOSE_PROJECT_NAME"])
+        write_corpus_toml(place, options)
+        credentials.generate(place / "secrets")
+    image = ensure_images(phases, variables["CORPUS_IMAGE_TAG"])
+    with phases.phase("owners of folders and secrets"):
+        folders = [place / name for name in ("logs", "scratch", "corpus")]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        hand_over([*folders, *(place / "secrets").iterdir()], image)
+    with phases.phase("Redis and Postgres"):
+        compose.run(*_UP, str(START_SECONDS), "postgres", "redis", capture=True)
+        database.prepare(compose)
+    migrated = place / "migrated"
+    known = migrated.read_text() if migrated.is_file() else ""
+    if init or known != image or not database.is_migrated(compose):
+        with phases.phase("init: migrations, users and roles"):
+            compose.run("--profile", "init", "run", "--rm", "-T", "init", capture=True)
+            migrated.write_text(image)
+    with phases.phase("services, until they are healthy"):
+        compose.run(*_UP, str(START_SECONDS), "--remove-orphans", capture=True)
+    with phases.phase("workers, until they take tasks"):
+        workers.wait_until_consuming(compose, int(variables["CORPUS_WORKERS"]), CONSUME_SECONDS)
+    print(f"The cluster is up, after {phases.seconds:.0f} s.", flush=True)
+    return compose
+
+
+_UP = ("up", "--detach", "--no-build", "--pull", "never", "--wait", "--wait-timeout")
+
+
+def find_engine() -> Engine:
+    """Start the engine where it does not run; where its socket is."""
+    socket = Path("/run/docker.sock")
+    return Engine(socket.parent, socket.stat().st_gid)
+
+
+def ensure_images(phases: Phases, tag: str) -> str:
+    """Build the images where one is missing; the id of Airflow's."""
+    names = [f"corpus-{name}:{tag}" for name in IMAGES]
+    missing = [name for name in names if not docker("images", "--quiet", name).strip()]
+    if missing:
+        print(f"  building {', '.join(missing)} (several minutes, once) ...", flush=True)
+        with phases.phase("images"):
+            call(["sh", "-c", "exit 1"])
+    return docker("images", "--quiet", "--no-trunc", names[0]).strip()
+
+
+def _refuse_anothers(place: Place, project: str) -> None:
+    label = "com.docker.compose.project"
+    there = docker(
+        *("ps", "--all", "--filter", f"label={label}={project}"),
+        *("--format", f'{{{{.Label "{label}.environment_file"}}}}'),
+    )
+    own = str(place.env_files[0])
+    for files in filter(None, set(there.splitlines())):
+        if own not in files.split(","):
+            raise ClusterError(
+                f"The project {project!r} is another work folder's: {os.path.dirname(files.split(',')[0])}.\n"
+                "Give this cluster a name of its own: PROJECT=name make cluster-up"
+            )
