@@ -10,9 +10,9 @@ import os
 from numba.core.caching import UserProvidedCacheLocator
 
 
-class BuiltKernels(UserProvidedCacheLocator):  # type: ignore[misc]
+class BuiltKernels(UserProvidedCacheLocator):
     """The folder NUMBA_CACHE_DIR, also where it is read-only: numba itself takes none it cannot write."""
 
     def ensure_cache_path(self) -> None:
         """Make the folder where it is missing; raises `OSError` where that cannot be done."""
-        os.makedirs(self.get_cache_path(), exist_ok=True)
+        os.makedirs(self.get_cache_path(), exist_ok=True)  # type: ignore[no-untyped-call]

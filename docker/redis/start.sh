@@ -3,7 +3,7 @@
 # the password, which goes by standard input: neither a command line nor a file of its own shows it.
 set -eu
 if [ -n "${REDIS_PASSWORD_FILE:-}" ]; then
-    access="requirepass \"$(cat "$REDIS_PASSWORD_FILE")\""
+    access="requirepass \"$(sed 's/[\\"]/\\&/g' "$REDIS_PASSWORD_FILE")\""
 else
     access='protected-mode no'
 fi
