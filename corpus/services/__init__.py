@@ -14,10 +14,17 @@ __all__ = ["SERVICES", "Context", "Progress", "Report", "Request", "Service", "g
 
 @dataclass(frozen=True)
 class Service:
-    """One service: its name on the command line, and where its request, report and function are."""
+    """One service: its name on the command line, and where its request, report and function are.
+
+    :param hostile: it reads bytes that an adversary wrote: a sandbox is its place, with no network
+        and no secret, and with just a slice of the corpus.
+    :param reads: which settings name what it reads beside the store: `sources` or `verdicts`.
+    """
 
     name: str
     summary: str
+    hostile: bool = False
+    reads: str | None = None
 
     @property
     def identifier(self) -> str:
@@ -47,12 +54,25 @@ class Service:
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
-        Service("collect", "List what is new in the sources, and cut it into shards."),
-        Service("ingest", "Read candidates, store executables as blobs, record their identity."),
-        Service("import-verdicts", "Append verdicts from manifests and VirusTotal reports."),
+        Service(
+            "collect", "List what is new in the sources, and cut it into shards.", reads="sources"
+        ),
+        Service(
+            "ingest",
+            "Read candidates, store executables as blobs, record their identity.",
+            hostile=True,
+            reads="sources",
+        ),
+        Service(
+            "import-verdicts",
+            "Append verdicts from manifests and VirusTotal reports.",
+            reads="verdicts",
+        ),
         Service("label", "Resolve the verdicts of each sample into a label."),
         Service(
-            "extract", "Extract the feature vectors of new samples, one sandboxed file at a time."
+            "extract",
+            "Extract the feature vectors of new samples, one sandboxed file at a time.",
+            hostile=True,
         ),
         Service("group", "Find near-duplicates by TLSH and import hash."),
         Service("split", "Assign samples to train, validation and test, by time and by group."),
