@@ -12,12 +12,14 @@ The folder is gone when its task has ended; one that stays belonged to a worker 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +29,8 @@ from operators.containers.labels import TaskTry
 
 OWNER = "owner.json"
 RESULT = "result.json"
+# Begins the name of a folder that is being removed.
+WITHDRAWN = ".withdrawn-"
 _DONE = "done"
 
 
@@ -51,12 +55,13 @@ class Scratch:
                 field="docker.scratch",
                 hint="Make it on the host, and mount it into the worker at the same path.",
             )
-        before = read_owner(self.path)
-        if before is None or before.generation != self.task.generation:
-            remove(self.path)
-        self._make(self.path)
-        owner = asdict(self.task) | {"time": datetime.now(UTC).isoformat(timespec="seconds")}
-        self.write(OWNER, json.dumps(owner))
+        with _locked(self.root):
+            before = read_owner(self.path)
+            if before is None or before.generation != self.task.generation:
+                remove(self.path)
+            self._make(self.path)
+            owner = asdict(self.task) | {"time": datetime.now(UTC).isoformat(timespec="seconds")}
+            self.write(OWNER, json.dumps(owner))
 
     def owned(self) -> bool:
         """Whether no later try has taken the task over."""
@@ -110,6 +115,34 @@ def read_owner(folder: Path) -> TaskTry | None:
 def folders(root: Path) -> Iterator[Path]:
     """All folders of tasks below the setting `docker.scratch`."""
     yield from (path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def withdraw(folder: Path, owner: TaskTry | None) -> Path | None:
+    """Take a folder out of the way of tries to come, to be removed at leisure; its new path.
+
+    None where it is another's than `owner`'s by now, or gone: a try that claims it at this moment
+    gets it whole, or makes a new one.
+    """
+    withdrawn = folder.with_name(f"{WITHDRAWN}{folder.name}-{uuid.uuid4().hex[:8]}")
+    with _locked(folder.parent):
+        if folder.is_symlink() or read_owner(folder) != owner:
+            return None
+        try:
+            folder.rename(withdrawn)
+        except FileNotFoundError:
+            return None
+    return withdrawn
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Of all processes on this host, one at a time claims or withdraws a folder below `root`."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove(folder: Path) -> None:
