@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from corpus.features import FeatureSet
 from corpus.features.sandboxed import is_vector
 from corpus.sandbox import Outcome, printable
+from corpus.services.reports import ExtractReport
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.updates import Update
 
@@ -35,7 +37,8 @@ class ShardVectors:
     ):
         self._sets = sets
         self._update = update
-        self._shard = shard
+        self.name = shard
+        self._samples = len(wanted)
         self._rows: dict[str, list[tuple[str, np.ndarray, str]]] = {name: [] for name in sets}
         self.failures: list[dict[str, Any]] = []
         self._tables: dict[str, pa.Table] = {}
@@ -81,21 +84,36 @@ class ShardVectors:
             }
         )
 
+    def report(self) -> ExtractReport:
+        """What the shard gives, as far as it was added."""
+        return ExtractReport(
+            update=self._update.id,
+            shards=[self.name],
+            samples=self._samples,
+            vectors={name: self.vectors(name) for name in self._sets},
+            failures=dict(sorted(Counter(row["reason"] for row in self.failures).items())),
+        )
+
     def write(self) -> None:
         """Stage one part a set of vectors, and of failures: sets may be extracted one by one."""
         for name, feature_set in self._sets.items():
             table = FEATURES_PREFIX + name
-            there = self._update.has(table, self._shard)
+            there = self._update.has(table, self.name)
             if self._rows[name] or (there and name not in self._whole):
                 new = _vectors(self._rows[name], feature_set.dim)
                 rows = pa.concat_tables([self._tables[name], new]).sort_by("sha256")
                 # Pages, and so the bytes of the file, may depend on where its chunks begin.
-                self._update.write(table, rows.combine_chunks(), self._shard)
+                self._update.write(table, rows.combine_chunks(), self.name)
             failures = [row for row in self.failures if row["feature_set"] == name]
             failures.sort(key=lambda row: str(row["sha256"]))
-            part = f"extract-{name}-{self._shard}"
+            part = failures_part(name, self.name)
             if failures or self._update.has("failures", part):
                 self._update.write("failures", failures, part)
+
+
+def failures_part(feature_set: str, shard: str) -> str:
+    """Name of the part of `failures` that a set has of a shard."""
+    return f"extract-{feature_set}-{shard}"
 
 
 def _sound_rows(update: Update, table: str, shard: str) -> pa.Table:

@@ -90,6 +90,7 @@ _MODULES = {
     "export": "snapshots",
     "abandon": "upkeep",
     "clean": "upkeep",
+    "slice": "slices",
     "config": "config",
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
 from pydantic import ValidationError
@@ -12,7 +13,9 @@ from pydantic_core import PydanticUndefined
 
 from corpus.cli.main import Session
 from corpus.errors import BadInput
-from corpus.services import Service
+from corpus.services import Request, Service
+
+R = TypeVar("R", bound=Request)
 
 
 def service_command(service: Service) -> click.Command:
@@ -21,13 +24,7 @@ def service_command(service: Service) -> click.Command:
 
     @click.pass_obj
     def call(session: Session, /, as_json: bool, **options: Any) -> None:
-        given = {name: value for name, value in options.items() if value not in (None, ())}
-        try:
-            request = request_type(**given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
-            raise BadInput(f"{first['msg']}.", field=name and f"--{name}") from error
+        request = request_of(request_type, options)
         report = service.run(request, session.context).model_dump(mode="json")
         session.write_result("ok", report)
         echo_report(report, as_json)
@@ -44,6 +41,17 @@ def service_command(service: Service) -> click.Command:
         help=request_type.__doc__ if request_type.__doc__ else service.summary,
         short_help=service.summary,
     )
+
+
+def request_of(request_type: type[R], options: Mapping[str, Any]) -> R:
+    """The request that options make. Raises `BadInput` naming the option."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    try:
+        return request_type(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
+        raise BadInput(f"{first['msg']}.", field=name and f"--{name}") from error
 
 
 def json_option() -> click.Option:

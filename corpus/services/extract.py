@@ -11,18 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-import pyarrow.compute as pc
-
 from corpus import features
 from corpus.errors import BadInput, Damaged, NotFound
 from corpus.features import FeatureSet
 from corpus.features.sandboxed import extractor, sandbox
+from corpus.needed import needed
 from corpus.sandbox import Outcome, Sandbox
 from corpus.services.base import Context
 from corpus.services.reports import ExtractReport
 from corpus.services.requests import ExtractRequest
+from corpus.slices import inside
 from corpus.store import blobs
-from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.updates import Update
 from corpus.vectors import ShardVectors
 
@@ -36,28 +35,51 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
     kept: of an update that was stopped, only what is missing is extracted. Raises `NotFound` for an
     unknown update or feature set, and `BadInput` for a shard that the update does not have.
     """
-    names = request.feature_sets or context.settings.features.sets
-    sets = [features.get(name) for name in dict.fromkeys(names)]
+    sets = sets_of(request, context)
     update = context.resume(request.update) if request.update else context.begin(request)
-    shards = _shards(update, request.shards)
+    shards = shards_of(update, request.shards)
     reports = []
     with _Extraction(context, update, sets, request.jobs) as extraction:
         for shard in shards:
-            reports.append(extraction.run(shard))
-            update.write_report("extract", reports[-1].model_dump(mode="json"), shard)
+            reports.append(stage(update, extraction.run(shard)))
+    return total(update, sets, reports)
+
+
+def stage(update: Update, shard: ShardVectors) -> ExtractReport:
+    """Stage what a shard gives, and leave its report with the update."""
+    report = shard.report()
+    shard.write()
+    update.write_report("extract", report.model_dump(mode="json"), shard.name)
+    return report
+
+
+def sets_of(request: ExtractRequest, context: Context) -> list[FeatureSet]:
+    """The feature sets that are asked for, each once. Raises `NotFound`."""
+    names = request.feature_sets or context.settings.features.sets
+    return [features.get(name) for name in dict.fromkeys(names)]
+
+
+def total(
+    update: Update, sets: Sequence[FeatureSet], reports: Sequence[ExtractReport]
+) -> ExtractReport:
+    """What several shards gave together."""
     failures = sum((Counter(report.failures) for report in reports), Counter[str]())
     return ExtractReport(
         update=update.id,
-        shards=shards,
+        shards=[shard for report in reports for shard in report.shards],
         samples=sum(report.samples for report in reports),
         vectors={s.name: sum(report.vectors[s.name] for report in reports) for s in sets},
         failures=dict(sorted(failures.items())),
     )
 
 
-def _shards(update: Update, asked: Sequence[str]) -> list[str]:
-    names = (key.rsplit("/", 1)[-1].removesuffix(".parquet") for key in update.parts("samples"))
-    known = sorted({*update.shards(), *names})
+def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
+    """The shards that are asked for, all of the update by default. Raises `BadInput`."""
+    if update.in_slice:
+        known = inside.shards(update)
+    else:
+        names = (key.rsplit("/", 1)[-1].removesuffix(".parquet") for key in update.parts("samples"))
+        known = sorted({*update.shards(), *names})
     for shard in asked:
         if shard not in known:
             raise BadInput(
@@ -89,9 +111,10 @@ class _Extraction:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def run(self, shard: str) -> ExtractReport:
-        """Extract one shard, and stage what it gives."""
-        wanted = self._wanted(shard)
+    def run(self, shard: str) -> ShardVectors:
+        """Extract one shard."""
+        look_up = inside.needed if self.update.in_slice else needed
+        wanted = look_up(self.update, list(self.sets), shard)
         staged = ShardVectors(self.sets, self.update, shard, wanted)
         groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
         for sha256, names in sorted(wanted.items()):
@@ -111,57 +134,13 @@ class _Extraction:
             for name in names if blamed else ():
                 for outcome in self._outcomes((name,), blamed, staged):
                     staged.add((name,), outcome)
-        report = ExtractReport(
-            update=self.update.id,
-            shards=[shard],
-            samples=len(wanted),
-            vectors={name: staged.vectors(name) for name in self.sets},
-            failures=dict(sorted(Counter(row["reason"] for row in staged.failures).items())),
-        )
-        staged.write()
+        report = staged.report()
         self.context.progress.say(
             f"extract {shard}: {report.samples} samples, "
             + ", ".join(f"{count} vectors of {name}" for name, count in report.vectors.items())
             + f", {len(staged.failures)} failures."
         )
-        return report
-
-    def _wanted(self, shard: str) -> dict[str, tuple[str, ...]]:
-        """Samples of a shard, each with the names of the sets that it needs vectors of."""
-        wanted: dict[str, tuple[str, ...]] = {}
-        known = self._known(shard)
-        for name in self.sets:
-            base = self.update.base
-            if known and base and name in base.feature_sets:
-                have = base.scan(FEATURES_PREFIX + name, ["sha256"], keys=known)["sha256"]
-                missing = set(known) - set(have.to_pylist())
-            else:
-                missing = set(known)
-            for sha256 in missing:
-                wanted[sha256] = (*wanted.get(sha256, ()), name)
-        if self.update.has("samples", shard):
-            for sha256 in self.update.samples_of(shard)["sha256"].to_pylist():
-                wanted[sha256] = tuple(self.sets)
-        return wanted
-
-    def _known(self, shard: str) -> list[str]:
-        """Samples of the base in this shard and in none before it."""
-        if not self.update.has(CANDIDATES.name, shard):
-            return []
-        own = self.update.read(CANDIDATES.name, ["known_sha256"], shard)["known_sha256"]
-        own = pc.unique(own.drop_null())
-        earlier = [
-            key
-            for key in self.update.parts(CANDIDATES.name)
-            if key.rsplit("/", 1)[-1] < f"{shard}.parquet"
-        ]
-        if earlier and len(own):
-            seen = self.update.store.dataset(earlier, CANDIDATES.schema).to_table(
-                columns=["known_sha256"], filter=pc.field("known_sha256").isin(own)
-            )["known_sha256"]
-            own = own.filter(pc.invert(pc.is_in(own, value_set=seen.combine_chunks())))
-        known: list[str] = own.to_pylist()
-        return known
+        return staged
 
     def _outcomes(
         self, names: tuple[str, ...], sha256s: Sequence[str], staged: ShardVectors
@@ -171,7 +150,9 @@ class _Extraction:
                 try:
                     data = blobs.get(self.update.store, sha256)
                 except (Damaged, NotFound) as error:
-                    detail = f"{type(error).__name__}: {error.message}"
+                    # Wherever the corpus lies, a slice of it included, the row says the same.
+                    message = error.message.replace(f"{self.update.store.url}/", "")
+                    detail = f"{type(error).__name__}: {message}"
                     staged.add(names, Outcome(sha256, reason="error", detail=detail))
                     continue
                 yield sha256, data

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import reduce
 
 from corpus.errors import BadInput, NotFound
 from corpus.sandbox import Sandbox
 from corpus.services.base import Context
 from corpus.services.reports import IngestReport
 from corpus.services.requests import IngestRequest
+from corpus.sources.counts import Counts
 from corpus.sources.intake import Intake
+from corpus.store.updates import Update
 
 
 def ingest(request: IngestRequest, context: Context) -> IngestReport:
@@ -25,16 +29,9 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
             "an update is needed.", field="update", hint="`collect` begins one and prints its id."
         )
     update = context.resume(request.update)
-    existing = update.shards()
-    shards = sorted(set(request.shards or existing))
-    if unknown := sorted(set(shards) - set(existing)):
-        raise NotFound(
-            f"update {update.id} has no shard {unknown[0]!r}.",
-            hint="`collect` names the shards it made.",
-            shard=unknown[0],
-        )
+    shards = shards_of(update, request.shards)
     settings = context.settings.features
-    total = IngestReport(update=update.id, shards=[])
+    reports = []
     with Sandbox(
         "corpus.identity:identify",
         jobs=settings.jobs,
@@ -44,24 +41,47 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
     ) as sandbox:
         for shard in shards:
             counts = Intake(update, shard, frozenset(request.file_types), context).run(sandbox)
-            report = IngestReport(update=update.id, shards=[shard], **asdict(counts))
-            update.write_report("ingest", report.model_dump(mode="json"), shard)
-            total = _sum(total, report)
-    return total
+            reports.append(reported(update, shard, counts))
+    return total(update, reports)
 
 
-def _sum(total: IngestReport, report: IngestReport) -> IngestReport:
-    def added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-        return dict(sorted((Counter(one) + Counter(other)).items()))
+def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
+    """The shards that are asked for, all of the update by default. Raises `NotFound`."""
+    existing = update.shards()
+    shards = sorted(set(asked or existing))
+    if unknown := sorted(set(shards) - set(existing)):
+        raise NotFound(
+            f"update {update.id} has no shard {unknown[0]!r}.",
+            hint="`collect` names the shards it made.",
+            shard=unknown[0],
+        )
+    return shards
+
+
+def reported(update: Update, shard: str, counts: Counts) -> IngestReport:
+    """The report of a shard that is staged, which is left with the update."""
+    report = IngestReport(update=update.id, shards=[shard], **asdict(counts))
+    update.write_report("ingest", report.model_dump(mode="json"), shard)
+    return report
+
+
+def total(update: Update, reports: Sequence[IngestReport]) -> IngestReport:
+    """What several shards gave together."""
+    return reduce(_sum, reports, IngestReport(update=update.id, shards=[]))
+
+
+def _sum(one: IngestReport, other: IngestReport) -> IngestReport:
+    def added(name: str) -> dict[str, int]:
+        return dict(sorted((Counter(getattr(one, name)) + Counter(getattr(other, name))).items()))
 
     return IngestReport(
-        update=total.update,
-        shards=total.shards + report.shards,
-        samples=total.samples + report.samples,
-        known=total.known + report.known,
-        filtered=total.filtered + report.filtered,
-        rejects=added(total.rejects, report.rejects),
-        unsupported=added(total.unsupported, report.unsupported),
-        bytes=total.bytes + report.bytes,
-        failures=total.failures + report.failures,
+        update=one.update,
+        shards=one.shards + other.shards,
+        samples=one.samples + other.samples,
+        known=one.known + other.known,
+        filtered=one.filtered + other.filtered,
+        rejects=added("rejects"),
+        unsupported=added("unsupported"),
+        bytes=one.bytes + other.bytes,
+        failures=one.failures + other.failures,
     )

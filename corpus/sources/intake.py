@@ -11,8 +11,10 @@ from typing import Any
 
 from corpus.sandbox import Outcome, Sandbox
 from corpus.services.base import Context
+from corpus.slices.inside import CopiedFiles
 from corpus.sources import filetype
 from corpus.sources.archives import Executable, Other, Problem
+from corpus.sources.counts import Counts, ShardRows
 from corpus.sources.files import Files
 from corpus.sources.reading import Candidate, read
 from corpus.store import blobs
@@ -20,24 +22,11 @@ from corpus.store.schemas import CANDIDATES
 from corpus.store.updates import Update
 
 # Read again by the next update: what was wrong may be over then.
-_PASSING = {"changed", "unreadable"}
+PASSING = {"changed", "unreadable"}
 # A blob's write waits for the disk, not for the processor: several at once take a quarter of the time.
-_WRITERS = 4
+WRITERS = 4
 # Larger ones are waited for, so that few of them are in memory.
-_LARGE = 16 << 20
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What one shard gave; the fields are those of the service's report."""
-
-    samples: int
-    known: int
-    filtered: int
-    rejects: dict[str, int]
-    unsupported: dict[str, int]
-    bytes: int
-    failures: int
+LARGE = 16 << 20
 
 
 @dataclass
@@ -72,7 +61,7 @@ class Intake:
     def run(self, sandbox: Sandbox) -> Counts:
         rows = self.update.read(CANDIDATES.name, part=self.name).to_pylist()
         candidates = [Candidate.of(row) for row in rows if row["known_sha256"] is None]
-        with ThreadPoolExecutor(_WRITERS) as writers:
+        with ThreadPoolExecutor(WRITERS) as writers:
             self._identify(sandbox, self._new(candidates, writers))
             self._await_writes(0)
         known = self._known()
@@ -92,7 +81,7 @@ class Intake:
     ) -> Iterator[tuple[str, bytes]]:
         """Bytes of the samples that have no blob yet; notes all that is found on the way."""
         store = self.context.store
-        files = Files.beside(store)
+        files = CopiedFiles(store) if self.update.in_slice else Files.beside(store)
         for done, candidate in enumerate(candidates):
             self.context.progress.step(f"{self.name}: files read", done, len(candidates))
             found: dict[str, str] = {}
@@ -127,7 +116,7 @@ class Intake:
         write = writers.submit(blobs.put, self.context.store, found.sha256, found.data)
         self.samples[found.sha256] = _sample(found.data, write)
         self.writes.append(write)
-        self._await_writes(0 if len(found.data) > _LARGE else _WRITERS)
+        self._await_writes(0 if len(found.data) > LARGE else WRITERS)
 
     def _await_writes(self, left: int) -> None:
         """Wait until at most so many blobs are being written; raises what writing one raised."""
@@ -163,7 +152,7 @@ class Intake:
         ]
         self.filtered += filtered
         self.sightings[candidate.location] = candidate
-        if filtered or any(problem.reason in _PASSING for problem in problems):
+        if filtered or any(problem.reason in PASSING for problem in problems):
             self.unfinished.add(candidate.location)
 
     def _known(self) -> set[str]:
@@ -176,27 +165,15 @@ class Intake:
     def _stage(self, new: list[str], known: int) -> Counts:
         failed = [sha256 for sha256 in new if self.samples[sha256].failure]
         seen = [c for name, c in sorted(self.sightings.items()) if name not in self.unfinished]
-        write = self.update.write
-        write("samples", [self._sample_row(sha256) for sha256 in new], self.name)
-        write("rejects", self.rejects, self.name)
-        write("failures", [self._failure_row(sha256) for sha256 in failed], self.name)
-        write("sightings", [_sighting(candidate) for candidate in seen], self.name)
-        rejects: Counter[str] = Counter()
-        unsupported: Counter[str] = Counter()
-        for row in self.rejects:
-            if row["reason"] == "unsupported":
-                unsupported[row["file_type"]] += row["files"]
-            else:
-                rejects[row["reason"]] += row["files"]
-        return Counts(
-            samples=len(new),
+        rows = ShardRows(
+            samples=[self._sample_row(sha256) for sha256 in new],
+            rejects=self.rejects,
+            failures=[self._failure_row(sha256) for sha256 in failed],
+            sightings=[sighting(candidate) for candidate in seen],
             known=known,
             filtered=self.filtered,
-            rejects=dict(sorted(rejects.items())),
-            unsupported=dict(sorted(unsupported.items())),
-            bytes=sum(self.samples[sha256].size for sha256 in new),
-            failures=len(failed),
         )
+        return rows.stage(self.update, self.name)
 
     def _sample_row(self, sha256: str) -> dict[str, Any]:
         sample, (location, candidate) = self.samples[sha256], self.origins[sha256]
@@ -248,7 +225,7 @@ def _reject(problem: Problem, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _sighting(candidate: Candidate) -> dict[str, Any]:
+def sighting(candidate: Candidate) -> dict[str, Any]:
     return {
         "location": candidate.location,
         "fingerprint": candidate.fingerprint,

@@ -70,7 +70,7 @@ def read(store: Store, sha256: str) -> tuple[BlobRecord, bytes]:
     packed = store.read_bytes(name)
     record = BlobRecord(sha256, hashlib.sha256(packed).hexdigest(), len(packed))
     try:
-        data = _decompressed(packed)
+        data = unpack(packed)
     except zstd.ZstdError as error:
         raise _damaged(store, name, sha256, str(error)) from error
     found = hashlib.sha256(data).hexdigest()
@@ -79,8 +79,9 @@ def read(store: Store, sha256: str) -> tuple[BlobRecord, bytes]:
     return record, data
 
 
-def _decompressed(packed: bytes) -> bytes:
-    """What one frame holds. `zstd.decompress` joins pieces at the end, and so takes twice the memory."""
+def unpack(packed: bytes, limit: int | None = None) -> bytes:
+    """What one frame holds. Raises `ZstdError`, also where that is more than `limit` bytes."""
+    # `zstd.decompress` joins pieces at the end, and so takes twice the memory.
     decompressor = zstd.ZstdDecompressor()
     whole, given = io.BytesIO(), 0
     while not decompressor.eof:
@@ -91,6 +92,8 @@ def _decompressed(packed: bytes) -> bytes:
             if not part:
                 raise zstd.ZstdError("the frame is cut off")
         whole.write(decompressor.decompress(part, max_length=_PIECE))
+        if limit is not None and whole.tell() > limit:
+            raise zstd.ZstdError(f"it holds more than {limit} bytes")
     if decompressor.unused_data or given < len(packed):
         raise zstd.ZstdError("there is more behind the frame")
     # Not a copy: the stream gives its buffer away.

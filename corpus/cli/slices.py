@@ -1,0 +1,107 @@
+"""`corpus slice take` and `corpus slice give`: the steps before and after a service's in a sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corpus.cli.main import Session
+from corpus.cli.services import echo_report, json_option, option, request_of
+from corpus.services import SERVICES
+
+# Those that touch hostile bytes.
+_SLICED = ("ingest", "extract")
+
+
+class _Services(click.Group):
+    """A command for each service that works in slices, with the options of that service."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_SLICED)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _SLICED:
+            return None
+        take = self.name == "take"
+        return (_take if take else _give)(name)
+
+
+def _take(name: str) -> click.Command:
+    @click.pass_obj
+    def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
+        from corpus.slices.take import take
+
+        context = replace(session.context, service=name)
+        request: Any = request_of(SERVICES[name].request, options)
+        report = take(request, context, folder)
+        _answer(session, report.model_dump(mode="json"), as_json)
+
+    return _command(
+        name, f"Make a folder a slice in which `{name}` has all it needs.", "--to", call
+    )
+
+
+def _give(name: str) -> click.Command:
+    @click.pass_obj
+    def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
+        from corpus.slices.give import give
+
+        context = replace(session.context, service=name)
+        request: Any = request_of(SERVICES[name].request, options)
+        report = give(request, context, folder)
+        _answer(session, report.model_dump(mode="json"), as_json)
+
+    return _command(
+        name, f"Stage what `{name}` staged in a slice, all of it checked.", "--from", call
+    )
+
+
+def _command(name: str, summary: str, flag: str, call: Any) -> click.Command:
+    folder = click.Option(
+        [flag, "folder"],
+        required=True,
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Folder of the slice.",
+    )
+    fields = SERVICES[name].request.model_fields.items()
+    parameters: list[click.Parameter] = [
+        *(option(field, info) for field, info in fields),
+        folder,
+        json_option(),
+    ]
+    return click.Command(
+        name,
+        callback=call,
+        params=parameters,
+        help=f"{summary} The options are those of `corpus {name}`.",
+        short_help=summary,
+    )
+
+
+def _answer(session: Session, report: dict[str, Any], as_json: bool) -> None:
+    session.write_result("ok", report)
+    echo_report(report, as_json)
+
+
+slice = click.Group(
+    "slice",
+    commands=[
+        _Services(
+            "take",
+            short_help="Make a slice: just what a sandbox needs of a corpus.",
+            help="Copy what a service needs of the corpus and its sources to a folder, in which "
+            "`corpus --root FOLDER SERVICE` stages what it would stage in the whole corpus.",
+        ),
+        _Services(
+            "give",
+            short_help="Bring in what a sandbox staged in a slice.",
+            help="Check all that a service staged in a slice, believing nothing, and stage it in the "
+            "corpus. The report is the service's.",
+        ),
+    ],
+    short_help="Let a service work in a sandbox, on a slice of the corpus.",
+    help="Let a service that reads hostile bytes work where there is no network and no secret.",
+)
