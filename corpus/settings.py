@@ -280,6 +280,32 @@ class DockerSettings(Section):
     )
 
 
+class ReaperSettings(Section):
+    api_url: str = Field(
+        "http://127.0.0.1:8080",
+        description="Airflow's API, which is asked before anything is removed.",
+    )
+    api_user: str = Field("reaper", description="Airflow's user for it; the role Viewer is enough.")
+    api_password_file: str = Field(
+        "/run/secrets/reaper_password", description="File that holds this user's password."
+    )
+    interval_s: float = Field(30.0, gt=0, description="Seconds between two passes.")
+    grace_s: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds for which something must have been lost before it is removed: longer "
+        "than a task takes from its start to its first container.",
+    )
+    images_kept: int = Field(
+        2, ge=1, description="Newest images of each name that stay, whatever their age."
+    )
+    images_days: int = Field(
+        30,
+        ge=0,
+        description="Days after which an older image that nothing uses is removed; 0: never.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings, immutable; `Settings.load` reads them."""
 
@@ -297,6 +323,7 @@ class Settings(BaseSettings):
     splits: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
     docker: DockerSettings = DockerSettings()
+    reaper: ReaperSettings = ReaperSettings()
     runner: Literal["process", "docker"] = Field(
         "process",
         description="Where operators run a service: a subprocess of the worker, or containers of the "
@@ -322,6 +349,7 @@ class Settings(BaseSettings):
                 "store": True,
                 "runner": True,
                 "docker": True,
+                "reaper": True,
                 "shards": True,
                 "sources": {"archive_passwords"},
             },
