@@ -11,9 +11,10 @@ export VENV
 
 PYTHON_RUN = $(VENV)/bin/python
 EMBEDDED = $(PYTHON_RUN) -m deploy.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
+COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock bench bench-features fuzz clean
+.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock images engine-up engine-down bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,10 +59,20 @@ format: setup-dev ## Format the code
 docs: setup ## Write docs/settings.md anew from the code
 	@$(PYTHON_RUN) -m deploy.settings_reference > docs/settings.md
 
+images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another
+	@exec $(PYTHON_RUN) -m deploy.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(IMAGES)
+
+engine-up: ## Start a Docker engine where none answers
+	@WORK="$(WORK)" sh deploy/engine.sh up
+
+engine-down: ## Stop the engine that engine-up started
+	@WORK="$(WORK)" sh deploy/engine.sh down
+
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
-	@for name in build run dev; do \
-	  $(VENV)/bin/uv pip compile -q --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+	@for name in build run dev cluster; do \
+	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.lock || exit 1; done
+	@for name in airflow services extractor; do \
+	  $(COMPILE) -c requirements/run.lock requirements/$$name.in -o requirements/$$name.lock || exit 1; done
 
 bench-features: setup-dev ## Measure ember-v3; REFERENCE=CHECKOUT [REFERENCE_PYTHON=PYTHON] beside EMBER2024's own
 	@$(PYTHON_RUN) bench/ember_v3.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(if $(REFERENCE_PYTHON),--reference-python "$(REFERENCE_PYTHON)") $(BENCH_OPTIONS)

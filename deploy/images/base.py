@@ -1,0 +1,53 @@
+"""The base of all images: Debian's own from a registry, or one made here where none is reached."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from deploy.images.client import Client
+from deploy.images.errors import BuildError
+from deploy.images.steps import run, say
+
+DEBIAN = "debian:bookworm-slim"
+OWN = "corpus-base:bookworm"
+
+
+def base_image(client: Client, asked: str | None) -> str | None:
+    """The image to build on: what is asked for, else Debian's or our own, whichever is here or can
+    be pulled. None where one has to be made, by `make_base`."""
+    if asked:
+        return asked
+    for name in (DEBIAN, OWN):
+        if client.image(name):
+            return name
+    say(f"Pulling {DEBIAN}")
+    return DEBIAN if client.pull(DEBIAN) else None
+
+
+def make_base(client: Client, work: Path) -> str:
+    """Make the smallest Debian with debootstrap, import it, and return its name.
+
+    As small as the image from the registry: no manuals, no translations, no lists of packages.
+    Raises `BuildError` for anyone but root, `Failed` where debootstrap does.
+    """
+    if os.geteuid() != 0:
+        raise BuildError(
+            f"No registry gives {DEBIAN}, and making a base takes root. Type this, then try again:\n"
+            f"    sudo {shutil.which('python3')} -m deploy.images --only-base"
+        )
+    say(f"No registry gives {DEBIAN}: making {OWN} with debootstrap (half a minute)")
+    script = Path(__file__).with_name("base.sh")
+    run(
+        "Making a base",
+        ["sh", str(script), str(work / "base"), client.path, OWN],
+        work / "base.log",
+        tell=_progress,
+    )
+    return OWN
+
+
+def _progress(line: str) -> str | None:
+    steps = ("I: Retrieving InRelease", "I: Extracting base", "I: Configuring dpkg", "== ")
+    return line.removeprefix("I: ").removeprefix("== ") if line.startswith(steps) else None

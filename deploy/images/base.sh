@@ -1,0 +1,54 @@
+#!/bin/sh
+# Makes a Debian base image without a registry: base.sh FOLDER DOCKER NAME. Run as root.
+# Whoever builds it of the same packages gets the same bytes: nothing is newer than the epoch, and no
+# log, cache or random number is left.
+set -eu
+folder=$1 docker=$2 name=$3
+epoch=1735689600
+mirror=http://deb.debian.org/debian
+
+if ! command -v debootstrap > /dev/null; then
+    echo "== Installing debootstrap"
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends debootstrap
+fi
+rm -rf "${folder:?}"
+mkdir -p "$folder"
+trap 'rm -rf "$folder"' EXIT
+debootstrap --variant=minbase --merged-usr bookworm "$folder" "$mirror"
+
+cat > "$folder/etc/apt/sources.list" << END
+deb $mirror bookworm main
+deb $mirror bookworm-updates main
+deb http://deb.debian.org/debian-security bookworm-security main
+END
+# As in Debian's own images: no daemon starts when its package is installed, nothing is kept that apt
+# can fetch again, and no manual or translation takes up room. Licences stay.
+printf '#!/bin/sh\nexit 101\n' > "$folder/usr/sbin/policy-rc.d"
+chmod 755 "$folder/usr/sbin/policy-rc.d"
+cat > "$folder/etc/apt/apt.conf.d/docker-clean" << 'END'
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Acquire::Languages "none";
+Acquire::GzipIndexes "true";
+END
+cat > "$folder/etc/dpkg/dpkg.cfg.d/docker" << 'END'
+force-unsafe-io
+path-exclude /usr/share/doc/*
+path-include /usr/share/doc/*/copyright
+path-exclude /usr/share/info/*
+path-exclude /usr/share/locale/*
+path-exclude /usr/share/man/*
+END
+find "$folder/usr/share/doc" -type f ! -name copyright -delete
+find "$folder/usr/share/doc" -depth -type d -empty -delete
+find "$folder/usr/share/info" "$folder/usr/share/locale" "$folder/usr/share/man" -mindepth 1 -delete
+rm -rf "$folder"/var/lib/apt/lists/* "$folder"/var/cache/apt/* "$folder"/var/cache/debconf/*-old \
+    "$folder"/var/cache/ldconfig/aux-cache "$folder"/var/lib/dpkg/*-old "$folder"/var/log/* "$folder"/etc/*- \
+    "$folder"/etc/resolv.conf "$folder"/etc/hostname "$folder"/dev/*[!.] "$folder"/tmp/* "$folder"/run/*
+: > "$folder/etc/machine-id"
+
+echo "== Importing $name"
+tar --sort=name --numeric-owner --mtime="@$epoch" --clamp-mtime --one-file-system -C "$folder" -c . \
+    | "$docker" import --change 'CMD ["sh"]' - "$name"

@@ -1,0 +1,56 @@
+"""The build context: a folder of just what a build reads, so that nothing else can enter an image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from deploy.images import wheelhouse
+
+# As in the Dockerfile: no time stamp of this checkout enters an image.
+EPOCH = 1_735_689_600
+_NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+
+
+def make_context(folder: Path, wheels: Path) -> None:
+    """Put the recipes, the corpus's source and the wheels together, replacing what was there.
+
+    Modes and times of files are set, so that neither umask nor checkout shows in a layer.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for part in wheelhouse.PARTS:
+        wheelhouse.link(wheels, part, folder / "wheels" / part)
+    shutil.copytree("docker", folder / "docker", ignore=_NO_SOURCE)
+    shutil.copytree("corpus", folder / "source" / "corpus", ignore=_NO_SOURCE)
+    shutil.copy("setup.py", folder / "source")
+    for part in ("docker", "source"):
+        for path in (folder / part, *(folder / part).rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+            os.utime(path, (EPOCH, EPOCH))
+
+
+def version() -> str:
+    """The version of this checkout, as setup.py tells it."""
+    from corpus import __version__
+
+    return __version__
+
+
+def revision() -> str:
+    """The commit of this checkout, `-dirty` where what enters an image differs from it; else unknown."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    changed = _git("status", "--porcelain", "--", "corpus", "docker", "requirements", "setup.py")
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["git", *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
