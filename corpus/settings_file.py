@@ -14,6 +14,8 @@ from corpus.settings import Settings
 
 # Where things lie. A URL may bear a user's password, and who only sees a slice has no use for it.
 _ADDRESSES = {"store.root", "sources.urls", "verdicts.urls"}
+# How a worker runs services, which is nothing to the services.
+_OF_WORKERS = {"docker", "reaper", "runner"}
 
 
 def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: bool = True) -> str:
@@ -21,11 +23,11 @@ def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: b
 
     Secrets are left out, `store.options` above all: they belong into files of `conf.d`. Of them only
     the passwords of archives are written where they are asked for, which a sandbox needs that opens
-    archives. Without `addresses`, where the corpus, its sources and its verdicts lie is left out too.
+    archives. How a worker runs services is left out as well. Without `addresses`, where the corpus, its sources and its verdicts lie is left out too.
     Raises `BadSetting` for what TOML cannot hold.
     """
     written = {"sources.archive_passwords"} if archive_passwords else set()
-    left_out = set() if addresses else _ADDRESSES
+    left_out = _OF_WORKERS if addresses else _OF_WORKERS | _ADDRESSES
     return "\n".join(_section(settings, "", written, left_out)) + "\n"
 
 
@@ -33,9 +35,11 @@ def _section(model: BaseModel, name: str, secrets: set[str], left_out: set[str])
     inner = []
     for key, value in model:
         field = f"{name}.{key}" if name else key
+        if field in left_out:
+            continue
         if isinstance(value, BaseModel):
             inner.append((field, value))
-        elif field in left_out or (_secret(value) and field not in secrets):
+        elif _secret(value) and field not in secrets:
             continue
         # TOML has no null; these settings are None by default.
         elif value is not None:
