@@ -21,11 +21,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import fsspec
 import fsspec.implementations.local
-import pyarrow as pa
 
 from corpus.errors import BadSetting, NotFound, PassingFault
 
+# Airflow reads data cards of the store, and has no pyarrow in its image.
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.dataset as ds
 
 # A full disk or a lost mount heals; a wrong path or a missing permission does not.

@@ -41,13 +41,19 @@ path-exclude /usr/share/info/*
 path-exclude /usr/share/locale/*
 path-exclude /usr/share/man/*
 END
-find "$folder/usr/share/doc" -type f ! -name copyright -delete
-find "$folder/usr/share/doc" -depth -type d -empty -delete
-find "$folder/usr/share/info" "$folder/usr/share/locale" "$folder/usr/share/man" -mindepth 1 -delete
-rm -rf "$folder"/var/lib/apt/lists/* "$folder"/var/cache/apt/* "$folder"/var/cache/debconf/*-old \
-    "$folder"/var/cache/ldconfig/aux-cache "$folder"/var/lib/dpkg/*-old "$folder"/var/log/* "$folder"/etc/*- \
-    "$folder"/etc/resolv.conf "$folder"/etc/hostname "$folder"/dev/*[!.] "$folder"/tmp/* "$folder"/run/*
-: > "$folder/etc/machine-id"
+echo "== Installing security updates"
+chroot "$folder" apt-get update -q
+DEBIAN_FRONTEND=noninteractive chroot "$folder" apt-get upgrade -q -y --no-install-recommends
+
+(
+    cd "$folder"
+    find usr/share/doc -type f ! -name copyright -delete
+    find usr/share/doc -depth -type d -empty -delete
+    find usr/share/info usr/share/locale usr/share/man -mindepth 1 -delete
+    rm -rf var/lib/apt/lists/* var/cache/apt/* var/cache/debconf/*-old var/cache/ldconfig/aux-cache \
+        var/lib/dpkg/*-old var/log/* etc/*- etc/resolv.conf etc/hostname dev/* tmp/* run/*
+    : > etc/machine-id
+)
 
 echo "== Importing $name"
 tar --sort=name --numeric-owner --mtime="@$epoch" --clamp-mtime --one-file-system -C "$folder" -c . \

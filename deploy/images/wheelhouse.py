@@ -111,5 +111,6 @@ def _files(folder: Path) -> Iterator[tuple[Path, Pin]]:
 
 
 def _digest() -> str:
-    locks = b"".join(lock(name).read_bytes() for name in COMPLETE)
-    return hashlib.sha256(locks).hexdigest()
+    lines = (line for name in COMPLETE for line in lock(name).read_text().splitlines())
+    pinned = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return hashlib.sha256(pinned.encode()).hexdigest()
