@@ -12,17 +12,18 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
-from airflow.sdk.exceptions import AirflowFailException
 
 import corpus.runs
 from corpus.errors import BadInput, CorpusError
+from operators.call import Call, Value
+from operators.identity import run_identity, task_try
 from operators.runner import Runner, get_runner
 from operators.values import text
 
+__all__ = ["REPORT_KEY", "CorpusOperator", "Value"]
+
 # The whole report of a task; most tasks also return it.
 REPORT_KEY = "report"
-
-Value = str | int | bool | Sequence[str] | None
 
 
 class CorpusOperator(BaseOperator):
@@ -71,71 +72,40 @@ class CorpusOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         # Not at the top: what parses a DAG needs neither.
         from corpus.settings import Settings
-        from operators.result import read_report
+        from operators.result import as_airflow, read_report
 
         identity = run_identity(context)
         try:
             update = text(self.update_id) or corpus.runs.update_id(
                 context["dag_run"].run_after, identity["run_uuid"]
             )
-            arguments = self.arguments({"update": update, **self.options()})
-            runner = get_runner(Settings.load().runner)
+            call = self.call({"update": update, **self.options()}, identity)
+            settings = Settings.load()
+            self._runner = get_runner(settings, task_try(context, settings.docker.host))
+            self.log.info("corpus %s", shlex.join(call.arguments()))
+            with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
+                file = Path(folder, "result.json")
+                status = self._runner.run(call, result=file, on_line=self.log.info)
+                self.report = read_report(self.service, status, file)
         except CorpusError as error:
-            raise AirflowFailException(f"{type(error).__name__}: {error}") from None
-        self._runner = runner
-        self.log.info("corpus %s", shlex.join(arguments))
-        with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
-            file = Path(folder, "result.json")
-            status = runner.run(
-                arguments,
-                environment={"CORPUS_RUN": json.dumps(identity)},
-                result=file,
-                on_line=self.log.info,
-            )
-            self.report = read_report(self.service, status, file)
+            raise as_airflow(error) from None
         context["ti"].xcom_push(key=REPORT_KEY, value=self.report)
         return self.result(self.report, context)
 
-    def arguments(self, options: Mapping[str, Value]) -> list[str]:
-        """The command line of `corpus`, without the option that says where the result goes."""
-        arguments = []
-        if root := text(self.root):
-            arguments += ["--root", root]
-        for name, value in self.overrides().items():
-            if (given := _setting(value)) is not None:
-                arguments += ["--set", f"{name}={given}"]
-        arguments.append(self.service)
-        for name, value in options.items():
-            option = f"--{name.replace('_', '-')}"
-            if value is True:
-                arguments.append(option)
-            elif isinstance(value, str | int) and value is not False:
-                # One argument, so that a value with a leading dash is not taken for an option.
-                arguments.append(f"{option}={value}")
-            elif isinstance(value, Sequence) and not isinstance(value, str):
-                arguments += [f"{option}={item}" for item in value]
-        return arguments
+    def call(self, options: Mapping[str, Value], identity: Mapping[str, Any]) -> Call:
+        overrides = {name: _setting(value) for name, value in self.overrides().items()}
+        return Call(
+            self.service,
+            options,
+            root=text(self.root),
+            overrides={name: value for name, value in overrides.items() if value is not None},
+            identity=identity,
+        )
 
     def on_kill(self) -> None:
         if self._runner:
             self.log.info("Stopping %s.", self.service)
             self._runner.stop()
-
-
-def run_identity(context: Context) -> dict[str, Any]:
-    """Who asks for the work: kept in the update's record and in the manifest of its snapshot."""
-    ti, dag_run = context["ti"], context["dag_run"]
-    return {
-        "dag_id": ti.dag_id,
-        "run_id": ti.run_id,
-        "run_uuid": corpus.runs.run_uuid(ti.dag_id, ti.run_id),
-        "run_type": str(getattr(dag_run.run_type, "value", dag_run.run_type)),
-        "triggered_by": getattr(dag_run, "triggering_user_name", None),
-        "task_id": ti.task_id,
-        "map_index": ti.map_index,
-        "try_number": ti.try_number,
-        "task_instance_id": str(ti.id),
-    }
 
 
 def _setting(value: Any) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import subprocess
 import sys
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import IO
 
 import corpus
+from operators.call import Call
+from operators.output import Lines
 
 GUARD = Path(__file__).with_name("guard.py")
-MAX_LINE = 8_192
 _CHUNK = 65_536
-# Escape sequences and carriage returns out of a hostile file name could forge a log line.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class ProcessRunner:
@@ -34,23 +32,16 @@ class ProcessRunner:
         self.grace = grace
         self._guard: subprocess.Popen[bytes] | None = None
 
-    def run(
-        self,
-        arguments: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        result: Path,
-        on_line: Callable[[str], None],
-    ) -> int:
+    def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
         guard = subprocess.Popen(
             [
                 *(sys.executable, "-I", "-S", str(GUARD), str(self.grace)),
-                *(*self.command, "--result", str(result), *arguments),
+                *(*self.command, "--result", str(result), *call.arguments()),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**service_environment(os.environ), **environment},
+            env={**service_environment(os.environ), **call.environment()},
             # Out of the task's process group, which is killed without warning.
             start_new_session=True,
         )
@@ -95,13 +86,13 @@ def service_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def lines(stream: IO[bytes], ended: Callable[[], bool]) -> Iterator[str]:
-    """Lines of a pipe as they come, cut at `MAX_LINE` bytes, in bounded memory.
+    """Lines of a pipe as they come, in bounded memory.
 
     Stops at the end of the stream, or when its writer has `ended` and nothing more comes: a
     descendant that fled its group may hold the pipe open for ever.
     """
     descriptor = stream.fileno()
-    rest, cut = b"", 0
+    cutter = Lines()
     while True:
         if not select.select([descriptor], [], [], 1.0)[0]:
             if ended():
@@ -110,21 +101,5 @@ def lines(stream: IO[bytes], ended: Callable[[], bool]) -> Iterator[str]:
         chunk = os.read(descriptor, _CHUNK)
         if not chunk:
             break
-        *complete, last = chunk.split(b"\n")
-        for piece in complete:
-            rest, cut = _append(rest, cut, piece)
-            yield _text(rest, cut)
-            rest, cut = b"", 0
-        rest, cut = _append(rest, cut, last)
-    if rest or cut:
-        yield _text(rest, cut)
-
-
-def _append(line: bytes, cut: int, piece: bytes) -> tuple[bytes, int]:
-    room = MAX_LINE - len(line)
-    return line + piece[:room], cut + max(0, len(piece) - room)
-
-
-def _text(line: bytes, cut: int) -> str:
-    text = _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", line.decode(errors="replace"))
-    return f"{text} ... ({cut} more bytes)" if cut else text
+        yield from cutter.feed(chunk)
+    yield from cutter.rest()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -75,11 +77,9 @@ def read_report(service: str, exit_status: int, file: Path) -> dict[str, Any]:
 
 
 def _read(service: str, exit_status: int, file: Path) -> Outcome:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise AirflowException(f"{service} left no result: {how_it_ended(exit_status)}.") from None
+    content = read_bounded(file)
+    if content is None:
+        raise AirflowException(f"{service} left no result: {how_it_ended(exit_status)}.")
     if len(content) > MAX_BYTES:
         raise AirflowFailException(
             f"{service} wrote a result of more than {MAX_BYTES} bytes.\n"
@@ -93,12 +93,41 @@ def _read(service: str, exit_status: int, file: Path) -> Outcome:
         ) from None
 
 
+def read_bounded(file: Path) -> bytes | None:
+    """What a result file holds, and of one that is too long a byte too much; None without a file.
+
+    What ran may have made it a link to a file of the worker, or a pipe that nobody writes to: these
+    count as no file.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return stream.read(MAX_BYTES + 1)
+
+
+def copy_result(source: Path, target: Path) -> None:
+    """Copy a result file, where there is one, out of a folder that what ran could write to."""
+    if (content := read_bounded(source)) is not None:
+        target.write_bytes(content)
+
+
 def _raise(service: str, exit_status: int, problem: Problem | None) -> NoReturn:
     if problem is None:
         kind = _BY_STATUS.get(exit_status, CorpusError)
         problem = Problem(type=kind.__name__, message=f"{service}: {how_it_ended(exit_status)}.")
     exception = AirflowFailException if problem.type in FINAL else AirflowException
     raise exception(f"{problem.type}: {problem}")
+
+
+def as_airflow(error: CorpusError) -> AirflowException:
+    """An error of the worker's own side, as the exception that has Airflow try again, or not."""
+    name = type(error).__name__
+    kind = AirflowFailException if name in FINAL else AirflowException
+    return kind(f"{name}: {error}")
 
 
 def how_it_ended(exit_status: int) -> str:

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from corpus.errors import BadSetting
+from operators.call import Call
+from operators.containers.labels import TaskTry
+
+# Not loaded to parse a DAG.
+if TYPE_CHECKING:
+    from corpus.settings import Settings
 
 
 class Runner(Protocol):
     """Runs `corpus` once. One is made for each try of a task."""
 
-    def run(
-        self,
-        arguments: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        result: Path,
-        on_line: Callable[[str], None],
-    ) -> int:
-        """Run `corpus --result RESULT ARGUMENTS...` and return its exit status (128 + n: signal n).
+    def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
+        """Run a call and return its exit status (128 + n: signal n). Raises a `CorpusError` where
+        it could not be run.
 
-        `environment` is added to the service's own. `on_line` gets each line of output as it is
-        written, printable and of bounded length. What the service wrote as its result is at
-        `result` when this returns. Nothing that it started is left running, whether this returns,
-        raises, or the calling process is killed.
+        `on_line` gets each line of output as it is written, printable and of bounded length. What
+        the service wrote as its result is at `result` when this returns. Nothing that it started is
+        left running when this returns or raises.
         """
 
     def stop(self) -> None:
         """Ask what runs to end, so that `run` returns soon; callable from a signal handler."""
 
 
-def get_runner(name: str) -> Runner:
-    """The runner that the setting `runner` names. Raises `BadSetting`."""
-    if name == "process":
-        from operators.process import ProcessRunner
+def get_runner(settings: Settings, task: TaskTry) -> Runner:
+    """The runner that the setting `runner` names, for one try of a task."""
+    if settings.runner == "docker":
+        from operators.containers.runner import DockerRunner
 
-        return ProcessRunner()
-    raise BadSetting(f"there is no runner {name!r}.", field="runner")
+        return DockerRunner(settings, task)
+    from operators.process import ProcessRunner
+
+    return ProcessRunner()

@@ -8,6 +8,7 @@ from typing import Any
 
 PREFIX = "corpus."
 STEP = PREFIX + "step"
+IMAGE = PREFIX + "image"
 # sha256 of image and command: whether a container does what a task wants done.
 WORK = PREFIX + "work"
 

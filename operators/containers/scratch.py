@@ -2,16 +2,19 @@
 
     <docker.scratch>/<key>/
         owner.json      the try that has the task now
-        settings/       corpus.toml of trusted steps
-        sandbox/        corpus.toml of the step that reads hostile bytes
+        settings.toml   settings for the trusted steps
+        sandbox.toml    settings for the step that reads hostile bytes
         slice/          the part of the corpus that this step sees
-        take/ run/ give/    a folder a step: result.json, and `done` once it has ended well
+        take/ run/ give/    a folder a step, for its result.json
+        take.done ...   steps that have ended well
 
 The folder is gone when its task has ended; one that stays belonged to a worker that was killed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -19,18 +22,19 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSetting, PassingFault
 from operators.containers.labels import TaskTry
 
 OWNER = "owner.json"
 RESULT = "result.json"
 # Begins the name of a folder that is being removed.
 WITHDRAWN = ".withdrawn-"
+# The images' own user.
+CORPUS_USER = (50000, 50000)
 _DONE = "done"
 
 
@@ -47,6 +51,11 @@ class Scratch:
         self.user = user
         self.path = root / key(task)
 
+    def continues(self) -> bool:
+        """Whether an earlier try of the same generation has left the folder as it had it."""
+        owner = read_owner(self.path)
+        return owner is not None and owner.generation == self.task.generation
+
     def claim(self) -> None:
         """Make this try the owner; what another generation left is removed. Raises `BadSetting`."""
         if not self.root.is_dir():
@@ -55,34 +64,43 @@ class Scratch:
                 field="docker.scratch",
                 hint="Make it on the host, and mount it into the worker at the same path.",
             )
-        with _locked(self.root):
-            before = read_owner(self.path)
-            if before is None or before.generation != self.task.generation:
-                remove(self.path)
-            self._make(self.path)
-            owner = asdict(self.task) | {"time": datetime.now(UTC).isoformat(timespec="seconds")}
-            self.write(OWNER, json.dumps(owner))
+        try:
+            # Or else the reaper might take the folder away in between.
+            with _locked(self.root):
+                if not self.continues():
+                    remove(self.path)
+                self._make(self.path)
+                owner = asdict(self.task) | {
+                    "time": datetime.now(UTC).isoformat(timespec="seconds")
+                }
+                self.write(OWNER, json.dumps(owner))
+        except PermissionError as error:
+            raise BadSetting(
+                f"{error.filename}: {error.strerror}.", field="docker.scratch"
+            ) from error
 
     def owned(self) -> bool:
         """Whether no later try has taken the task over."""
-        owner = read_owner(self.path)
-        return owner is not None and owner.task_instance_id == self.task.task_instance_id
+        return read_owner(self.path) == self.task
 
     def release(self) -> None:
         """Remove the folder, unless a later try has it."""
-        if self.owned():
-            remove(self.path)
+        if self.owned() and (withdrawn := withdraw(self.path, self.task)):
+            remove(withdrawn)
 
     def folder(self, name: str) -> Path:
         """A folder in it, writable by the containers."""
-        return self._make(self.path / name)
+        with _disk(self.path):
+            return self._make(self.path / name)
 
     def write(self, name: str, text: str) -> Path:
         """Write a small file whole; a reader finds the old one or the new one."""
         file = self.path / name
         partial = file.with_name(f".{file.name}.{os.getpid()}")
-        partial.write_text(text)
-        os.replace(partial, file)
+        with _disk(file):
+            partial.write_text(text)
+            self._own(partial).chmod(0o600)
+            partial.replace(file)
         return file
 
     def is_done(self, step: str) -> bool:
@@ -94,14 +112,33 @@ class Scratch:
 
     def _make(self, folder: Path) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
+        return self._own(folder)
+
+    def _own(self, path: Path) -> Path:
         if os.geteuid() == 0:
-            os.chown(folder, *self.user, follow_symlinks=False)
-        return folder
+            os.chown(path, *self.user, follow_symlinks=False)
+        return path
+
+
+def user_of(setting: str) -> tuple[int, int]:
+    """uid and gid that containers run as, of the setting `docker.user`."""
+    if setting:
+        uid, gid = setting.split(":")
+        return int(uid), int(gid)
+    return (os.geteuid(), os.getegid()) if os.geteuid() else CORPUS_USER
 
 
 def key(task: TaskTry) -> str:
     """The name of a task's folder: the same for all its tries, and of harmless characters."""
     return str(uuid.uuid5(uuid.UUID(task.run_uuid), f"{task.task_id}/{task.map_index}"))
+
+
+def is_key(name: str) -> bool:
+    """Whether a folder's name is one that `key` gives."""
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False
 
 
 def read_owner(folder: Path) -> TaskTry | None:
@@ -134,7 +171,7 @@ def withdraw(folder: Path, owner: TaskTry | None) -> Path | None:
     return withdrawn
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Of all processes on this host, one at a time claims or withdraws a folder below `root`."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
@@ -155,3 +192,16 @@ def remove(folder: Path) -> None:
         # Folders without rights, or nested deeper than Python can follow.
         subprocess.run(["chmod", "-R", "u+rwx", "--", folder], check=False, capture_output=True)
         subprocess.run(["rm", "-rf", "--", folder], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """A full disk passes: what is there of it belongs to other tasks, and to the reaper."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise PassingFault(
+            f"{path}: the disk is full.", hint="Free it, or move the setting docker.scratch."
+        ) from error

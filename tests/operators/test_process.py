@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from operators.process import MAX_LINE, ProcessRunner, service_environment
+from operators.call import Call
+from operators.output import MAX_LINE
+from operators.process import ProcessRunner, service_environment
 
 
 def runner(script: str, grace: float = 3.0) -> ProcessRunner:
@@ -22,11 +24,12 @@ def runner(script: str, grace: float = 3.0) -> ProcessRunner:
     return ProcessRunner([sys.executable, "-c", script], grace=grace)
 
 
-def run(script: str, tmp_path: Path, **environment: str) -> tuple[int, list[str]]:
+COLLECT = Call("collect")
+
+
+def run(script: str, tmp_path: Path) -> tuple[int, list[str]]:
     seen: list[str] = []
-    status = runner(script).run(
-        ["collect"], environment=environment, result=tmp_path / "result.json", on_line=seen.append
-    )
+    status = runner(script).run(COLLECT, result=tmp_path / "result.json", on_line=seen.append)
     return status, seen
 
 
@@ -83,7 +86,7 @@ def test_a_signal_shows_as_128_and_its_number(tmp_path: Path) -> None:
 def test_a_command_that_cannot_be_started(tmp_path: Path) -> None:
     seen: list[str] = []
     status = ProcessRunner([str(tmp_path / "nothing-here")]).run(
-        [], environment={}, result=tmp_path / "result.json", on_line=seen.append
+        COLLECT, result=tmp_path / "result.json", on_line=seen.append
     )
     assert status == 127
     assert seen == [f"{tmp_path}/nothing-here: No such file or directory"]
@@ -102,7 +105,7 @@ def test_streams_both_outputs_as_they_come(tmp_path: Path) -> None:
         seen.append(line)
         times.append(time.monotonic())
 
-    runner(script).run([], environment={}, result=tmp_path / "r", on_line=on_line)
+    runner(script).run(COLLECT, result=tmp_path / "r", on_line=on_line)
     assert seen == ["a", "b"]
     assert times[1] - times[0] > 0.5
 
@@ -118,6 +121,7 @@ def test_a_million_lines_need_no_memory(tmp_path: Path) -> None:
     script = f"""
 import json, resource, sys
 from pathlib import Path
+from operators.call import Call
 from operators.process import ProcessRunner
 count = 0
 def on_line(line):
@@ -126,7 +130,7 @@ def on_line(line):
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 writer = "for n in range(1_000_000): print(n, 'x' * 100)"
 status = ProcessRunner([sys.executable, "-c", writer]).run(
-    [], environment={{}}, result=Path({str(tmp_path / "r")!r}), on_line=on_line)
+    Call("collect"), result=Path({str(tmp_path / "r")!r}), on_line=on_line)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([status, count, after - before]))
 """
@@ -154,7 +158,7 @@ def test_the_environment_holds_nothing_of_airflow(
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
     monkeypatch.setenv("AIRFLOW_CONN_S3", "secret")
     monkeypatch.setenv("CORPUS_STORE__ROOT", "/somewhere")
-    _, seen = run("import json, os; print(json.dumps(dict(os.environ)))", tmp_path, CORPUS_RUN="{}")
+    _, seen = run("import json, os; print(json.dumps(dict(os.environ)))", tmp_path)
     environment = json.loads(seen[0])
     assert "secret" not in environment.values()
     assert environment["CORPUS_STORE__ROOT"] == "/somewhere"
@@ -178,7 +182,7 @@ def test_stop_ends_the_service_and_its_children(tmp_path: Path) -> None:
     statuses: list[int] = []
     thread = threading.Thread(
         target=lambda: statuses.append(
-            running.run([], environment={}, result=tmp_path / "result.json", on_line=print)
+            running.run(COLLECT, result=tmp_path / "result.json", on_line=print)
         )
     )
     thread.start()
@@ -207,14 +211,14 @@ time.sleep(600)
         if line == "ready":
             running.stop()
 
-    assert running.run([], environment={}, result=tmp_path / "r", on_line=on_line) == 3
+    assert running.run(COLLECT, result=tmp_path / "r", on_line=on_line) == 3
     assert seen == ["ready", "tidied up"]
 
 
 def test_stop_before_and_after_is_harmless(tmp_path: Path) -> None:
     running = runner("pass")
     running.stop()
-    assert running.run([], environment={}, result=tmp_path / "r", on_line=print) == 0
+    assert running.run(COLLECT, result=tmp_path / "r", on_line=print) == 0
     running.stop()
 
 
@@ -223,9 +227,7 @@ def test_an_exception_in_the_caller_stops_the_service(tmp_path: Path) -> None:
         raise TimeoutError(line)
 
     with pytest.raises(TimeoutError, match="ready"):
-        runner(FAMILY, grace=0.2).run(
-            [], environment={}, result=tmp_path / "result.json", on_line=on_line
-        )
+        runner(FAMILY, grace=0.2).run(COLLECT, result=tmp_path / "result.json", on_line=on_line)
     assert wait_for(lambda: not any(map(alive, family(tmp_path))))
 
 
@@ -241,9 +243,10 @@ def test_kill_9_leaves_nothing(victim: str, tmp_path: Path) -> None:
     script = f"""
 from pathlib import Path
 import sys
+from operators.call import Call
 from operators.process import ProcessRunner
 status = ProcessRunner([sys.executable, "-c", {FAMILY!r}], grace=0.2).run(
-    [], environment={{}}, result=Path({str(tmp_path / "result.json")!r}), on_line=print)
+    Call("collect"), result=Path({str(tmp_path / "result.json")!r}), on_line=print)
 print("status", status)
 """
     task = subprocess.Popen(

@@ -1,0 +1,289 @@
+"""The containers of one try of a task: found again, made, watched to their end, and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, ImageNotFound, NotFound
+
+from corpus.errors import BadSetting, PassingFault
+from operators.containers.engine import Engine, is_away
+from operators.containers.labels import IMAGE, STEP, WORK, TaskTry
+from operators.containers.spec import GRACE_S, Spec
+from operators.output import TaskLog
+
+_STOPPED = 128 + 15
+_WAIT_S = 5
+
+Chunks = Iterable[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a container ended. An exit status of 128 + n stands for signal n."""
+
+    exit_status: int
+    out_of_memory: bool = False
+
+
+class TaskContainers:
+    """Runs the steps of a task in containers, one at a time, and never the same work twice at once.
+
+    :param owned: whether the task is still this try's. One that lost touch with Airflow for a while
+        must not end the container that another try has taken over.
+    :param write: takes a line for the task's log.
+    :param max_lines: lines of a container that are written; the rest is counted.
+    :param pull: whether to pull an image that the engine does not have.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        task: TaskTry,
+        *,
+        owned: Callable[[], bool],
+        write: Callable[[str], object],
+        max_lines: int,
+        pull: bool = False,
+    ) -> None:
+        self.engine = engine
+        self.task = task
+        self.max_lines = max_lines
+        self.pull = pull
+        self.stopped = False
+        self._owned = owned
+        self.say = write
+        self._found: dict[str, dict[str, Any]] = {}
+        self._made = False
+        self._images: dict[str, str] = {}
+
+    def find(self, adopt: bool) -> None:
+        """Look for what former tries left; what is of another generation is stopped and removed.
+
+        Without `adopt` everything is, for what a container works on is not there any more.
+        """
+        for container in self._ask(self._of_the_task):
+            owner = TaskTry.from_labels(container["Labels"])
+            step = container["Labels"].get(STEP, "")
+            ours = owner is not None and owner.generation == self.task.generation
+            if adopt and ours and step not in self._found:
+                self._found[step] = container
+            else:
+                self.say(f"Removing container {container['Id'][:12]} of an earlier attempt.")
+                self._ask(_ending(container["Id"]))
+
+    def image(self, name: str) -> str:
+        """The digest by which the engine knows an image. Raises `PassingFault` where it has none."""
+        if name not in self._images:
+            try:
+                found = self._ask(lambda client: client.inspect_image(name))
+            except ImageNotFound:
+                found = self._pulled(name)
+            self._images[name] = found["Id"]
+        return self._images[name]
+
+    def run(self, step: str, spec: Spec) -> Ended:
+        """Run a container to its end, or go on with the one that a former try has started.
+
+        It is removed when this returns or raises, unless a later try has it by then.
+        """
+        log = TaskLog(self.say, max_lines=self.max_lines)
+        container: str | None = None
+        try:
+            container, chunks = self._adopted(step, spec) or self._begun(step, spec)
+            self._watch(container, chunks, log)
+            return self._ended(container)
+        except NotFound as error:
+            if self.stopped:
+                return Ended(_STOPPED)
+            raise PassingFault(f"the container of {step!r} was removed from outside.") from error
+        finally:
+            log.end()
+            if container:
+                self._discard(container)
+
+    def stop(self) -> None:
+        """End what runs; from a signal handler, which may have interrupted any use of the client."""
+        self.stopped = True
+        self._remove_all()
+
+    def close(self) -> None:
+        """Remove the containers that are left, unless a later try has them."""
+        if self._found or self._made:
+            self._remove_all()
+        self.engine.close()
+
+    def _remove_all(self) -> None:
+        if not self._owned():
+            return
+        try:
+            client = self.engine.connect()
+            try:
+                for container in self._of_the_task(client):
+                    _ending(container["Id"])(client)
+            finally:
+                client.close()
+        except Exception as error:
+            self.say(f"Its containers are left to the reaper: {error}")
+
+    def _adopted(self, step: str, spec: Spec) -> tuple[str, Chunks] | None:
+        """What a former try has started for this step, if it did not fail."""
+        container = self._found.pop(step, None)
+        if container is None:
+            return None
+        found = container["Id"]
+        state = self._ask(lambda client: client.inspect_container(found))["State"]
+        failed = not state["Running"] and state["ExitCode"] != 0
+        if container["Labels"].get(WORK) != spec.digest or failed:
+            self._ask(_ending(found))
+            return None
+        owner = TaskTry.from_labels(container["Labels"])
+        attempt = f" of attempt {owner.try_number}" if owner else ""
+        self.say(f"Going on with container {found[:12]}{attempt}.")
+        if state["Status"] == "created":
+            return found, self._started(found, spec)
+        return found, self._again(found, None)
+
+    def _begun(self, step: str, spec: Spec) -> tuple[str, Chunks]:
+        labels = {**self.task.labels(), STEP: step, WORK: spec.digest, IMAGE: spec.image}
+        config = spec.config(self.image(spec.image), labels)
+
+        def create(client: APIClient) -> str:
+            # The answer to an earlier request may have been lost.
+            for container in self._of_the_task(client) if asked else ():
+                if container["Labels"].get(STEP) == step:
+                    return str(container["Id"])
+            asked.append(True)
+            return str(client.create_container_from_config(config)["Id"])
+
+        asked: list[bool] = []
+        self._made = True
+        with _refusals(spec):
+            container = self._ask(create)
+        return container, self._started(container, spec)
+
+    def _started(self, container: str, spec: Spec) -> Chunks:
+        """Start a container; its output comes from an attachment, which no bound of a log cuts."""
+        chunks: Chunks = self._ask(lambda client: _attached(client, container))
+        if not self.stopped:
+            with _refusals(spec):
+                self._ask(lambda client: client.start(container))
+        return chunks
+
+    def _watch(self, container: str, chunks: Chunks, log: TaskLog) -> None:
+        """Write a container's output until it has ended, whatever happens to the engine meanwhile."""
+        since: float | None = None
+        while not self.stopped:
+            for stream, chunk in _until_broken(chunks):
+                log.feed(chunk, stream)
+                since = time.time()
+            try:
+                self.engine.client().wait(container, timeout=_WAIT_S)
+                return
+            except Exception as error:
+                if not is_away(error):
+                    raise
+            chunks = self._again(container, since)
+
+    def _again(self, container: str, since: float | None) -> Chunks:
+        """The output of a container from the log that the engine keeps."""
+        try:
+            stream: Iterator[bytes] = self._ask(
+                lambda client: client.logs(container, stream=True, follow=True, since=since)
+            )
+        except NotFound:
+            raise
+        except APIError as error:
+            self.say(f"Its output cannot be read again: {error.explanation}")
+            return ()
+        return ((0, chunk) for chunk in stream)
+
+    def _ended(self, container: str) -> Ended:
+        if self.stopped:
+            return Ended(_STOPPED)
+        state = self._ask(lambda client: client.inspect_container(container))["State"]
+        return Ended(state["ExitCode"], state["OOMKilled"])
+
+    def _discard(self, container: str) -> None:
+        if not self._owned():
+            return
+        try:
+            _ending(container)(self.engine.client())
+            self._made = False
+        except Exception as error:
+            self.say(f"Container {container[:12]} is left to the reaper: {error}")
+
+    def _pulled(self, name: str) -> dict[str, Any]:
+        problem = f"the Docker engine at {self.engine.url} has no image {name!r}"
+        if not self.pull:
+            raise PassingFault(
+                f"{problem}.",
+                hint=f"`make images` builds it, `docker pull {name}` gets it from its registry; with "
+                "the setting docker.pull tasks do the latter themselves.",
+            )
+        self.say(f"Pulling {name}.")
+        try:
+            self._ask(lambda client: client.pull(name))
+            found: dict[str, Any] = self._ask(lambda client: client.inspect_image(name))
+        except APIError as error:
+            raise PassingFault(f"{problem}, nor can it be pulled: {error.explanation}") from error
+        return found
+
+    def _of_the_task(self, client: APIClient) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.containers(
+            all=True, filters={"label": self.task.filters()}
+        )
+        return found
+
+    def _ask(self, question: Callable[[APIClient], Any]) -> Any:
+        return self.engine.ask(question, lambda: self.stopped)
+
+
+def _attached(client: APIClient, container: str) -> Chunks:
+    outputs = client.attach(container, stdout=True, stderr=True, stream=True, demux=True)
+    return ((1, out) if out is not None else (2, err) for out, err in outputs)
+
+
+def _until_broken(chunks: Chunks) -> Chunks:
+    """Output as it comes, to its end or until the engine goes away."""
+    try:
+        yield from chunks
+    except Exception as error:
+        if not (is_away(error) or isinstance(error, struct.error)):
+            raise
+
+
+def _ending(container: str) -> Callable[[APIClient], None]:
+    """Stop and remove a container that may have ended, or be gone, already."""
+
+    def end(client: APIClient) -> None:
+        with contextlib.suppress(NotFound):
+            client.stop(container, timeout=GRACE_S)
+            client.remove_container(container, v=True, force=True)
+
+    return end
+
+
+@contextlib.contextmanager
+def _refusals(spec: Spec) -> Iterator[None]:
+    """Says in the user's words why the engine will not create or start a container."""
+    try:
+        yield
+    except APIError as error:
+        problem = str(error.explanation)
+        if "bind source path does not exist" in problem:
+            raise BadSetting(
+                f"{problem.rpartition(': ')[2]} is not there on the engine's host.",
+                hint="The folders of the settings are mounted into the containers: make it there.",
+            ) from error
+        if spec.network in problem and "network" in problem:
+            raise BadSetting(f"{problem}.", field="docker.network") from error
+        if isinstance(error, NotFound) and not isinstance(error, ImageNotFound):
+            raise
+        raise PassingFault(f"the engine refused a container of {spec.image}: {problem}") from error
