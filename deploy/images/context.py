@@ -11,7 +11,8 @@ from deploy.images import wheelhouse
 
 # As in the Dockerfile: no time stamp of this checkout enters an image.
 EPOCH = 1_735_689_600
-_NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+# The compose files are no part of an image: an edit of one should not build all anew.
+_NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "compose*.yaml", "*.env*")
 
 
 def make_context(folder: Path, wheels: Path) -> None:
