@@ -59,6 +59,12 @@ class AirflowApi:
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
 
+    def runs(self, limit: int) -> list[dict[str, Any]]:
+        """The last runs of all DAGs, the newest first."""
+        parameters = {"limit": limit, "order_by": "-run_after"}
+        found = self.call("GET", "dags/~/dagRuns", params=parameters)["dag_runs"]
+        return list(found)
+
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """All task instances of a run, mapped ones each by itself."""
         found: list[dict[str, Any]] = []
@@ -71,6 +77,19 @@ class AirflowApi:
             found += page["task_instances"]
             if len(found) >= page["total_entries"] or not page["task_instances"]:
                 return found
+
+    def task(
+        self, dag_id: str, run_id: str, task_id: str, map_index: int
+    ) -> dict[str, Any] | None:
+        """One task instance; None where Airflow has no such one."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        try:
+            found: dict[str, Any] = self.call("GET", f"{path}/{map_index}")
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            raise
+        return found
 
     def log(self, dag_id: str, run_id: str, task: dict[str, Any]) -> list[str]:
         """The lines of a task's last attempt."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,7 +40,7 @@ class Compose:
         self.files = files
 
     def arguments(self, *arguments: str) -> list[str]:
-        command = [*compose_command(), "--ansi", "never"]
+        command = ["docker", "compose", "--ansi", "never"]
         for file in self.place.env_files:
             command += ["--env-file", str(file)]
         for file in self.files:
@@ -81,11 +79,12 @@ class Compose:
 
 def environment() -> dict[str, str]:
     """This process's, without what would win over the cluster's own files."""
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AIRFLOW_", "CORPUS_", "COMPOSE_"))
     }
+    return {**kept, "DOCKER_CONFIG": _docker_config()}
 
 
 def call(
@@ -119,22 +118,33 @@ def docker(*arguments: str | Path, input: str | None = None) -> str:
 
 
 @cache
-def compose_command() -> tuple[str, ...]:
-    """The newest compose there is: Docker's plugin, one on the path, one beside this Python."""
-    own = Path(sys.executable).with_name("docker-compose")
-    candidates = [("docker", "compose"), ("docker-compose",), (str(own),)]
-    for candidate in candidates:
-        if shutil.which(candidate[0]) and _version(candidate) >= OLDEST:
-            return candidate
-    raise ClusterError(
-        f"There is no docker compose of version {OLDEST[0]}.{OLDEST[1]} or later.\n"
-        "`make cluster-up` installs one; by hand: pip install --require-hashes -r requirements/cluster.lock"
-    )
-
-
-def _version(command: Sequence[str]) -> tuple[int, ...]:
+def _docker_config() -> str:
+    """The folder with which `docker compose` is a compose that reads our files; installed if need be."""
+    folder = _engine("docker-config")
     done = subprocess.run(
-        [*command, "version", "--short"], capture_output=True, text=True, check=False
+        ["docker", "compose", "version", "--short"],
+        env={**os.environ, "DOCKER_CONFIG": folder},
+        capture_output=True,
+        text=True,
     )
     found = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
-    return tuple(map(int, found.groups())) if found and done.returncode == 0 else (0, 0)
+    if not found or tuple(map(int, found.groups())) < OLDEST:
+        raise ClusterError(
+            f"docker compose is {done.stdout.strip() or 'missing'}; {OLDEST[0]}.{OLDEST[1]} or later is needed.\n"
+            "Remove the old plugin, and `make cluster-up` installs a newer one for itself."
+        )
+    return folder
+
+
+def start_engine() -> None:
+    """Start the machine's engine where none answers. Raises `ClusterError`."""
+    _engine("up")
+
+
+def _engine(verb: str) -> str:
+    done = subprocess.run(
+        ["sh", str(REPO / "deploy" / "engine.sh"), verb], stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise ClusterError(f"There is no Docker engine for the cluster.\n{done.stdout}".strip())
+    return done.stdout.strip()

@@ -47,4 +47,6 @@ def generate(folder: Path) -> list[str]:
     keep("fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     keep("jwt_secret", secrets.token_urlsafe(64))
     keep("secret_key", secrets.token_urlsafe(64))
+    keep("admin_password", secrets.token_urlsafe(12))
+    keep("reaper_password", secrets.token_urlsafe(32))
     return made

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from typing import Any
 
 from airflow.configuration import conf
 from airflow.providers.celery.executors.celery_executor import app
 
 
-def report() -> dict[str, Any]:
+def report(expected: int) -> dict[str, Any]:
     """{"queues": {name: waiting}, "workers": [{"host", "slots", "running", "consuming"}]}"""
-    inspect = app.control.inspect(timeout=3)
+    # As soon as all have answered; the seconds are for those that do not.
+    inspect = app.control.inspect(timeout=5, limit=expected)
     stats, running = inspect.stats() or {}, inspect.active() or {}
     with app.connection_for_read() as connection:
         broker = connection.default_channel.client
@@ -44,4 +46,4 @@ def _address(host: str) -> str:
 
 
 if __name__ == "__main__":
-    print("\n" + json.dumps(report()))
+    print("\n" + json.dumps(report(int(sys.argv[1]))))

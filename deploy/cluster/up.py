@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from deploy.cluster import credentials, database, workers
-from deploy.cluster.compose import Compose, call, docker
+from deploy.cluster.compose import Compose, call, docker, start_engine
 from deploy.cluster.configuration import Engine, Options, choose, write_corpus_toml
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.ownership import hand_over
@@ -63,7 +63,8 @@ _UP = ("up", "--detach", "--no-build", "--pull", "never", "--wait", "--wait-time
 
 def find_engine() -> Engine:
     """Start the engine where it does not run; where its socket is."""
-    socket = Path("/run/docker.sock")
+    start_engine()
+    socket = Path(os.environ.get("ENGINE_FOLDER", "/run/corpus-engine"), "docker.sock")
     return Engine(socket.parent, socket.stat().st_gid)
 
 

@@ -36,7 +36,8 @@ def look(compose: Compose) -> Workers:
     running = [c for c in compose.ps() if c.service == "worker" and c.state == "running"]
     if not running:
         raise ClusterError("No worker runs.")
-    output = docker("exec", "-i", running[0].id, "python", "-", input=_INSIDE.read_text())
+    script = _INSIDE.read_text()
+    output = docker("exec", "-i", running[0].id, "python", "-", str(len(running)), input=script)
     found = json.loads(output.strip().splitlines()[-1])
     return Workers([Worker(**one) for one in found["workers"]], found["queues"])
 

@@ -1,0 +1,35 @@
+"""Stop a cluster; with `purge`, remove what it kept."""
+
+from __future__ import annotations
+
+from deploy.cluster.compose import Compose, docker
+from deploy.cluster.leftovers import task_containers
+from deploy.cluster.ownership import remove
+from deploy.cluster.place import Place
+
+
+def down(place: Place, *, purge: bool = False, seconds: int | None = None) -> None:
+    """Stop all services, once their tasks have ended or their time to do so is over.
+
+    :param seconds: how long a service may take; its `stop_grace_period` where not given.
+    """
+    if not place.exists:
+        print("There is no cluster in this work folder.")
+        return
+    compose = Compose(place)
+    image = f"corpus-airflow:{place.settings()['CORPUS_IMAGE_TAG']}"
+    print("Stopping the cluster; workers end their tasks first ...", flush=True)
+    patience = [] if seconds is None else ["--timeout", str(seconds)]
+    # So that nothing new is queued while workers end what they have.
+    compose.run("stop", *patience, "scheduler", capture=True)
+    volumes = ["--volumes"] if purge else []
+    compose.run("--profile", "*", "down", "--remove-orphans", *patience, *volumes, capture=True)
+    if left := task_containers(place):
+        docker("rm", "--force", *(container.id for container in left))
+    if not purge:
+        print(f"Stopped. The data stays: the volumes of Redis and Postgres, and {place.folder}.")
+        return
+    remove(place.folder, image)
+    print(
+        f"Stopped. Removed: the volumes of Redis and Postgres, and {place.folder}, corpus included."
+    )
