@@ -98,7 +98,7 @@ def write_corpus_toml(place: Place, options: Options) -> None:
         f"[store]\nroot = {json.dumps(str(place.corpus))}\n\n"
         f"[sources]\nurls = {json.dumps([absolute(samples)])}\n\n"
         f"[verdicts]\nurls = {json.dumps(urls)}\n\n"
-        "\n".join(["[shards]", f"workers = {slots}", *lines])
+        + "\n".join(["[shards]", f"workers = {slots}", *lines])
         + "\n",
     )
 
