@@ -12,10 +12,15 @@ from urllib.parse import quote
 import requests
 
 from corpus.errors import BadSetting, PassingFault
+from operators.containers.labels import TaskTry
 
 # Airflow's own default for the most that one answer holds ([api] maximum_page_limit).
 PAGE = 100
 _SECONDS = (5.0, 30.0)
+# 401 to a token that has run out, 403 to one that was signed with a secret since changed.
+_TOKEN_REFUSED = (requests.codes.unauthorized, requests.codes.forbidden)
+# Part of an address these would ask for something else than the run of that name.
+_NOT_NAMES = ("", ".", "..", "~")
 
 
 @dataclass(frozen=True, order=True)
@@ -26,6 +31,16 @@ class TaskKey:
     run_id: str
     task_id: str
     map_index: int
+
+    @classmethod
+    def of(cls, task: TaskTry) -> TaskKey:
+        return cls(task.dag_id, task.run_id, task.task_id, task.map_index)
+
+    @property
+    def askable(self) -> bool:
+        """Whether these are names that a task can have, so that Airflow can be asked about it."""
+        names = (self.dag_id, self.run_id, self.task_id)
+        return not any(name in _NOT_NAMES or "/" in name for name in names)
 
     def __str__(self) -> str:
         index = f"[{self.map_index}]" if self.map_index >= 0 else ""
@@ -118,7 +133,7 @@ class AirflowApi:
                     timeout=_SECONDS,
                     allow_redirects=False,
                 )
-                if answer.status_code != requests.codes.unauthorized or attempt:
+                if answer.status_code not in _TOKEN_REFUSED or attempt:
                     break
                 self._token = None
         except requests.RequestException as error:
