@@ -15,6 +15,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from corpus.errors import BadSetting, PassingFault
 from operators.containers.engine import Engine, is_away
 from operators.containers.labels import IMAGE, STEP, WORK, TaskTry
+from operators.containers.scratch import Scratch
 from operators.containers.spec import GRACE_S, Spec
 from operators.output import TaskLog
 
@@ -35,35 +36,52 @@ class Ended:
 class TaskContainers:
     """Runs the steps of a task in containers, one at a time, and never the same work twice at once.
 
-    :param owned: whether the task is still this try's. One that lost touch with Airflow for a while
-        must not end the container that another try has taken over.
-    :param write: takes a line for the task's log.
-    :param max_lines: lines of a container that are written; the rest is counted.
-    :param pull: whether to pull an image that the engine does not have.
+    A context manager: it takes the task over from former tries, and in the end leaves neither a
+    container nor the scratch folder. Should a later try have taken the task over by then, because
+    this one lost touch with Airflow for a while, both are that one's and stay.
+
+    :param say: takes a line for the task's log.
+    :param max_lines: lines of a container that are shown; the rest is counted.
+    :param pull: pulls an image that the engine does not have; without it that is an error.
     """
 
     def __init__(
         self,
         engine: Engine,
-        task: TaskTry,
+        scratch: Scratch,
         *,
-        owned: Callable[[], bool],
-        write: Callable[[str], object],
+        say: Callable[[str], object],
         max_lines: int,
-        pull: bool = False,
+        pull: Callable[[str], object] | None = None,
     ) -> None:
         self.engine = engine
-        self.task = task
+        self.scratch = scratch
+        self.task = scratch.task
+        self.say = say
         self.max_lines = max_lines
         self.pull = pull
         self.stopped = False
-        self._owned = owned
-        self.say = write
         self._found: dict[str, dict[str, Any]] = {}
         self._made = False
         self._images: dict[str, str] = {}
 
-    def find(self, adopt: bool) -> None:
+    def __enter__(self) -> TaskContainers:
+        try:
+            # Before the folder is claimed, which empties it of what another generation works on.
+            self._find(adopt=self.scratch.continues())
+            self.scratch.claim()
+        except BaseException:
+            self.engine.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._found or self._made:
+            self._remove_all()
+        self.engine.close()
+        self.scratch.release()
+
+    def _find(self, adopt: bool) -> None:
         """Look for what former tries left; what is of another generation is stopped and removed.
 
         Without `adopt` everything is, for what a container works on is not there any more.
@@ -93,12 +111,17 @@ class TaskContainers:
 
         It is removed when this returns or raises, unless a later try has it by then.
         """
+        if any(bind.shows(self.engine.url) for bind in spec.binds):
+            raise BadSetting(
+                "no container sees the socket of the Docker engine: it is root on the host."
+            )
         log = TaskLog(self.say, max_lines=self.max_lines)
+        began = time.monotonic()
         container: str | None = None
         try:
             container, chunks = self._adopted(step, spec) or self._begun(step, spec)
             self._watch(container, chunks, log)
-            return self._ended(container)
+            ended = self._ended(container)
         except NotFound as error:
             if self.stopped:
                 return Ended(_STOPPED)
@@ -107,20 +130,19 @@ class TaskContainers:
             log.end()
             if container:
                 self._discard(container)
+        self.say(
+            f"{step}: exit status {ended.exit_status} after {time.monotonic() - began:.1f} s, "
+            f"{log.lines:,} lines."
+        )
+        return ended
 
     def stop(self) -> None:
         """End what runs; from a signal handler, which may have interrupted any use of the client."""
         self.stopped = True
         self._remove_all()
 
-    def close(self) -> None:
-        """Remove the containers that are left, unless a later try has them."""
-        if self._found or self._made:
-            self._remove_all()
-        self.engine.close()
-
     def _remove_all(self) -> None:
-        if not self._owned():
+        if not self.scratch.owned():
             return
         try:
             client = self.engine.connect()
@@ -211,7 +233,7 @@ class TaskContainers:
         return Ended(state["ExitCode"], state["OOMKilled"])
 
     def _discard(self, container: str) -> None:
-        if not self._owned():
+        if not self.scratch.owned():
             return
         try:
             _ending(container)(self.engine.client())
@@ -221,7 +243,7 @@ class TaskContainers:
 
     def _pulled(self, name: str) -> dict[str, Any]:
         problem = f"the Docker engine at {self.engine.url} has no image {name!r}"
-        if not self.pull:
+        if self.pull is None:
             raise PassingFault(
                 f"{problem}.",
                 hint=f"`make images` builds it, `docker pull {name}` gets it from its registry; with "
@@ -229,7 +251,7 @@ class TaskContainers:
             )
         self.say(f"Pulling {name}.")
         try:
-            self._ask(lambda client: client.pull(name))
+            self.pull(name)
             found: dict[str, Any] = self._ask(lambda client: client.inspect_image(name))
         except APIError as error:
             raise PassingFault(f"{problem}, nor can it be pulled: {error.explanation}") from error

@@ -43,26 +43,22 @@ class DockerRunner:
         docker = self.settings.docker
         places = Places(self.settings, corpus.services.get(call.service), call)
         scratch = Scratch(Path(docker.scratch), self.task, user_of(docker.user))
-        self._containers = containers = TaskContainers(
-            Engine(self._connect, url=docker.url, wait_s=docker.engine_wait_s, say=on_line),
-            self.task,
-            owned=scratch.owned,
-            write=on_line,
+        engine = Engine(self._connect, url=docker.url, wait_s=docker.engine_wait_s, say=on_line)
+        containers = TaskContainers(
+            engine,
+            scratch,
+            say=on_line,
             max_lines=docker.log_lines,
-            pull=docker.pull,
+            pull=(lambda name: engine.client().pull(name)) if docker.pull else None,
         )
+        self._containers = containers
         # A signal may have come before there was anything to stop.
         containers.stopped = self._stopped
         steps = _Steps(self.settings, call, places, scratch, containers)
-        try:
-            containers.find(adopt=scratch.continues())
-            scratch.claim()
+        with containers:
             status, step = steps.sandboxed() if places.service.hostile else steps.plain()
             copy_result(scratch.path / step / RESULT, result)
             return status
-        finally:
-            containers.close()
-            scratch.release()
 
     def stop(self) -> None:
         self._stopped = True

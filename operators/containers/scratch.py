@@ -121,10 +121,12 @@ class Scratch:
 
 
 def user_of(setting: str) -> tuple[int, int]:
-    """uid and gid that containers run as, of the setting `docker.user`."""
+    """uid and gid that containers run as, of the setting `docker.user`. Raises `BadSetting`."""
     if setting:
-        uid, gid = setting.split(":")
-        return int(uid), int(gid)
+        uid, gid = map(int, setting.split(":"))
+        if not (uid and gid):
+            raise BadSetting("no container runs as root.", field="docker.user")
+        return uid, gid
     return (os.geteuid(), os.getegid()) if os.geteuid() else CORPUS_USER
 
 

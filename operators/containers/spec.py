@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 from corpus.settings import DockerSettings
@@ -32,6 +32,17 @@ class Bind:
     source: str
     target: str
     writable: bool = False
+
+    def shows(self, url: str) -> bool:
+        """Whether the socket at this URL is to be seen in it, `unix:///run/docker.sock` say."""
+        if not url.startswith("unix://"):
+            return False
+        socket = Path(url.removeprefix("unix://"))
+        source = Path(self.source)
+        ways = {socket, socket.resolve()}
+        return any(
+            way.is_relative_to(place) for way in ways for place in (source, source.resolve())
+        )
 
     def mount(self) -> dict[str, Any]:
         return {
@@ -128,8 +139,3 @@ class Spec:
             "LogConfig": {"Type": self.log_driver, "Config": _LOG_OPTIONS[self.log_driver]},
             "RestartPolicy": {"Name": "no"},
         }
-
-
-def covers(folder: str, path: str) -> bool:
-    """Whether a path is a folder or below it; both are absolute, and hold no `..`."""
-    return PurePath(path).is_relative_to(folder)
