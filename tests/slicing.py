@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from corpus.services import SERVICES
 from corpus.services.base import Context, Progress, Report
 from corpus.settings import Settings
@@ -57,3 +59,19 @@ def blobs_of(store: Store) -> dict[str, bytes]:
 
 def tree(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+class Killed(BaseException):
+    """Not to be caught by anything."""
+
+
+def die_after(writes: int, patch: pytest.MonkeyPatch) -> None:
+    """Have this process killed, as it were, at the next write to a folder's store after so many."""
+    write, left = Store._write_local, iter(range(writes))
+
+    def dying(store: Store, key: str, data: bytes, *, replace: bool) -> bool:
+        if next(left, None) is None:
+            raise Killed
+        return write(store, key, data, replace=replace)
+
+    patch.setattr(Store, "_write_local", dying)

@@ -6,23 +6,32 @@ import gzip
 import hashlib
 import os
 import random
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from corpus.errors import BadInput, NotFound, PassingFault
-from corpus.services.base import Context
 from corpus.services.collect import CollectRequest, collect
 from corpus.services.ingest import IngestRequest, ingest
+from corpus.services.reports import IngestReport
 from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.root import Store
 from corpus.store.updates import Update
 from tests import rows
 from tests.features.executables import launcher, real_elfs, small_pe
-from tests.slicing import blobs_of, given, quiet, sliced, staged, taken, tree, worked
+from tests.slicing import (
+    Killed,
+    blobs_of,
+    die_after,
+    given,
+    quiet,
+    sliced,
+    staged,
+    taken,
+    worked,
+)
 from tests.sources.archive_files import aes_zip_of, tar_of, zip_of
 
 PE = launcher("t64.exe")
@@ -57,13 +66,15 @@ class Twins:
         for made in (self.whole, self.parts):
             collect(CollectRequest(update=update, **request), made)
 
-    def ingest(self, update: str = "u", **request: Any) -> Any:
-        """Ingest both, the one in slices shard by shard; gives the report, and checks it is the same."""
+    def slice(self) -> Path:
+        self.slices += 1
+        return self.folder / f"slice-{self.slices}"
+
+    def ingest(self, update: str = "u", **request: Any) -> IngestReport:
+        """Ingest in both, in the one slice by slice; gives the report of the other."""
         report = ingest(IngestRequest(update=update, **request), self.whole)
         for shard in report.shards:
-            self.slices += 1
-            folder = self.folder / f"slice-{self.slices}"
-            sliced(self.parts, "ingest", folder, update, shards=[shard], **request)
+            sliced(self.parts, "ingest", self.slice(), update, shards=[shard], **request)
         return report
 
     def release(self, update: str) -> None:
@@ -77,10 +88,10 @@ class Twins:
             assert ours[key] == data, key
 
     def rejects(self, update: str = "u") -> dict[str, int]:
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for row in Update.open(self.parts.store, update).read("rejects").to_pylist():
-            counts[row["reason"]] = counts.get(row["reason"], 0) + row["files"]
-        return counts
+            counts[row["reason"]] += row["files"]
+        return dict(counts)
 
 
 @pytest.fixture
@@ -116,5 +127,218 @@ def test_files_of_all_kinds(twins: Twins) -> None:
         "bomb": 1, "damaged_archive": 1, "empty": 1, "encrypted": 1, "unsupported": 12,
     }  # fmt: skip
     twins.assert_same()
-    # The members of a bomb are no samples, and their blobs, if there is nobody else's, not wanted.
     assert blobs_of(twins.parts.store) == blobs_of(twins.whole.store)
+
+
+def test_all_shards_in_one_slice(twins: Twins) -> None:
+    twins.add(**all_kinds())
+    twins.collect()
+    report = ingest(IngestRequest(update="u"), twins.whole)
+    assert sliced(twins.parts, "ingest", twins.slice()) == report
+    twins.assert_same()
+
+
+def test_the_parts_of_the_slice_are_the_same_already(twins: Twins) -> None:
+    twins.add(a=PE, b=zip_of({"x": ELF}), c=b"text")
+    twins.collect("one")
+    twins.ingest("one")
+    twins.release("one")
+    twins.add(d=PE_32, e=b"")
+    twins.collect("two")
+    ingest(IngestRequest(update="two"), twins.whole)
+    folder = twins.slice()
+    taken(twins.parts, "ingest", folder, "two")
+    worked(twins.parts, "ingest", folder, "two")
+    # The number of the snapshot is in every row, and the slice has no base to count from.
+    assert Update.open(twins.whole.store, "two").read("samples")["sequence"].to_pylist() == [2]
+    inside, theirs = staged(Store(folder), "two"), staged(twins.whole.store, "two")
+    del theirs["staging/two/reports/collect-all.json"]
+    assert inside == theirs
+
+
+def test_files_that_changed_or_went_since_they_were_listed(twins: Twins) -> None:
+    twins.add(**dict.fromkeys("abcdefg", PE), ok=ELF)
+    twins.collect()
+    (twins.source / "a").write_bytes(ELF)
+    os.utime(twins.source / "b", (1, 1))
+    (twins.source / "c").unlink()
+    (twins.source / "d").unlink()
+    os.mkfifo(twins.source / "d")
+    (twins.source / "e").unlink()
+    (twins.source / "e").mkdir()
+    (twins.source / "f").write_bytes(b"")
+    (twins.source / "g").unlink()
+    (twins.source / "g").symlink_to("/nonexistent/folder")
+    twins.ingest()
+    assert twins.rejects() == {"changed": 5, "unreadable": 2}
+    twins.assert_same()
+    # The next update finds them as they are then.
+    twins.release("u")
+    for name in "dg":
+        (twins.source / name).unlink()
+    twins.collect("v")
+    twins.ingest("v")
+    twins.assert_same("v")
+
+
+def test_a_file_that_changes_while_it_is_copied_is_not_believed(twins: Twins) -> None:
+    twins.add(a=PE, b=ELF)
+    twins.collect()
+    folder = twins.slice()
+    taken(twins.parts, "ingest", folder)
+    # What happens to the source later is no concern of the slice.
+    twins.add(a=PE_32)
+    worked(twins.parts, "ingest", folder)
+    assert given(twins.parts, "ingest", folder).model_dump()["samples"] == 2
+    assert blobs.get(twins.parts.store, sha(PE)) == PE
+
+
+def test_known_samples_are_dropped_and_counted(twins: Twins) -> None:
+    twins.add(a=PE, b=ELF, f=b"text")
+    twins.collect("one")
+    twins.ingest("one")
+    twins.release("one")
+    twins.add(c=PE, d=PE_32, e=zip_of({"x": ELF, "y": SMALL}))
+    twins.collect("two")
+    report = twins.ingest("two")
+    assert (report.samples, report.known) == (2, 2)
+    twins.assert_same("two")
+    twins.release("two")
+    twins.collect("three", rescan=True)
+    report = twins.ingest("three")
+    assert (report.samples, report.known) == (0, 5)
+    twins.assert_same("three")
+
+
+def test_a_lost_blob_of_a_known_sample_is_stored_again(twins: Twins) -> None:
+    twins.add(a=PE, b=ELF)
+    twins.collect("one")
+    twins.ingest("one")
+    twins.release("one")
+    twins.add(c=PE)
+    for made in (twins.whole, twins.parts):
+        made.store.delete(blobs.key(sha(PE)))
+    twins.collect("two")
+    assert twins.ingest("two").known == 1
+    assert blobs.get(twins.parts.store, sha(PE)) == PE
+    twins.assert_same("two")
+
+
+def test_only_the_types_asked_for(twins: Twins) -> None:
+    twins.add(a=PE, b=ELF, c=zip_of({"x": PE_32, "y": ELF}))
+    twins.collect()
+    assert twins.ingest(file_types=["pe"]).filtered == 2
+    twins.assert_same()
+
+
+def test_what_a_manifest_expects(twins: Twins) -> None:
+    archive = aes_zip_of({"a": PE, "b": ELF, "c": PE_32, "d": b"text"})
+    twins.add(one=archive, whole=zip_of({"s": SMALL}), wrong=PE, text=b"text", plain=PE)
+    twins.add(**{"100%\n\udcff": PE_32})
+    whole = sha((twins.source / "whole").read_bytes())
+    lines = [
+        "sha256,location,first_seen,source,tags",
+        f"{sha(ELF)},one,2024-01-02,feed,b;a",
+        f"{sha(PE_32)},one,2024-01-03T04:05:06.789Z,other feed,",
+        f"{whole},whole,,,",
+        f"{'0' * 64},wrong,,,",
+        f"{'1' * 64},text,,,",
+        f"{sha(PE)},plain,1700000000.25,,x",
+        ",plain,,no digest,",
+    ]
+    manifest = twins.source / "m.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    twins.collect(sources=[str(manifest), str(twins.source)])
+    twins.ingest()
+    assert twins.rejects() == {"hash_mismatch": 2, "unsupported": 1}
+    twins.assert_same()
+    assert Update.open(twins.parts.store, "u").read("samples").num_rows == 4
+
+
+def test_what_is_too_large_is_copied_so_far_only(tmp_path: Path) -> None:
+    limit = len(PE_32) - 1
+    twins = Twins(tmp_path, sources={"max_file_bytes": limit})
+    twins.add(a=PE_32, b=SMALL, c=b"MZ" + NOISE, d=b"\xff" + NOISE, e=zip_of({"x": PE_32}))
+    with (twins.source / "huge.exe").open("wb") as stream:
+        stream.write(PE_32)
+        stream.truncate(1 << 34)
+    twins.collect()
+    report = twins.ingest()
+    assert report.rejects == {"too_large": 4}
+    assert report.unsupported == {"other": 1}
+    twins.assert_same()
+    report = taken(twins.parts, "ingest", twins.slice())
+    archive = (twins.source / "e").stat().st_size
+    assert report.bytes == 3 * (limit + 1) + len(SMALL) + 4096 + archive
+    copies = [path.stat() for path in (tmp_path / "slice-2/slice/sources").iterdir()]
+    assert max(copy.st_size for copy in copies) == 1 << 34
+    assert sum(copy.st_blocks * 512 for copy in copies) < 4 << 20
+
+
+def test_a_sample_on_which_the_identification_fails(tmp_path: Path) -> None:
+    twins = Twins(tmp_path, features={"memory_bytes": 64 << 20})
+    twins.add(huge=SMALL + NOISE * 100, ok=PE)
+    twins.collect()
+    assert twins.ingest().failures == 1
+    (ours,), (theirs,) = (
+        Update.open(made.store, "u").read("failures").to_pylist()
+        for made in (twins.parts, twins.whole)
+    )
+    measured = {"elapsed_s", "peak_memory_bytes", "detail"}
+    assert ours["reason"] == "memory"
+    assert {k: v for k, v in ours.items() if k not in measured} == {
+        k: v for k, v in theirs.items() if k not in measured
+    }
+    table = "staging/u/samples/shard-0000.parquet"
+    assert staged(twins.parts.store)[table] == staged(twins.whole.store)[table]
+    # Once the sample is known, its failure is no news.
+    twins.release("u")
+    twins.add(again=SMALL + NOISE * 100)
+    twins.collect("v")
+    assert twins.ingest("v").failures == 0
+    twins.assert_same("v")
+
+
+def test_taken_and_given_again_nothing_changes(twins: Twins) -> None:
+    twins.add(**all_kinds())
+    twins.collect()
+    twins.ingest()
+    first = staged(twins.parts.store), blobs_of(twins.parts.store)
+    for folder in sorted(twins.folder.glob("slice-*")):
+        shards = [path.stem for path in folder.glob("staging/u/samples/*")]
+        given(twins.parts, "ingest", folder, shards=shards)
+    assert (staged(twins.parts.store), blobs_of(twins.parts.store)) == first
+    # A slice is made anew where there is one, with what a sandbox left in it.
+    folder = twins.folder / "slice-1"
+    report = taken(twins.parts, "ingest", folder, shards=["shard-0000"])
+    assert taken(twins.parts, "ingest", folder, shards=["shard-0000"]) == report
+    worked(twins.parts, "ingest", folder)
+    given(twins.parts, "ingest", folder, shards=["shard-0000"])
+    assert (staged(twins.parts.store), blobs_of(twins.parts.store)) == first
+
+
+def test_killed_at_any_write_it_is_given_again(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins.add(a=PE, b=zip_of({"x": ELF, "y": SMALL}), c=b"text")
+    twins.collect()
+    ingest(IngestRequest(update="u"), twins.whole)
+    folder = twins.slice()
+    taken(twins.parts, "ingest", folder)
+    worked(twins.parts, "ingest", folder)
+    # Three blobs, four parts, one report.
+    for left in range(8):
+        twins.parts.store.delete("blobs")
+        with monkeypatch.context() as patch:
+            die_after(left, patch)
+            with pytest.raises(Killed):
+                given(twins.parts, "ingest", folder)
+    given(twins.parts, "ingest", folder)
+    twins.assert_same()
+    assert blobs_of(twins.parts.store) == blobs_of(twins.whole.store)
+
+
+def test_an_update_without_shards(twins: Twins) -> None:
+    twins.collect()
+    report = sliced(twins.parts, "ingest", twins.slice())
+    assert report.model_dump() == IngestReport(update="u", shards=[]).model_dump()
