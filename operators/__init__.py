@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from operators.base import CorpusOperator
     from operators.collect import CollectSamplesOperator
+    from operators.containers.operator import ContainerOperator
     from operators.extract import ExtractFeaturesOperator
     from operators.group import GroupSamplesOperator
     from operators.import_verdicts import ImportVerdictsOperator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SNAPSHOTS",
     "CollectSamplesOperator",
+    "ContainerOperator",
     "CorpusOperator",
     "ExtractFeaturesOperator",
     "GroupSamplesOperator",
@@ -32,6 +34,7 @@ __all__ = [
 _MODULES = {
     "SNAPSHOTS": "publish",
     "CollectSamplesOperator": "collect",
+    "ContainerOperator": "containers.operator",
     "CorpusOperator": "base",
     "ExtractFeaturesOperator": "extract",
     "GroupSamplesOperator": "group",
