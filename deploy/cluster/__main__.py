@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import httpx
+
 from deploy.api import AirflowApi
 from deploy.cluster.compose import Compose
 from deploy.cluster.configuration import Options
@@ -97,6 +99,9 @@ def main() -> int:
         return run(parser().parse_args())
     except ClusterError as error:
         print(error, file=sys.stderr)
+        return 1
+    except httpx.HTTPError as error:
+        print(f"Airflow's API does not answer: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 130

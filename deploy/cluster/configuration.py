@@ -84,23 +84,27 @@ def write_corpus_toml(place: Place, options: Options) -> None:
         replace_text(own, json.dumps(given))
     given = json.loads(own.read_text()) if own.is_file() else {"samples": None, "verdicts": None}
     samples, verdicts = given["samples"], given["verdicts"]
-    lines = []
+    cut: dict[str, int] = {}
     if samples is None:
         folder, made_up = demo.fetch(place.work / "demo")
         samples, verdicts = str(folder), verdicts or str(made_up)
-        lines.append(f"min_files = {_DEMO_MIN_FILES}")
+        cut["min_files"] = _DEMO_MIN_FILES
     variables = place.settings()
     slots = int(variables["AIRFLOW__CELERY__WORKER_CONCURRENCY"]) * int(variables["CORPUS_WORKERS"])
-    urls = [absolute(verdicts)] if verdicts else []
-    replace_text(
-        file,
-        "# Written by `make cluster-up`; put your own settings into conf.d/*.toml beside it.\n"
-        f"[store]\nroot = {json.dumps(str(place.corpus))}\n\n"
-        f"[sources]\nurls = {json.dumps([absolute(samples)])}\n\n"
-        f"[verdicts]\nurls = {json.dumps(urls)}\n\n"
-        + "\n".join(["[shards]", f"workers = {slots}", *lines])
-        + "\n",
-    )
+    tables: dict[str, dict[str, object]] = {
+        "store": {"root": str(place.corpus)},
+        "sources": {"urls": [absolute(samples)]},
+        "verdicts": {"urls": [absolute(verdicts)] if verdicts else []},
+        "shards": {"workers": slots, **cut},
+    }
+    lines = ["# Written by `make cluster-up`; your own settings go into conf.d/*.toml beside it."]
+    for name, table in tables.items():
+        lines += [
+            "",
+            f"[{name}]",
+            *(f"{key} = {json.dumps(value)}" for key, value in table.items()),
+        ]
+    replace_text(file, "\n".join(lines) + "\n")
 
 
 def _free(port: int) -> int:
