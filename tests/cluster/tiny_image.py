@@ -10,7 +10,7 @@ from pathlib import Path
 from docker import APIClient
 from docker.errors import APIError
 
-NAME = "corpus-test-tiny:1"
+NAME = "corpus-test-tiny:2"
 
 
 def make(client: APIClient, work: Path) -> str:
@@ -24,7 +24,9 @@ def make(client: APIClient, work: Path) -> str:
         done = subprocess.run(command, cwd=work, capture_output=True, text=True)
         if done.returncode:
             raise OSError(f"{command[0]}: {done.stderr.strip()}")
-    binary = next((work / "tree").rglob("busybox"))
+    (binary,) = (
+        path for path in (work / "tree").rglob("bin/busybox") if path.stat().st_mode & 0o111
+    )
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
         archive.add(binary, "bin/busybox")
