@@ -1,0 +1,75 @@
+"""Ways to break a cluster, and what they cost it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from deploy.cluster.compose import Container, docker
+from tests.cluster.harness import Lab, Update, task_name
+from tests.cluster.harness_report import Measurement
+
+MET = ("queued", "running", "restarting")
+
+
+def signal_process(pid: int, name: str) -> None:
+    """Signal a process of the host.
+
+    Not by `docker kill`: a container that the engine was asked to end is not started again. From a
+    container, so that a person who may use the engine need not be root.
+    """
+    docker(
+        *("run", "--rm", "--pid", "host", "--network", "none", "--user", "0:0"),
+        *("--cap-drop", "ALL", "--cap-add", "KILL", "--entrypoint", "sh", "corpus-redis"),
+        *("-c", 'kill -s "$1" "$2"', "sh", name, str(pid)),
+    )
+
+
+def main_process(container: str) -> int:
+    """Its first process, as the host numbers it."""
+    return int(docker("inspect", "--format", "{{.State.Pid}}", container))
+
+
+def kill_container(container: str, signal: str = "KILL") -> None:
+    """End a container as the kernel would, so that its restart policy acts."""
+    signal_process(main_process(container), signal)
+
+
+def processes(container: str) -> dict[int, str]:
+    """Processes of a container, as the host numbers them, with their titles."""
+    lines = docker("top", container, "-eo", "pid,args").splitlines()[1:]
+    split = (line.split(None, 1) for line in lines)
+    return {int(pid): title for pid, title in split}
+
+
+def worker_of(update: Update, task: str) -> Container:
+    """The worker that runs a task now: Airflow knows the host name of its container."""
+    host = update.task(task)["hostname"]
+    workers = update.lab.cluster.containers("worker")
+    return next(one for one in workers if one.id.startswith(host))
+
+
+@contextmanager
+def measured(lab: Lab, update: Update, fault: str, expected: str) -> Iterator[None]:
+    """Do a fault in the body; then the update must succeed by itself, and what it took is noted."""
+    met = {task_name(one) for one in update.tasks() if one["state"] in MET}
+    began = time.time()
+    yield
+    update.must_succeed(expected)
+    tasks = update.tasks()
+    ends = [_seconds(one["end_date"]) for one in tasks if task_name(one) in met]
+    run = lab.api.call("GET", f"dags/{update.dag}/dagRuns/{update.run_id}")
+    lab.measured.append(
+        Measurement(
+            fault,
+            healed_s=max([began, *ends]) - began,
+            update_s=_seconds(run["end_date"]) - _seconds(run["start_date"]),
+            tries=max(one["try_number"] for one in tasks),
+        )
+    )
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
