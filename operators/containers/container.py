@@ -14,7 +14,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from corpus.errors import BadSetting, PassingFault
 from operators.containers.engine import Engine, is_away
-from operators.containers.labels import IMAGE, STEP, WORK, TaskTry
+from operators.containers.labels import IMAGE, SCRATCH, STEP, WORK, TaskTry
 from operators.containers.scratch import Scratch
 from operators.containers.spec import GRACE_S, Spec
 from operators.output import TaskLog
@@ -173,7 +173,13 @@ class TaskContainers:
         return found, self._again(found, None)
 
     def _begun(self, step: str, spec: Spec) -> tuple[str, Chunks]:
-        labels = {**self.task.labels(), STEP: step, WORK: spec.digest, IMAGE: spec.image}
+        labels = {
+            **self.task.labels(),
+            SCRATCH: str(self.scratch.root),
+            STEP: step,
+            WORK: spec.digest,
+            IMAGE: spec.image,
+        }
         config = spec.config(self.image(spec.image), labels)
 
         def create(client: APIClient) -> str:
@@ -258,9 +264,8 @@ class TaskContainers:
         return found
 
     def _of_the_task(self, client: APIClient) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = client.containers(
-            all=True, filters={"label": self.task.filters()}
-        )
+        wanted = [*self.task.filters(), f"{SCRATCH}={self.scratch.root}"]
+        found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
         return found
 
     def _ask(self, question: Callable[[APIClient], Any]) -> Any:

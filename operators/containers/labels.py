@@ -9,6 +9,8 @@ from typing import Any
 PREFIX = "corpus."
 STEP = PREFIX + "step"
 IMAGE = PREFIX + "image"
+# The folder docker.scratch: an engine may serve two clusters, and each leaves alone what the other has.
+SCRATCH = PREFIX + "scratch"
 # sha256 of image and command: whether a container does what a task wants done.
 WORK = PREFIX + "work"
 

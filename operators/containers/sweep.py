@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, NotFound
@@ -19,7 +18,7 @@ from corpus.settings import Settings
 from operators.containers import scratch
 from operators.containers.airflow_api import AirflowApi, Refused, TaskKey, TaskState, by_task
 from operators.containers.engine import Engine
-from operators.containers.labels import PREFIX, TaskTry
+from operators.containers.labels import PREFIX, SCRATCH, TaskTry
 from operators.containers.orphans import Sightings, why_orphan
 from operators.containers.report import Counts, Report
 from operators.containers.spec import GRACE_S
@@ -31,22 +30,12 @@ _CONFLICT = 409
 
 @dataclass(frozen=True)
 class Container:
-    """A container of ours, as the engine lists it; `mounts` are folders of the host."""
+    """A container of ours, as the engine lists it."""
 
     id: str
     name: str
     running: bool
     task: TaskTry
-    mounts: tuple[PurePath, ...]
-
-    def scratch_root(self) -> PurePath | None:
-        """Where its scratch folder lies, as it is mounted; None where it has none."""
-        key = scratch.key(self.task)
-        for mount in self.mounts:
-            for folder in (mount, *mount.parents):
-                if folder.name == key:
-                    return folder.parent
-        return None
 
 
 @dataclass
@@ -61,9 +50,8 @@ class Holding:
 class Sweep:
     """Looks at everything of ours on one engine and below one scratch folder, pass by pass.
 
-    A container belongs here when its scratch folder is one of ours, or, where it has none, when it
-    bears the name of this host: another cluster's Airflow may share the engine, and does not know
-    ours.
+    Another cluster may share the engine, and this one's Airflow knows nothing of its tasks: only the
+    containers that work in this scratch folder are judged.
     """
 
     def __init__(
@@ -81,7 +69,6 @@ class Sweep:
         self.report = report
         self.dry_run = dry_run
         self.root = Path(settings.docker.scratch)
-        self.host = settings.docker.host or socket.gethostname()
         self.sightings = Sightings(grace_s)
 
     def look(self) -> Counts:
@@ -129,37 +116,22 @@ class Sweep:
             lambda client: client.containers(all=True, filters={"label": [f"{PREFIX}task_id"]}),
             lambda: True,
         )
-        others = 0
         for entry in listed:
-            task = TaskTry.from_labels(entry.get("Labels") or {})
-            name = _name(entry)
+            labels = entry["Labels"]
+            if labels.get(SCRATCH) != str(self.root):
+                self.report.once(
+                    f"scratch {labels.get(SCRATCH)}",
+                    f"Left alone what works in {labels.get(SCRATCH)}: docker.scratch is {self.root}.",
+                )
+                continue
+            task = TaskTry.from_labels(labels)
+            name = str((entry.get("Names") or [entry["Id"][:12]])[0]).lstrip("/")
             if task is None or not _sound(task):
                 self.report.once(entry["Id"], f"Kept container {name}: its labels name no task.")
                 counts.unknown += 1
                 continue
-            container = Container(
-                entry["Id"],
-                name,
-                entry.get("State") not in ("exited", "created", "dead"),
-                task,
-                tuple(PurePath(mount.get("Source") or "") for mount in entry.get("Mounts") or ()),
-            )
-            if self._belongs_here(container):
-                yield container
-            else:
-                others += 1
-        if others:
-            self.report.once(
-                f"{others} others",
-                f"Left alone {others} containers of other hosts or clusters on this engine; those "
-                f"here have their scratch below {self.root}, or are of host {self.host}.",
-            )
-
-    def _belongs_here(self, container: Container) -> bool:
-        root = container.scratch_root()
-        if root is None:
-            return container.task.host == self.host
-        return root in (self.root, self.root.resolve())
+            running = entry.get("State") not in ("exited", "created", "dead")
+            yield Container(entry["Id"], name, running, task)
 
     # What is done about it
 
@@ -266,11 +238,6 @@ def _sound(task: TaskTry) -> bool:
     except ValueError:
         return False
     return TaskKey.of(task).askable
-
-
-def _name(entry: dict[str, Any]) -> str:
-    names = entry.get("Names") or [entry["Id"][:12]]
-    return str(names[0]).lstrip("/")
 
 
 def _older_than_a_day(folder: Path) -> bool:
