@@ -64,6 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     options.cores = pinned.cores(WORKERS)
     options.site = install()
+    table.show_load()
     found = samples(options.cache)
     if options.limit:
         found = random.Random(options.seed).sample(found, min(options.limit, len(found)))

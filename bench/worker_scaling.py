@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import pinned, table
@@ -26,6 +27,18 @@ from common.wheels import CACHE, samples
 WORKERS = 2
 BAR = 1.7
 SETS = ["ember-v3"]
+
+
+@dataclass
+class Side:
+    """What so many workers took: seconds of every run, and the tasks of the last by their shards."""
+
+    seconds: list[float] = field(default_factory=list)
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
 
 
 def main() -> None:
@@ -38,6 +51,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="leave the figures here")
     options = parser.parse_args()
     cores = pinned.cores(WORKERS)
+    table.show_load()
     found = samples(options.cache)
     if options.limit:
         found = random.Random(options.seed).sample(found, min(options.limit, len(found)))
@@ -47,27 +61,29 @@ def main() -> None:
         shards = update.collect(cores[0])
         update.each("ingest", shards, cores)
         sizes = shard_sizes(update, shards)
-        one, two, tasks = measure(update, shards, cores, options.repeat)
-    ratio = statistics.median(one) / statistics.median(two)
+        one, two = measure(update, shards, cores, options.repeat)
+    ratio = one.median / two.median
     count, size = len(found), sum(sizes.values()) / 1e6
     print(f"\n{count} files, {size:.0f} MB, {', '.join(SETS)}, by the {options.runner} runner;")
     print(f"medians of {options.repeat}\n")
     table.show(
         ["workers", "seconds", "files/s", "all seconds"],
         [
-            [str(workers), statistics.median(s), count / statistics.median(s), _listed(s)]
-            for workers, s in ((1, one), (WORKERS, two))
+            [str(workers), side.median, count / side.median, _listed(side.seconds)]
+            for workers, side in ((1, one), (WORKERS, two))
         ],
     )
-    print("\nThe last run of two:\n")
+    print("\nThe last run of each:\n")
     table.show(
-        ["shard", "MB", "core", "seconds"],
-        [[task.shard, sizes[task.shard] / 1e6, task.core, task.seconds] for task in tasks],
+        ["shard", "MB", "alone, s", "beside the other, s", "core"],
+        [
+            [shard, sizes[shard] / 1e6, one.tasks[shard].seconds, task.seconds, task.core]
+            for shard, task in sorted(two.tasks.items())
+        ],
     )
-    # What no runner could help: that a shard is done by one worker.
-    uneven = limit(tasks)
+    at_most = limit([one.tasks[shard].seconds for shard in shards])
     print(f"\n{ratio:.2f} times one worker, bar {BAR}: {'met' if ratio >= BAR else 'MISSED'};")
-    print(f"as the shards are cut, {uneven:.2f} times is the most that two can do")
+    print(f"as the shards are cut, {at_most:.2f} times is the most that two can do")
     table.leave(
         options.json,
         {
@@ -76,9 +92,9 @@ def main() -> None:
             "files": count,
             "mb": size,
             "shards_mb": {shard: bytes_ / 1e6 for shard, bytes_ in sizes.items()},
-            "seconds": {"1": one, str(WORKERS): two},
+            "seconds": {"1": one.seconds, str(WORKERS): two.seconds},
             "ratio": ratio,
-            "at_most": uneven,
+            "at_most": at_most,
             "bar": BAR,
         },
     )
@@ -88,20 +104,20 @@ def main() -> None:
 
 def measure(
     update: PinnedUpdate, shards: Sequence[str], cores: Sequence[int], repeat: int
-) -> tuple[list[float], list[float], list[Task]]:
-    """Seconds of all runs by one and by all workers, and the tasks of the last of these."""
+) -> tuple[Side, Side]:
+    """Runs by one worker and by all, in turns."""
     # Blobs into memory, and kernels compiled where they were not: by neither side's clock.
     update.each("extract", shards, cores)
-    one: list[float] = []
-    two: list[float] = []
+    one, all_ = Side(), Side()
     for number in range(1, repeat + 1):
-        for workers, times in ((cores[:1], one), (cores, two)):
+        for side, workers in ((one, cores[:1]), (all_, cores)):
             update.forget_vectors(SETS)
             began = time.perf_counter()
             tasks = update.each("extract", shards, workers)
-            times.append(time.perf_counter() - began)
-        print(f"{number}: {one[-1]:.1f} s by one, {two[-1]:.1f} s by two", flush=True)
-    return one, two, tasks
+            side.seconds.append(time.perf_counter() - began)
+            side.tasks = {task.shard: task for task in tasks}
+        print(f"{number}: {one.seconds[-1]:.1f} s by one, {all_.seconds[-1]:.1f} s by all")
+    return one, all_
 
 
 def shard_sizes(update: PinnedUpdate, shards: Sequence[str]) -> dict[str, int]:
@@ -110,12 +126,15 @@ def shard_sizes(update: PinnedUpdate, shards: Sequence[str]) -> dict[str, int]:
     return {shard: sum(made.samples_of(shard)["size"].to_pylist()) for shard in shards}
 
 
-def limit(tasks: Sequence[Task]) -> float:
-    """All seconds of the tasks over those of the worker who was busy longest."""
-    by_core: dict[int, float] = {}
-    for task in tasks:
-        by_core[task.core] = by_core.get(task.core, 0.0) + task.seconds
-    return sum(by_core.values()) / max(by_core.values())
+def limit(alone: Sequence[float], workers: int = WORKERS) -> float:
+    """How many times one worker so many can do that are in nobody's way.
+
+    `alone` is the seconds of each shard, in their order: whoever is free takes the next.
+    """
+    busy = [0.0] * workers
+    for seconds in alone:
+        busy[busy.index(min(busy))] += seconds
+    return sum(alone) / max(busy)
 
 
 def _listed(seconds: Sequence[float]) -> str:

@@ -25,6 +25,7 @@ sys.path.append(str(REPO))
 
 from operators.call import Call, Value
 from operators.containers.labels import TaskTry
+from operators.containers.scratch import user_of
 from operators.process import ProcessRunner
 from operators.runner import Runner, get_runner
 
@@ -69,18 +70,24 @@ class PinnedUpdate:
     def __init__(
         self, folder: Path, files: Path, feature_sets: Sequence[str], workers: int, runner: str
     ) -> None:
-        scratch = folder / "scratch"
-        scratch.mkdir(parents=True)
+        corpus, scratch = folder / "corpus", folder / "scratch"
+        for own in (corpus, scratch):
+            own.mkdir(parents=True)
+            if not os.getuid():
+                # Nothing in a container is root.
+                os.chown(own, *user_of(""))
         # No settings but these, whatever the machine has.
         os.environ["CORPUS_CONFIG"] = os.devnull
-        self.store = Store(folder / "corpus")
+        self.store = Store(corpus)
         self._overrides = {
             "sources.urls": json.dumps([str(files)]),
             "features.sets": json.dumps(list(feature_sets)),
             "shards.workers": str(workers),
         }
+        # No container of another bench is taken for one of these.
+        self._run_uuid = str(uuid.uuid4())
         self._settings: dict[str, Any] = {
-            "store": {"root": str(folder / "corpus")},
+            "store": {"root": str(corpus)},
             "sources": {"urls": [str(files)]},
             "runner": runner,
             "docker": {"scratch": str(scratch)},
@@ -154,11 +161,11 @@ class PinnedUpdate:
         docker = {**self._settings["docker"], "cpuset": str(core)}
         task = TaskTry(
             dag_id="bench",
-            run_id=UPDATE,
+            run_id=self._run_uuid,
             task_id=service,
             map_index=index,
             try_number=1,
-            run_uuid=str(uuid.uuid4()),
+            run_uuid=self._run_uuid,
             task_instance_id=str(uuid.uuid4()),
             generation=0,
             host=f"core-{core}",

@@ -19,6 +19,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def show_load() -> None:
+    """Print what the machine is busy with already; wall-clock times of a busy one mean little."""
+    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+
+
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows below their columns: the first to the left, numbers to the right."""
     cells = [list(columns), *([_text(value) for value in row] for row in rows)]
