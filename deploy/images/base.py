@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -11,7 +12,9 @@ from deploy.images.errors import BuildError
 from deploy.images.steps import run, say
 
 DEBIAN = "debian:bookworm-slim"
-OWN = "corpus-base:bookworm"
+_RECIPE = Path(__file__).with_name("base.sh")
+# Another recipe is another base.
+OWN = f"corpus-base:bookworm-{hashlib.sha256(_RECIPE.read_bytes()).hexdigest()[:8]}"
 
 
 def base_image(client: Client, asked: str | None) -> str | None:
@@ -38,10 +41,9 @@ def make_base(client: Client, work: Path) -> str:
             f"    sudo {shutil.which('python3')} -m deploy.images --only-base"
         )
     say(f"No registry gives {DEBIAN}: making {OWN} with debootstrap (half a minute)")
-    script = Path(__file__).with_name("base.sh")
     run(
         "Making a base",
-        ["sh", str(script), str(work / "base"), client.path, OWN],
+        ["sh", str(_RECIPE), str(work / "base"), client.path, OWN],
         work / "base.log",
         tell=_progress,
     )
