@@ -21,6 +21,7 @@ from operators.output import TaskLog
 
 _STOPPED = 128 + 15
 _WAIT_S = 5
+_AT_ONCE_S = 0.5
 
 Chunks = Iterable[tuple[int, bytes]]
 
@@ -211,9 +212,12 @@ class TaskContainers:
             for stream, chunk in _until_broken(chunks):
                 log.feed(chunk, stream)
                 since = time.time()
+            silent = time.monotonic()
             try:
                 self.engine.client().wait(container, timeout=_WAIT_S)
-                return
+                # Where it went on after its output had ended, it was the way to it that broke.
+                if time.monotonic() - silent < _AT_ONCE_S:
+                    return
             except Exception as error:
                 if not is_away(error):
                     raise

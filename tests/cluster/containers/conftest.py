@@ -1,0 +1,79 @@
+"""A real Docker engine for tests of what runs in containers. Without one they are skipped."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+from docker.errors import DockerException
+
+from operators.containers.labels import TaskTry
+from operators.containers.scratch import CORPUS_USER
+from tests import airflow_home
+from tests.cluster.containers.world import URL, World
+
+TAG = os.environ.get("CORPUS_IMAGE_TAG", "latest")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def airflow_db() -> None:
+    airflow_home.migrate()
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[APIClient]:
+    try:
+        client = APIClient(base_url=URL, version="auto")
+    except DockerException as error:
+        pytest.skip(f"no Docker engine answers: {error}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def image(client: APIClient) -> str:
+    """The services image: all of Python, a shell, and the `corpus` command."""
+    return _present(client, f"corpus-services:{TAG}")
+
+
+@pytest.fixture(scope="session")
+def extractor(client: APIClient) -> str:
+    return _present(client, f"corpus-extractor:{TAG}")
+
+
+@pytest.fixture
+def world(
+    client: APIClient, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """One host as a worker sees it, with a task to run; nothing of it stays behind."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make folders for the user of the containers")
+    task = TaskTry(
+        dag_id=f"test_{uuid.uuid4().hex[:12]}",
+        run_id="manual__1",
+        task_id="task",
+        map_index=-1,
+        try_number=1,
+        run_uuid=str(uuid.uuid4()),
+        task_instance_id=str(uuid.uuid4()),
+        generation=2,
+        host="test",
+    )
+    world = World(client, image, f"corpus-extractor:{TAG}", tmp_path, task)
+    for folder in (world.scratch, world.corpus, world.samples):
+        folder.mkdir()
+        os.chown(folder, *CORPUS_USER)
+    for name, value in world.environment().items():
+        monkeypatch.setenv(name, value)
+    yield world
+    world.remove_all()
+
+
+def _present(client: APIClient, name: str) -> str:
+    if not client.images(name):
+        pytest.skip(f"the engine has no image {name}: `make images` builds it")
+    return name
