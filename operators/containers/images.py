@@ -144,7 +144,9 @@ def _repository(name: str) -> str:
 
 def _means(name: str, image: Image) -> bool:
     """Whether a name as settings have it is the image's."""
-    if name in (image.id, *image.digests) or image.id.removeprefix("sha256:").startswith(name):
+    # An id may be cut, and have its algorithm or not.
+    ids = (image.id, image.id.removeprefix("sha256:"))
+    if name in image.digests or any(each.startswith(name) for each in ids):
         return True
     return (name if ":" in name.rpartition("/")[2] else f"{name}:latest") in image.tags
 
