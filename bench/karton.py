@@ -154,7 +154,11 @@ def report(
     options: argparse.Namespace,
 ) -> None:
     count, size = len(found), sum(sample.size for sample in found) / 1e6
-    named = {"ours": ours, "Karton": karton, "Karton without blobs": bucket}
+    named: dict[str, Sequence[OurRun | KartonRun]] = {
+        "ours": ours,
+        "Karton": karton,
+        "Karton without blobs": bucket,
+    }
     seconds = {name: statistics.median(run.seconds for run in runs) for name, runs in named.items()}
     spent = {
         "ours": statistics.median(run.cpu_s for run in ours),
