@@ -21,7 +21,7 @@ from corpus.slices.layout import MARK, SOURCES, part_key, source_key, wanted_key
 from corpus.sources.files import Files
 from corpus.sources.reading import Candidate
 from corpus.store import blobs
-from corpus.store.root import Store
+from corpus.store.root import Store, passing_faults
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.updates import Update, record_key
 from corpus.vectors import ShardVectors, failures_part
@@ -70,14 +70,20 @@ def take(request: IngestRequest | ExtractRequest, context: Context, folder: Path
 
 def _new(folder: Path, update: Update) -> Store:
     """A slice with nothing but the update's identity in it."""
+    mark = folder / MARK
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        there = list(folder.iterdir())
-        if there and folder / MARK not in there:
-            raise BadInput("is not empty, and no slice.", file=str(folder))
-        for entry in there:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        (folder / MARK).mkdir()
+        with passing_faults(str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+            there = list(folder.iterdir())
+            if there and mark not in there:
+                raise BadInput("is not empty, and no slice.", file=str(folder))
+            # The mark goes last, so that this may be killed and tried again.
+            for entry in sorted(there, key=lambda entry: entry == mark):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+            mark.mkdir()
     except OSError as error:
         raise BadInput(f"cannot be made a slice: {error}.", file=str(folder)) from error
     made = Store(folder)
