@@ -59,8 +59,8 @@ format: setup-dev ## Format the code
 docs: setup ## Write docs/settings.md anew from the code
 	@$(PYTHON_RUN) -m deploy.settings_reference > docs/settings.md
 
-images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another
-	@exec $(PYTHON_RUN) -m deploy.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(IMAGES)
+images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another; RENEW=1 with today's updates
+	@exec $(PYTHON_RUN) -m deploy.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(if $(RENEW),--renew) $(IMAGES)
 
 engine-up: ## Start a Docker engine where none answers
 	@WORK="$(WORK)" sh deploy/engine.sh up

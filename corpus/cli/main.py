@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
+from corpus import __version__
 from corpus.errors import BadSetting, CorpusError, NothingNew, PassingFault
 from corpus.services.base import Context
 from corpus.settings import Settings
@@ -140,7 +141,7 @@ class Commands(click.Group):
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the outcome to this file as JSON: status, report, error.",
 )
-@click.version_option(package_name="corpus-airflow", prog_name="corpus")
+@click.version_option(__version__, prog_name="corpus")
 @click.pass_context
 def cli(
     ctx: click.Context,

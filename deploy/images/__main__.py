@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.images import wheelhouse
@@ -24,7 +25,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path(".work"), help="the work folder")
     parser.add_argument("--base", help="the image to build on, instead of Debian's")
     parser.add_argument("--tag", default=os.environ.get("CORPUS_IMAGE_TAG") or "latest")
-    parser.add_argument("--no-cache", action="store_true", help="build every layer anew")
+    parser.add_argument(
+        "--renew", action="store_true", help="build every layer anew, with the updates of today"
+    )
     parser.add_argument("--only-base", action="store_true", help="make the base and no more")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     options = parser.parse_args(arguments)
@@ -90,8 +93,20 @@ def _plan(options: argparse.Namespace, base: str) -> Build:
         tags=list(dict.fromkeys([options.tag, version()])),
         version=version(),
         revision=revision(),
-        fresh=options.no_cache,
+        renewed=_renewed(options),
     )
+
+
+def _renewed(options: argparse.Namespace) -> str:
+    """When all was built anew last; later builds go on from those layers, not from older ones."""
+    record: Path = options.work / "images" / "renewed"
+    if options.renew:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        if not options.dry_run:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_text(now)
+        return now
+    return record.read_text() if record.is_file() else ""
 
 
 if __name__ == "__main__":

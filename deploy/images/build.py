@@ -24,14 +24,19 @@ class Build:
     tags: Sequence[str]
     version: str
     revision: str
-    fresh: bool = False
+    renewed: str = ""
 
     def command(self, client: Client, name: str) -> list[str]:
         """The `docker build` of one image."""
         tags = [word for tag in self.tags for word in ("--tag", f"corpus-{name}:{tag}")]
-        arguments = {"BASE": self.base, "VERSION": self.version, "REVISION": self.revision}
+        arguments = {
+            "BASE": self.base,
+            "VERSION": self.version,
+            "REVISION": self.revision,
+            "RENEWED": self.renewed,
+        }
         return [
-            *(client.path, "build", "--progress", "plain", *(["--no-cache"] if self.fresh else [])),
+            *(client.path, "build", "--progress", "plain"),
             *("--file", str(self.context / "docker" / "Dockerfile"), "--target", name, *tags),
             *(w for key, value in arguments.items() for w in ("--build-arg", f"{key}={value}")),
             str(self.context),

@@ -11,8 +11,9 @@ from deploy.images import wheelhouse
 
 # As in the Dockerfile: no time stamp of this checkout enters an image.
 EPOCH = 1_735_689_600
-# The compose files are no part of an image: an edit of one should not build all anew.
-_NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "compose*.yaml", "*.env*")
+# Beside the recipe: folders of the stages that bind them. The compose files are no part of an image.
+_STAGES = ("root", "python", "airflow", "redis", "postgres")
+_NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
 def make_context(folder: Path, wheels: Path) -> None:
@@ -23,7 +24,9 @@ def make_context(folder: Path, wheels: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for part in wheelhouse.PARTS:
         wheelhouse.link(wheels, part, folder / "wheels" / part)
-    shutil.copytree("docker", folder / "docker", ignore=_NO_SOURCE)
+    for stage in _STAGES:
+        shutil.copytree(Path("docker") / stage, folder / "docker" / stage, ignore=_NO_SOURCE)
+    shutil.copy("docker/Dockerfile", folder / "docker")
     shutil.copytree("corpus", folder / "source" / "corpus", ignore=_NO_SOURCE)
     shutil.copy("setup.py", folder / "source")
     for part in ("docker", "source"):
@@ -33,7 +36,7 @@ def make_context(folder: Path, wheels: Path) -> None:
 
 
 def version() -> str:
-    """The version of this checkout, as setup.py tells it."""
+    """The version of this checkout."""
     from corpus import __version__
 
     return __version__

@@ -15,7 +15,8 @@ else
     /srv/bin/uv pip install "$@" --no-deps /mnt/*.whl
 fi
 # What packages test themselves with. And bytecode of what is new: the rest has its own, in a layer below.
+rm -f /opt/corpus/.lock
 find /opt/corpus -type d -name tests -prune -exec rm -r {} +
 find /opt/corpus -name '*.py' -newermt "@$SOURCE_DATE_EPOCH" \
     | /opt/corpus/bin/python -m compileall -q --invalidation-mode unchecked-hash -i -
-sh /srv/clean.sh
+clean-layer
