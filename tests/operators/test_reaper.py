@@ -109,7 +109,9 @@ def image(
     days: int = 0,
     digests: tuple[str, ...] = (),
 ) -> Image:
-    return Image(f"sha256:{number:064x}", title, tags, digests, NOW - timedelta(days=days))
+    return Image(
+        f"sha256:{number:x}".ljust(71, "0"), title, tags, digests, NOW - timedelta(days=days)
+    )
 
 
 def test_the_newest_of_each_name_stay() -> None:
