@@ -11,10 +11,11 @@ export VENV
 
 PYTHON_RUN = $(VENV)/bin/python
 EMBEDDED = $(PYTHON_RUN) -m deploy.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
+CLUSTER = $(PYTHON_RUN) -m deploy.cluster --work "$(WORK)"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock images engine-up engine-down bench bench-features fuzz clean
+.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,25 @@ engine-up: ## Start a Docker engine where none answers
 
 engine-down: ## Stop the engine that engine-up started
 	@WORK="$(WORK)" sh deploy/engine.sh down
+
+cluster-up: setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=
+	@exec $(CLUSTER) up $(if $(WORKERS),--workers "$(WORKERS)") $(if $(PORT),--port "$(PORT)") $(if $(PROJECT),--project "$(PROJECT)") \
+	  $(if $(TAG),--tag "$(TAG)") $(if $(INIT),--init) $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
+
+cluster-run: setup ## Update the corpus in it, and follow the update to its end
+	@exec $(CLUSTER) run
+
+cluster-status: setup ## Show its services, workers, queue, last runs and what is left over
+	@exec $(CLUSTER) status
+
+cluster-logs: setup ## Show what its services say; SERVICE=worker FOLLOW=1
+	@exec $(CLUSTER) logs $(if $(FOLLOW),--follow) $(SERVICE)
+
+cluster-scale: setup ## Change the number of its workers; WORKERS=3
+	@exec $(CLUSTER) scale $(WORKERS)
+
+cluster-down: setup ## Stop it; the data stays, except with PURGE=1
+	@exec $(CLUSTER) down $(if $(PURGE),--purge)
 
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 	@for name in build run dev cluster; do \

@@ -20,8 +20,7 @@ def down(place: Place, *, purge: bool = False, seconds: int | None = None) -> No
     image = f"corpus-airflow:{place.settings()['CORPUS_IMAGE_TAG']}"
     print("Stopping the cluster; workers end their tasks first ...", flush=True)
     patience = [] if seconds is None else ["--timeout", str(seconds)]
-    # So that nothing new is queued while workers end what they have.
-    compose.run("stop", *patience, "scheduler", capture=True)
+    stop_airflow(compose, *patience)
     volumes = ["--volumes"] if purge else []
     compose.run("--profile", "*", "down", "--remove-orphans", *patience, *volumes, capture=True)
     if left := task_containers(place):
@@ -33,3 +32,14 @@ def down(place: Place, *, purge: bool = False, seconds: int | None = None) -> No
     print(
         f"Stopped. Removed: the volumes of Redis and Postgres, and {place.folder}, corpus included."
     )
+
+
+def stop_airflow(compose: Compose, *patience: str) -> None:
+    """Stop Airflow's services; those that tasks need until they have ended come last."""
+    for services in (
+        # Nothing new is queued while the workers end what they have.
+        ["scheduler"],
+        ["worker"],
+        ["api-server", "dag-processor", "triggerer", "reaper"],
+    ):
+        compose.run("stop", *patience, *services, capture=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from deploy.cluster import credentials, database, workers
 from deploy.cluster.compose import Compose, call, docker, start_engine
 from deploy.cluster.configuration import Engine, Options, choose, write_corpus_toml
+from deploy.cluster.down import stop_airflow
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.ownership import hand_over
 from deploy.cluster.phases import Phases
 from deploy.cluster.place import REPO, Place
 from deploy.cluster.release import release
+from deploy.images.context import revision
 
 IMAGES = ("airflow", "services", "extractor", "redis", "postgres")
 # All services together, and then all workers: more than three minutes is a failure.
@@ -48,6 +51,8 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
     known = migrated.read_text() if migrated.is_file() else ""
     if init or known != image or not database.is_migrated(compose):
         with phases.phase("init: migrations, users and roles"):
+            # Airflow of another version should not find the tables change below it.
+            stop_airflow(compose)
             compose.run("--profile", "init", "run", "--rm", "-T", "init", capture=True)
             migrated.write_text(image)
     with phases.phase("services, until they are healthy"):
@@ -58,6 +63,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
     return compose
 
 
+_REVISION = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
 _UP = ("up", "--detach", "--no-build", "--pull", "never", "--wait", "--wait-timeout")
 
 
@@ -70,13 +76,18 @@ def find_engine() -> Engine:
 
 def ensure_images(phases: Phases, tag: str) -> str:
     """Build the images where one is missing; the id of Airflow's."""
-    names = [f"corpus-{name}:{tag}" for name in IMAGES]
-    missing = [name for name in names if not docker("images", "--quiet", name).strip()]
+    names = {name: f"corpus-{name}:{tag}" for name in IMAGES}
+    missing = [name for name in IMAGES if not docker("images", "--quiet", names[name]).strip()]
     if missing:
-        print(f"  building {', '.join(missing)} (several minutes, once) ...", flush=True)
+        print(f"  Building {', '.join(missing)} (several minutes, once) ...", flush=True)
         with phases.phase("images"):
-            call(["sh", "-c", "exit 1"])
-    return docker("images", "--quiet", "--no-trunc", names[0]).strip()
+            # The wheels are the checkout's, whichever the work folder.
+            work = ("--work", REPO / ".work")
+            call([sys.executable, "-m", "deploy.images", *work, "--tag", tag, *missing])
+    built = docker("inspect", "--format", _REVISION, names["services"]).strip()
+    if built != revision():
+        print(f"  The images are of another revision than this code ({built[:12]}): `make images`.")
+    return docker("images", "--quiet", "--no-trunc", names["airflow"]).strip()
 
 
 def _refuse_anothers(place: Place, project: str) -> None:
