@@ -19,6 +19,25 @@ from deploy.cluster.place import REPO, Place
 from deploy.cluster.up import IMAGES
 from deploy.cluster.users import login
 from deploy.embedded.server import free_port
+from tests.cluster import harness_setup
+from tests.cluster.harness import demo_input, expected, lab, small, undisturbed
+from tests.cluster.harness_hooks import (
+    pytest_runtest_makereport,
+    pytest_sessionstart,
+    pytest_terminal_summary,
+)
+
+# Fixtures and hooks are what stands in here.
+__all__ = [
+    "demo_input",
+    "expected",
+    "lab",
+    "pytest_runtest_makereport",
+    "pytest_sessionstart",
+    "pytest_terminal_summary",
+    "small",
+    "undisturbed",
+]
 
 FAULTS = Path(__file__).with_name("faults.env")
 PROJECT = "corpus-test"
@@ -84,10 +103,12 @@ def cluster(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         shutil.copytree(downloaded, work / "demo")
     found = Cluster(place)
     found.configure()
+    harness_setup.prepare(place)
     first = [] if place.exists else ["--project", PROJECT, "--port", str(free_port())]
     try:
         found.up(*first, "--workers", "2")
         yield found
     finally:
         if not kept:
+            harness_setup.undo(place)
             found("down", "--purge", "--timeout", "10")

@@ -29,7 +29,10 @@ from tests.cluster.harness_wait import patiently, until
 if TYPE_CHECKING:
     from tests.cluster.conftest import Cluster
 
-SERVICES = "collect ingest import-verdicts label extract group split validate publish".split()
+SERVICES = (
+    *("collect", "ingest", "import-verdicts", "label", "extract", "group", "split"),
+    *("validate", "publish"),
+)
 
 # What an update may take, healing included, before the cluster counts as hanging.
 LIMIT_S = 600

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from deploy.cluster.compose import Container, docker
 from tests.cluster.harness import Lab, Update, task_name
-from tests.cluster.harness_report import Measurement
+from tests.cluster.harness_report import Measurement, note
 
 MET = ("queued", "running", "restarting")
 
@@ -61,7 +61,7 @@ def measured(lab: Lab, update: Update, fault: str, expected: str) -> Iterator[No
     tasks = update.tasks()
     ends = [_seconds(one["end_date"]) for one in tasks if task_name(one) in met]
     run = lab.api.call("GET", f"dags/{update.dag}/dagRuns/{update.run_id}")
-    lab.measured.append(
+    note(
         Measurement(
             fault,
             healed_s=max([began, *ends]) - began,

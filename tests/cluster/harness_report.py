@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from deploy.cluster.errors import ClusterError
+from deploy.cluster.place import REPO
 
 if TYPE_CHECKING:
     from tests.cluster.harness import Update
 
+FILE = REPO / ".work" / "faults.json"
 _LINES = 30
 
 
@@ -33,18 +34,24 @@ class Measurement:
     tries: int
 
 
-def save(measured: list[Measurement], file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps([asdict(one) for one in measured], indent=1) + "\n")
+def note(measurement: Measurement) -> None:
+    """Add to what this session has measured."""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(one) for one in [*measured(), measurement]]
+    FILE.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def table(measured: list[Measurement]) -> list[str]:
+def measured() -> list[Measurement]:
+    return [Measurement(**row) for row in json.loads(FILE.read_text())] if FILE.is_file() else []
+
+
+def table(rows: list[Measurement]) -> list[str]:
     return [
         "| fault | healed after, s | whole update, s | tries |",
         "|---|---|---|---|",
         *(
             f"| {one.fault} | {one.healed_s:.0f} | {one.update_s:.0f} | {one.tries} |"
-            for one in measured
+            for one in rows
         ),
     ]
 
