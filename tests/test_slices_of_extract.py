@@ -270,3 +270,6 @@ def test_what_is_not_there_is_named(two_sets: Pair) -> None:
     taken(made, "extract", folder)
     with pytest.raises(BadInput, match="no shard 'shard-0009'"):
         worked(made, "extract", folder, shards=["shard-0009"])
+    taken(made, "extract", folder, feature_sets=["a"])
+    with pytest.raises(BadInput, match="not taken for 'b'"):
+        worked(made, "extract", folder)

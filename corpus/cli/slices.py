@@ -12,15 +12,15 @@ from corpus.cli.main import Session
 from corpus.cli.services import echo_report, json_option, option, request_of
 from corpus.services import SERVICES
 
-# Those that touch hostile bytes.
-_SLICED = ("ingest", "extract")
+# Those that a sandbox is the place of.
+_SLICED = [service.name for service in SERVICES.values() if service.hostile]
 
 
 class _Services(click.Group):
     """A command for each service that works in slices, with the options of that service."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_SLICED)
+        return _SLICED
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _SLICED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, Any
 
+from corpus.errors import BadInput
 from corpus.slices.layout import SOURCES, WANTED, source_key, wanted_key
 from corpus.sources.files import Files, FileStat
 from corpus.store.root import Store
@@ -45,7 +46,17 @@ def shards(update: Update) -> list[str]:
 
 
 def needed(update: Update, names: Sequence[str], shard: str) -> dict[str, tuple[str, ...]]:
-    """As `corpus.needed.needed`, which looked into the base when the slice was taken."""
-    taken: dict[str, list[str]] = update.store.read_json(wanted_key(shard))
-    left = {sha256: tuple(n for n in names if n in sets) for sha256, sets in taken.items()}
+    """As `corpus.needed.needed`, which looked into the base when the slice was taken.
+
+    Raises `BadInput` for a feature set that it was not taken for.
+    """
+    taken = update.store.read_json(wanted_key(shard))
+    for name in names:
+        if name not in taken["feature_sets"]:
+            raise BadInput(
+                f"this slice was not taken for {name!r}.",
+                field="feature_sets",
+                hint=f"It was taken for {', '.join(taken['feature_sets'])}.",
+            )
+    left = {s: tuple(n for n in names if n in sets) for s, sets in taken["samples"].items()}
     return {sha256: sets for sha256, sets in left.items() if sets}

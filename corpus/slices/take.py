@@ -130,7 +130,7 @@ def _take_samples(
     lacking: set[str] = set()
     for shard in shards:
         wanted = needed(update, list(sets), shard)
-        made.write_json(wanted_key(shard), wanted)
+        made.write_json(wanted_key(shard), {"feature_sets": list(sets), "samples": wanted})
         kept = ShardVectors(dict(sets), update, shard, wanted).kept
         lacking |= {s for s, names in wanted.items() if any(s not in kept[n] for n in names)}
         for name in sets:
