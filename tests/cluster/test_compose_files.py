@@ -1,0 +1,180 @@
+"""The compose files as compose understands them; no container is started."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.cluster import credentials
+from deploy.cluster.compose import FILES, Compose
+from deploy.cluster.errors import ClusterError
+from deploy.cluster.place import REPO, Place
+from tests.cluster.secrets import forms
+
+EXAMPLE = REPO / "docker" / "cluster.env.example"
+PRODUCTION, LAPTOP = FILES
+AIRFLOW = {"api-server", "scheduler", "dag-processor", "triggerer", "worker", "reaper", "init"}
+
+pytestmark = pytest.mark.skipif(not shutil.which("docker"), reason="there is no docker command")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    found = Place(tmp_path_factory.mktemp("work"))
+    found.write_settings({"CORPUS_SECRETS": str(found / "secrets")})
+    credentials.generate(found / "secrets")
+    return found
+
+
+def services(compose: Compose) -> dict[str, dict[str, Any]]:
+    try:
+        rendered: dict[str, dict[str, Any]] = compose.config()["services"]
+    except ClusterError as error:
+        if "no Docker engine" in str(error):
+            pytest.skip(str(error))
+        raise
+    return rendered
+
+
+@pytest.fixture(scope="module")
+def production(place: Place) -> dict[str, dict[str, Any]]:
+    return services(Compose(place, [PRODUCTION]))
+
+
+@pytest.fixture(scope="module")
+def laptop(place: Place) -> dict[str, dict[str, Any]]:
+    return services(Compose(place))
+
+
+def test_redis_and_postgres_are_a_laptops(production: dict[str, Any], laptop: dict[str, Any]):
+    assert set(production) == AIRFLOW
+    assert set(laptop) == AIRFLOW | {"redis", "postgres"}
+
+
+def test_a_host_can_run_any_part_alone(production: dict[str, Any]):
+    assert not any(service.get("depends_on") for service in production.values())
+
+
+def test_all_are_hardened_bounded_and_restarted(laptop: dict[str, Any]):
+    for name, service in laptop.items():
+        assert service["restart"] == ("no" if name == "init" else "unless-stopped"), name
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert "privileged" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["user"] == "50000:50000", name
+        assert service["init"] is True, name
+        assert int(service["mem_limit"]) >= 2**28, name
+        assert service["pids_limit"] > 0, name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+        assert service["stop_grace_period"] == ("15m0s" if name == "worker" else "1m0s"), name
+        assert ("healthcheck" in service) == (name != "init"), name
+
+
+def test_only_the_ui_is_reached_from_outside_and_only_from_this_machine(laptop: dict[str, Any]):
+    published = {name: service["ports"] for name, service in laptop.items() if "ports" in service}
+    assert set(published) == {"api-server"}
+    assert {port["host_ip"] for port in published["api-server"]} == {"127.0.0.1"}
+
+
+def test_only_workers_and_the_reaper_reach_the_engine(laptop: dict[str, Any]):
+    def sees(service: dict[str, Any]) -> bool:
+        return any("corpus-engine" in mount["target"] for mount in service.get("volumes", []))
+
+    assert {name for name, service in laptop.items() if sees(service)} == {"worker", "reaper"}
+    assert {name for name, service in laptop.items() if service.get("group_add")} == {
+        "worker",
+        "reaper",
+    }
+
+
+def test_what_is_not_written_is_mounted_read_only(laptop: dict[str, Any]):
+    writable = {
+        (name, mount["target"])
+        for name, service in laptop.items()
+        for mount in service.get("volumes", [])
+        if not mount.get("read_only")
+    }
+    scratch, logs, engine = (
+        "/var/lib/corpus-airflow/scratch",
+        "/var/lib/airflow/logs",
+        "/run/corpus-engine",
+    )
+    assert writable == {
+        *((name, logs) for name in ("scheduler", "dag-processor", "triggerer", "worker", "init")),
+        *((name, folder) for name in ("worker", "reaper") for folder in (scratch, engine)),
+        ("postgres", "/var/lib/postgresql"),
+        ("redis", "/data"),
+    }
+
+
+def test_every_secret_is_a_file_that_its_readers_have(laptop: dict[str, Any]):
+    for name, service in laptop.items():
+        mounted = {secret["source"] for secret in service.get("secrets", [])}
+        said = yaml.safe_dump([service.get("environment"), service.get("healthcheck")])
+        assert set(re.findall(r"/run/secrets/(\w+)", said)) <= mounted, name
+
+
+def test_tasks_cannot_reach_airflows_database(laptop: dict[str, Any]):
+    assert {secret["source"] for secret in laptop["worker"]["secrets"]} == {
+        "broker_url",
+        "result_backend",
+    }
+    assert not any(name.startswith("AIRFLOW__DATABASE") for name in laptop["worker"]["environment"])
+
+
+def test_no_secret_is_in_what_compose_prints(place: Place):
+    printed = Compose(place).run("--profile", "*", "config", capture=True)
+    for file in (place / "secrets").iterdir():
+        for form in forms(file.read_text()):
+            assert form not in printed, file.name
+
+
+def test_only_a_person_starts_the_init_job(place: Place, production: dict[str, Any]):
+    assert production["init"]["profiles"] == ["init"]
+    default = Compose(place, [PRODUCTION]).run("config", "--services", capture=True)
+    assert set(default.split()) == AIRFLOW - {"init"}
+
+
+def test_the_example_has_every_setting_with_its_default():
+    found = dict(
+        match
+        for file in FILES
+        for match in re.findall(r"\$\{([A-Z_0-9]+):-([^}]*)\}", file.read_text())
+    )
+    # What a person does not choose.
+    del found["CORPUS_CODE_DIGEST"]
+    shown = dict(re.findall(r"^#([A-Z_0-9]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
+    assert shown == found
+
+
+def test_the_settings_of_a_person_win(tmp_path: Path):
+    place = Place(tmp_path)
+    place.write_settings({"CORPUS_WORKERS": "2", "AIRFLOW__CORE__PARALLELISM": "2"})
+    (place / "site.env").write_text("AIRFLOW__CORE__PARALLELISM=7\n")
+    place.write_settings({"CORPUS_WORKERS": "3", "AIRFLOW__CORE__PARALLELISM": "3"})
+    rendered = services(Compose(place))
+    assert rendered["worker"]["scale"] == 3
+    assert rendered["scheduler"]["environment"]["AIRFLOW__CORE__PARALLELISM"] == "7"
+
+
+def test_settings_of_the_shell_do_not_leak_in(place: Place, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG")
+    worker = services(Compose(place))["worker"]
+    assert worker["environment"]["AIRFLOW__LOGGING__LOGGING_LEVEL"] == "INFO"
+
+
+def test_linters_find_nothing():
+    lint = Path(sys.executable).with_name("yamllint")
+    if not lint.exists():
+        pytest.skip("yamllint is not installed")
+    done = subprocess.run([lint, "--strict", *FILES], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
