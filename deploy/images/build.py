@@ -55,8 +55,10 @@ class Built:
 
 
 def build(client: Client, plan: Build, name: str, logs: Path) -> Built:
-    """Build and tag one image. Raises `Failed`."""
+    """Build and tag one image; the one that bore the tag before goes, unless it is in use. Raises `Failed`."""
     say(f"Building corpus-{name}")
+    reference = f"corpus-{name}:{plan.tags[0]}"
+    former = client.image(reference)
     seconds = run(
         f"Building corpus-{name}",
         plan.command(client, name),
@@ -64,8 +66,9 @@ def build(client: Client, plan: Build, name: str, logs: Path) -> Built:
         environment={"DOCKER_BUILDKIT": "1"},
         tell=_progress,
     )
-    reference = f"corpus-{name}:{plan.tags[0]}"
     image = client.image(reference) or {}
+    if former and former["Id"] != image["Id"]:
+        client.remove(former["Id"])
     return Built(name, image["Id"], image["Size"], client.layers(reference), seconds)
 
 

@@ -72,6 +72,10 @@ class Client:
         """Bring an image from its registry; False where that fails."""
         return self._call("pull", "--quiet", name).returncode == 0
 
+    def remove(self, image: str) -> None:
+        """Remove an image that has no tag and no container; any other stays."""
+        self._call("image", "rm", image)
+
     def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.path, *arguments], check=False, capture_output=True, text=True, timeout=600
