@@ -15,7 +15,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.cluster --work "$(WORK)"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down bench bench-features fuzz clean
+.PHONY: help setup setup-dev run up down test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,10 @@ test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
 	@sh tests/browser/install.sh
 	@$(VENV)/bin/pytest tests/browser
 
-test-all: test test-browser ## Every suite
+test-cluster: setup-dev ## Prove the cluster in real containers, faults included (half an hour)
+	@WORK="$(WORK)" sh tests/cluster/run.sh
+
+test-all: test test-browser test-cluster ## Every suite
 
 lint: setup-dev ## Check style, types and the direction of imports
 	@$(VENV)/bin/ruff check .
