@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from common import table
 from common.wheels import CACHE, REPO
 
 LOCK = REPO / "bench" / "karton.lock"
@@ -52,16 +53,21 @@ def install() -> Path:
 
 @dataclass(frozen=True)
 class KartonRun:
-    """One run: `seconds` from the first push to the last result, and CPU seconds by role.
+    """One run: `seconds` from the first push to the last result.
 
-    `rows` has the identity of each file and a digest of its vectors; `pushed_s` is when the last file
-    was pushed.
+    `pushed_s` is when the last file was pushed; `roles_cpu_s` CPU seconds by process, `busy_s` of the
+    whole machine; `rows` the identity of each file and a digest of its vectors.
     """
 
     seconds: float
+    busy_s: float
     pushed_s: float
-    cpu_s: Mapping[str, float]
+    roles_cpu_s: Mapping[str, float]
     rows: list[dict[str, Any]]
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(self.roles_cpu_s.values())
 
 
 class KartonStack:
@@ -122,13 +128,14 @@ class KartonStack:
         self._start("producer", self._python(ROLE, "produce", listed), stdin=subprocess.PIPE)
         self._line("results", _START)
         self._line("producer", _START)
-        before = self._cpu_s()
+        before, busy = self._cpu_s(), table.busy_s()
         start = self._processes["producer"].stdin
         assert start is not None
         start.close()
         allowed = _START + _START_OF_A_FILE * len(paths)
         pushed = json.loads(self._line("producer", allowed))
         taken = json.loads(self._line("results", allowed))
+        busy = table.busy_s() - busy
         cpu_s = {role: spent - before[role] for role, spent in self._cpu_s().items()}
         for role, own in (("producer", pushed), ("results", taken)):
             self._processes.pop(role).wait(_START)
@@ -136,7 +143,8 @@ class KartonStack:
         return KartonRun(
             seconds=taken["ended"] - pushed["began"],
             pushed_s=pushed["ended"] - pushed["began"],
-            cpu_s=cpu_s,
+            busy_s=busy,
+            roles_cpu_s=cpu_s,
             rows=json.loads(found.read_text()),
         )
 

@@ -24,6 +24,13 @@ def show_load() -> None:
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
 
 
+def busy_s() -> float:
+    """CPU seconds that anything on this machine has used since it started."""
+    user, nice, system, _, _, irq, softirq, *_ = Path("/proc/stat").read_text().split()[1:]
+    ticks = sum(map(int, (user, nice, system, irq, softirq)))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows below their columns: the first to the left, numbers to the right."""
     cells = [list(columns), *([_text(value) for value in row] for row in rows)]
