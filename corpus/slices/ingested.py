@@ -173,22 +173,22 @@ class Ingested:
         self, rows: Sequence[SampleRow], known: set[str]
     ) -> Iterator[tuple[str, blobs.BlobRecord]]:
         """The blobs of the rows as they are stored then; those of known samples only if they were lost."""
-        writes: deque[Future[blobs.BlobRecord]] = deque()
+        writes: deque[Future[blobs.BlobRecord | None]] = deque()
         with _writers() as pool:
             for number, row in enumerate(rows, 1):
                 self._context.progress.step(f"{self._shard}: samples stored", number, len(rows))
-                if row.sha256 in known and self._update.store.exists(blobs.key(row.sha256)):
-                    continue
-                writes.append(pool.submit(self._store, number, row))
+                writes.append(pool.submit(self._store, number, row, row.sha256 in known))
                 # As in an ingest: the disk is waited for, and few large ones are in memory.
                 while len(writes) > (0 if row.size > LARGE else WRITERS):
-                    blob = writes.popleft().result()
-                    yield blob.sha256, blob
+                    if blob := writes.popleft().result():
+                        yield blob.sha256, blob
             for write in writes:
-                blob = write.result()
-                yield blob.sha256, blob
+                if blob := write.result():
+                    yield blob.sha256, blob
 
-    def _store(self, number: int, row: SampleRow) -> blobs.BlobRecord:
+    def _store(self, number: int, row: SampleRow, known: bool) -> blobs.BlobRecord | None:
+        if known and self._update.store.exists(blobs.key(row.sha256)):
+            return None
         data = self._content(row)
         found = {
             "size": len(data),
