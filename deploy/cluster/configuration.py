@@ -60,6 +60,7 @@ def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> 
         "CORPUS_CODE_DIGEST": code_digest,
         "CORPUS_SETTINGS": str(place / "settings"),
         "CORPUS_SECRETS": str(place / "secrets"),
+        "CORPUS_USERS": str(place / "users"),
         "CORPUS_LOGS": str(place / "logs"),
         "CORPUS_SCRATCH": str(place / "scratch"),
         "CORPUS_DATA": str(place.corpus),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from deploy.cluster.place import REPO, Place
 from deploy.cluster.release import release
 
 IMAGES = ("airflow", "services", "extractor", "redis", "postgres")
-# All services together, and then all workers: more than three minutes is a failure.
-START_SECONDS = 150
+# When a start counts as failed; it takes a minute on an idle machine.
+START_SECONDS = 300
 CONSUME_SECONDS = 60
 
 
@@ -38,23 +39,26 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
         _refuse_anothers(place, variables["COMPOSE_PROJECT_NAME"])
         write_corpus_toml(place, options)
         credentials.generate(place / "secrets")
+        credentials.generate_users(place / "users")
     image = ensure_images(phases, variables["CORPUS_IMAGE_TAG"])
     with phases.phase("owners of folders and secrets"):
-        folders = [place / name for name in ("logs", "scratch", "corpus")]
-        for folder in folders:
+        own = [place / name for name in ("logs", "scratch", "corpus")]
+        for folder in own:
             folder.mkdir(exist_ok=True)
-        hand_over([*folders, *(place / "secrets").iterdir()], image)
+        own += [place / "users", *(place / "users").rglob("*"), *(place / "secrets").iterdir()]
+        hand_over(own, image)
     with phases.phase("Redis and Postgres"):
         compose.run(*_UP, str(START_SECONDS), "postgres", "redis", capture=True)
         database.prepare(compose)
-    migrated = place / "migrated"
-    known = migrated.read_text() if migrated.is_file() else ""
-    if init or known != image or not database.is_migrated(compose):
+    done, wanted = place / "init.done", f"{image} {_digest(place / 'users')}"
+    known = done.read_text() if done.is_file() else ""
+    if init or known != wanted or not database.is_migrated(compose):
         with phases.phase("init: migrations, users and roles"):
-            # Airflow of another version should not find the tables change below it.
-            stop_airflow(compose)
+            if image not in known:
+                # Airflow of another version should not find the tables change below it.
+                stop_airflow(compose)
             compose.run("--profile", "init", "run", "--rm", "-T", "init", capture=True)
-            migrated.write_text(image)
+            done.write_text(wanted)
     with phases.phase("services, until they are healthy"):
         compose.run(*_UP, str(START_SECONDS), "--remove-orphans", capture=True)
     with phases.phase("workers, until they take tasks"):
@@ -90,6 +94,12 @@ def ensure_images(phases: Phases, tag: str) -> str:
             f"  The images were built of other code ({built[:12]}): `make images` builds them anew."
         )
     return docker("images", "--quiet", "--no-trunc", names["airflow"]).strip()
+
+
+def _digest(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    content = b"".join(b"%a%b" % (str(file), file.read_bytes()) for file in files)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _is_this_code(revision: str) -> bool:

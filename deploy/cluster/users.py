@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 from deploy.cluster.place import Place
 
 ADMIN = "admin"
@@ -13,10 +15,12 @@ def url(place: Place) -> str:
 
 def login(place: Place) -> tuple[str, str, str]:
     """The API's address, and an administrator's name and password."""
-    password = (place / "secrets" / f"{ADMIN}_password").read_text()
-    return url(place), ADMIN, password
+    return url(place), ADMIN, (place / "users" / "passwords" / ADMIN).read_text().strip()
 
 
 def users(place: Place) -> list[str]:
     """Lines for a person: the address, the users, and where passwords are, but no password."""
-    return [f"  {url(place)}", f"  user {ADMIN}, password in {place / 'secrets'}/{ADMIN}_password"]
+    folder = place / "users"
+    listed = tomllib.loads((folder / "users.toml").read_text())["user"]
+    names = ", ".join(f"{user['name']} ({user['role']})" for user in listed)
+    return [f"  {url(place)}", f"  users {names}; their passwords: {folder / 'passwords'}"]
