@@ -78,19 +78,6 @@ class AirflowApi:
             if len(found) >= page["total_entries"] or not page["task_instances"]:
                 return found
 
-    def task(
-        self, dag_id: str, run_id: str, task_id: str, map_index: int
-    ) -> dict[str, Any] | None:
-        """One task instance; None where Airflow has no such one."""
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        try:
-            found: dict[str, Any] = self.call("GET", f"{path}/{map_index}")
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code == httpx.codes.NOT_FOUND:
-                return None
-            raise
-        return found
-
     def log(self, dag_id: str, run_id: str, task: dict[str, Any]) -> list[str]:
         """The lines of a task's last attempt."""
         content = self.call(

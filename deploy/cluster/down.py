@@ -24,7 +24,7 @@ def down(place: Place, *, purge: bool = False, seconds: int | None = None) -> No
     volumes = ["--volumes"] if purge else []
     compose.run("--profile", "*", "down", "--remove-orphans", *patience, *volumes, capture=True)
     if left := task_containers(place):
-        docker("rm", "--force", *(container.id for container in left))
+        docker("rm", "--force", *left)
     if not purge:
         print(f"Stopped. The data stays: the volumes of Redis and Postgres, and {place.folder}.")
         return

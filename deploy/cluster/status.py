@@ -10,7 +10,7 @@ from deploy.api import AirflowApi
 from deploy.cluster import workers
 from deploy.cluster.compose import Compose
 from deploy.cluster.errors import ClusterError
-from deploy.cluster.leftovers import orphans
+from deploy.cluster.leftovers import lost
 
 RUNS = 5
 
@@ -36,10 +36,10 @@ def status(compose: Compose, login: tuple[str, str, str]) -> Iterator[str]:
         api = AirflowApi(*login)
         for run in api.runs(RUNS):
             yield f"  {run['dag_id']:<28} {run['state']:<8} {run['dag_run_id']}"
-        yield "Containers without a task"
-        left = orphans(compose.place, api)
-        yield from (f"  {container}: the task is {state}" for container, state in left)
-        if not left:
-            yield "  none"
     except httpx.HTTPError as error:
         yield f"  Airflow's API does not answer: {error}"
+    yield "Left over by tasks that are gone"
+    try:
+        yield from (f"  {one}" for one in lost(compose) or ["nothing"])
+    except ClusterError as error:
+        yield f"  The reaper does not say: {error}"

@@ -113,6 +113,7 @@ def test_what_is_not_written_is_mounted_read_only(laptop: dict[str, Any]):
         *((name, folder) for name in ("worker", "reaper") for folder in (scratch, engine)),
         ("postgres", "/var/lib/postgresql"),
         ("redis", "/data"),
+        ("init", "/run/corpus-users"),
     }
 
 
