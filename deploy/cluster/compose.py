@@ -39,6 +39,11 @@ class Compose:
         self.place = place
         self.files = files
 
+    @property
+    def project(self) -> str:
+        """The name that containers and volumes begin with."""
+        return self.place.settings()["COMPOSE_PROJECT_NAME"]
+
     def arguments(self, *arguments: str) -> list[str]:
         command = ["docker", "compose", "--ansi", "never"]
         for file in self.place.env_files:
