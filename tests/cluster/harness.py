@@ -91,6 +91,7 @@ class Lab:
 
     def update(self, given: Input | None = None, dag: str = DAG) -> Update:
         """Begin an update of a new corpus."""
+        self._end_last()
         root = self._corpora / str(next(self._numbers))
         root.mkdir(parents=True)
         hand_over([root], f"corpus-airflow:{self.cluster.place.settings()['CORPUS_IMAGE_TAG']}")
@@ -99,7 +100,14 @@ class Lab:
         self.last = Update(self, dag, patiently(lambda: self.api.trigger(dag)), root)
         return self.last
 
+    def _end_last(self) -> None:
+        """What a test that failed has left running would be in the way of the next."""
+        if self.last and self.last.state() not in ENDED:
+            path = f"dags/{self.last.dag}/dagRuns/{self.last.run_id}"
+            patiently(lambda: self.api.call("PATCH", path, json={"state": "failed"}))
+
     def close(self) -> None:
+        self._end_last()
         self.watch.close()
         self._settings.unlink(missing_ok=True)
 
@@ -168,6 +176,7 @@ class Update:
         return [owner.parent for owner in owners if self.run_id in owner.read_text()]
 
     def log(self, task: dict[str, Any]) -> list[str]:
+        """The lines of a task's last try."""
         return patiently(lambda: self.lab.api.log(self.dag, self.run_id, task))
 
 
@@ -180,6 +189,7 @@ def task_name(task: dict[str, Any]) -> str:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Input:
     """Real executables, few and small, in four shards or more."""
     folder = tmp_path_factory.mktemp("small")
+    folder.chmod(0o755)  # for the containers' user
     files = launchers.samples(folder / "samples")
     launchers.verdicts(files, folder / "verdicts.csv")
     return Input(folder / "samples", folder / "verdicts.csv", shards=4, min_files=1)

@@ -73,6 +73,10 @@ class Watch:
     def live(self, run_id: str) -> list[Seen]:
         return [one for one in self.of(run_id) if one.live]
 
+    def exists(self, container: Seen) -> bool:
+        """Whether the engine still has it, running or not."""
+        return bool(docker.from_env().containers.list(all=True, filters={"id": container.id}))
+
     def _follow(self) -> None:
         while not self._ending.is_set():
             try:

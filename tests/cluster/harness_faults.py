@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from deploy.cluster.compose import Container, docker
+from deploy.cluster.errors import ClusterError
 from tests.cluster.harness import Lab, Update, task_name
 from tests.cluster.harness_report import Measurement, note
 
 MET = ("queued", "running", "restarting")
 
 
-def signal_process(pid: int, name: str) -> None:
-    """Signal a process of the host.
+def signal(name: str, *pids: int) -> None:
+    """Signal processes of the host.
 
     Not by `docker kill`: a container that the engine was asked to end is not started again. From a
     container, so that a person who may use the engine need not be root.
@@ -23,7 +24,7 @@ def signal_process(pid: int, name: str) -> None:
     docker(
         *("run", "--rm", "--pid", "host", "--network", "none", "--user", "0:0"),
         *("--cap-drop", "ALL", "--cap-add", "KILL", "--entrypoint", "sh", "corpus-redis"),
-        *("-c", 'kill -s "$1" "$2"', "sh", name, str(pid)),
+        *("-c", 'kill -s "$@"', "sh", name, *map(str, pids)),
     )
 
 
@@ -32,9 +33,14 @@ def main_process(container: str) -> int:
     return int(docker("inspect", "--format", "{{.State.Pid}}", container))
 
 
-def kill_container(container: str, signal: str = "KILL") -> None:
+def kill_container(container: str, name: str = "KILL") -> None:
     """End a container as the kernel would, so that its restart policy acts."""
-    signal_process(main_process(container), signal)
+    signal(name, main_process(container))
+
+
+def hang(container: str) -> None:
+    """Stop all that a container runs where it is; it hears no SIGTERM any more."""
+    signal("STOP", *(processes(container).keys() - {main_process(container)}))
 
 
 def processes(container: str) -> dict[int, str]:
@@ -42,6 +48,21 @@ def processes(container: str) -> dict[int, str]:
     lines = docker("top", container, "-eo", "pid,args").splitlines()[1:]
     split = (line.split(None, 1) for line in lines)
     return {int(pid): title for pid, title in split}
+
+
+def service(lab: Lab, name: str) -> Container:
+    """The one container of a service that has one."""
+    (found,) = lab.cluster.containers(name)
+    return found
+
+
+def redis(lab: Lab, *command: str) -> str:
+    """Redis's answer; empty while it does not answer."""
+    inside = 'REDISCLI_AUTH=$(cat /run/secrets/redis_password) exec redis-cli "$@"'
+    try:
+        return docker("exec", service(lab, "redis").id, "sh", "-c", inside, "sh", *command).strip()
+    except ClusterError:
+        return ""
 
 
 def worker_of(update: Update, task: str) -> Container:
@@ -52,7 +73,7 @@ def worker_of(update: Update, task: str) -> Container:
 
 
 @contextmanager
-def measured(lab: Lab, update: Update, fault: str, expected: str) -> Iterator[None]:
+def measured(update: Update, fault: str, expected: str) -> Iterator[None]:
     """Do a fault in the body; then the update must succeed by itself, and what it took is noted."""
     met = {task_name(one) for one in update.tasks() if one["state"] in MET}
     began = time.time()
@@ -60,7 +81,7 @@ def measured(lab: Lab, update: Update, fault: str, expected: str) -> Iterator[No
     update.must_succeed(expected)
     tasks = update.tasks()
     ends = [_seconds(one["end_date"]) for one in tasks if task_name(one) in met]
-    run = lab.api.call("GET", f"dags/{update.dag}/dagRuns/{update.run_id}")
+    run = update.lab.api.call("GET", f"dags/{update.dag}/dagRuns/{update.run_id}")
     note(
         Measurement(
             fault,
