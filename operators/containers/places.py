@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from corpus.cli.main import nest, parse_override
@@ -37,12 +38,8 @@ class Places:
         of `docker.binds`. Raises `BadInput` for a place of the call that is in none of them.
         """
         docker, store = self.configured.docker, self.configured.store
-        writable = [path for place in (store.root, *docker.binds) if (path := local(place))]
-        read = [
-            _folder(path)
-            for place in _read(self.configured, self.service)
-            if (path := local(place))
-        ]
+        writable = _local((store.root, *docker.binds))
+        read = list(map(_folder, _local(_read(self.configured, self.service))))
         for place in (self.root, *self._read):
             path = local(place)
             visible = writable if place == self.root else [*writable, *read]
@@ -52,7 +49,10 @@ class Places:
                     hint=f"They see {', '.join(visible) or 'none'}; the setting docker.binds adds others.",
                 )
         binds = {folder: Bind(folder, folder) for folder in read}
-        binds |= {folder: Bind(folder, folder, writable=True) for folder in writable}
+        # What is below another writable folder is seen with that one, and need not be there yet.
+        for folder in writable:
+            if not any(_below(folder, other) for other in writable):
+                binds[folder] = Bind(folder, folder, writable=True)
         # A folder before what is below it, which would be hidden otherwise.
         return [binds[folder] for folder in sorted(binds)]
 
@@ -90,6 +90,14 @@ def _given(call: Call) -> list[str]:
     return list(given) if isinstance(given, list | tuple) else []
 
 
+def _local(places: Iterable[str]) -> list[str]:
+    return [path for place in places if (path := local(place))]
+
+
+def _below(path: str, folder: str) -> bool:
+    return path != folder and PurePath(path).is_relative_to(folder)
+
+
 def _read(settings: Settings, service: Service) -> list[str]:
     """What a service reads beside the store, as the settings have it."""
     places = {"sources": settings.sources.urls, "verdicts": settings.verdicts.urls}
@@ -111,4 +119,4 @@ def _overridden(configured: Settings, call: Call) -> Settings:
                 hint="It belongs into the settings of the worker, secrets into docker.secrets.",
             )
         nest(overrides, *parse_override(f"{name}={value}"))
-    return type(configured).load(overrides) if overrides else configured
+    return Settings.load(overrides) if overrides else configured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,26 @@ def world(
         monkeypatch.setenv(name, value)
     yield world
     world.remove_all()
+
+
+@pytest.fixture
+def network(client: APIClient) -> Iterator[tuple[str, str]]:
+    """A network for the trusted steps, and the address of this host on it."""
+    name = f"corpus-test-{uuid.uuid4().hex[:8]}"
+    client.create_network(name, driver="bridge", check_duplicate=True)
+    try:
+        yield name, client.inspect_network(name)["IPAM"]["Config"][0]["Gateway"]
+    finally:
+        client.remove_network(name)
+
+
+@pytest.fixture
+def silence(network: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of a web server that takes a request and never answers: a service waits there."""
+    name, host = network
+    monkeypatch.setenv("CORPUS_DOCKER__NETWORK", name)
+    with socket.create_server((host, 0)) as server:
+        yield f"http://{host}:{server.getsockname()[1]}/verdicts.csv"
 
 
 def _present(client: APIClient, name: str) -> str:

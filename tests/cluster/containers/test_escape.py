@@ -117,7 +117,7 @@ for name, code in attempts.items():
 """
 # What root may do in a container as the engine makes it when nobody asks for less.
 LOOSE = {"write to the root", "become root", "open a packet socket", "open a raw socket",
-         "make a device", "run a file of /tmp", "write to the code", 
+         "make a device", "run a file of /tmp", "write to the code",
          "see an interface"}  # fmt: skip
 
 
