@@ -1,0 +1,22 @@
+"""Starts Airflow's API server with the auth manager that is chosen: `python with_auth.py airflow api-server`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import auth
+from failures import Refusal
+
+
+def main() -> int:
+    try:
+        os.environ.update(auth.settings(os.environ))
+    except Refusal as refusal:
+        print(f"Not started: {refusal}", file=sys.stderr)
+        return 1
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
+
+
+if __name__ == "__main__":
+    sys.exit(main())
