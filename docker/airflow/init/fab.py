@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 from accounts import Account
-from airflow.providers.common.compat.security.permissions import RESOURCE_ASSET
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.providers.fab.auth_manager.security_manager.override import (
     FabAirflowSecurityManagerOverride,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import auth
 from failures import Refusal
 
 
-def main() -> int:
+def main() -> NoReturn:
     try:
         os.environ.update(auth.settings(os.environ))
     except Refusal as refusal:
-        print(f"Not started: {refusal}", file=sys.stderr)
-        return 1
+        sys.exit(f"Not started: {refusal}")
     os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
