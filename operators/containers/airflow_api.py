@@ -77,6 +77,13 @@ class AirflowApi:
         self._session = requests.Session()
         self._token: str | None = None
 
+    def check(self) -> None:
+        """Raises `NoAnswer` where nothing could be asked."""
+        answer = self._get("dags", [("limit", 1)])
+        # Someone who may see only some DAGs may be refused the list of all.
+        if answer.status_code not in (requests.codes.ok, requests.codes.forbidden):
+            raise NoAnswer(f"{self.url} answered {answer.status_code}.")
+
     def find(self, keys: Collection[TaskKey]) -> dict[TaskKey, TaskState]:
         """The tasks of one `dag_id`, `run_id` and `task_id`; one that Airflow has not is left out.
 
@@ -109,11 +116,12 @@ class AirflowApi:
                     return {}
                 if answer.status_code == requests.codes.ok:
                     page = {_key(entry): _state(entry) for entry in content["task_instances"]}
+                    known = len(found)
                     found.update(page)
                     # A task that is missing because the server's pages are smaller is not gone.
                     if len(found) >= int(content["total_entries"]):
                         return found
-                    if page:
+                    if len(found) > known:
                         continue
             except (ValueError, KeyError, TypeError):
                 pass

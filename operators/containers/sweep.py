@@ -79,6 +79,8 @@ class Sweep:
         if not self.root.is_dir():
             # Without it a container that was taken over looks like one that was lost.
             raise BadSetting(f"{self.root} is not a folder.", field="docker.scratch")
+        # Also when there is nothing to ask about: a wrong password is found before it matters.
+        self.api.check()
         counts = Counts()
         self.sightings.begin_pass()
         holdings = self._holdings(counts)

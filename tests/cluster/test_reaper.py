@@ -354,6 +354,15 @@ def test_a_wrong_setting_removes_nothing(world: World, setting: str, value: str,
     assert world.has(container)
 
 
+def test_a_wrong_password_is_found_before_there_is_anything_to_ask(
+    world: World, tmp_path: Path
+) -> None:
+    (password := tmp_path / "password").write_text("guess")
+
+    with pytest.raises(PassingFault, match="no token: status 401"):
+        world.reaper(api_password_file=str(password)).look()
+
+
 def test_containers_of_others_are_left_alone(
     world: World, airflow: AirflowServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
