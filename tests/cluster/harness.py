@@ -159,7 +159,7 @@ class Update:
         """By itself, with the content that it would have undisturbed, and nothing left over."""
         assert self.wait() == "success"
         assert digest(self.root) == expected
-        assert self.lab.watch.overlaps == []
+        assert self.lab.watch.overlaps(self.run_id) == []
         self.must_leave_nothing()
 
     def must_leave_nothing(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,8 +28,8 @@ class Seen:
 
     @property
     def task(self) -> str:
-        index = int(self.labels["corpus.map_index"])
-        return self.labels["corpus.task_id"] + (f"[{index}]" if index >= 0 else "")
+        index = self.labels["corpus.map_index"]
+        return self.labels["corpus.task_id"] + ("" if index == "-1" else f"[{index}]")
 
     @property
     def run_id(self) -> str:
@@ -53,7 +54,7 @@ class Watch:
     """Records the containers of all tasks on this engine, restarts of the engine included."""
 
     seen: dict[str, Seen] = field(default_factory=dict)
-    overlaps: list[str] = field(default_factory=list)
+    _overlaps: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _ending: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -72,6 +73,10 @@ class Watch:
 
     def live(self, run_id: str) -> list[Seen]:
         return [one for one in self.of(run_id) if one.live]
+
+    def overlaps(self, run_id: str) -> list[str]:
+        """Containers of a run that began while another of the same task was live."""
+        return self._overlaps[run_id]
 
     def exists(self, container: Seen) -> bool:
         """Whether the engine still has it, running or not."""
@@ -120,6 +125,6 @@ class Watch:
             inspected = None  # gone already
         now = Seen(id, labels, inspected, time.time())
         others = [one for one in self.live(now.run_id) if one.task == now.task]
-        self.overlaps += [f"{now} beside {other}" for other in others]
+        self._overlaps[now.run_id] += [f"{now} beside {other}" for other in others]
         with self._lock:
             self.seen[id] = now
