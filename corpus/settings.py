@@ -362,7 +362,13 @@ def config_files(file: Path | None = None) -> list[Path]:
     path = file or Path(os.environ.get("CORPUS_CONFIG", CONFIG_FILE))
     if file and not file.is_file():
         raise BadSetting("there is no such settings file.", file=str(file))
-    return [path, *sorted((path.parent / "conf.d").glob("*.toml"))] if path.is_file() else []
+    if not path.is_file():
+        return []
+    folders = [path.parent / "conf.d"]
+    # Where what is secret lies apart, as in a container that gets it by a mount of its own.
+    if secrets := os.environ.get("CORPUS_CONFIG_SECRETS"):
+        folders.append(Path(secrets))
+    return [path, *(found for folder in folders for found in sorted(folder.glob("*.toml")))]
 
 
 def _load(cls: type[Settings], overrides: dict[str, Any], files: list[Path]) -> Settings:

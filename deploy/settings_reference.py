@@ -19,8 +19,8 @@ A setting has the value that the first of these gives it:
 1. the run: the trigger form, or `--set section.key=VALUE` on the command line;
 2. the environment: `CORPUS_SECTION__KEY`, for example `CORPUS_LABELS__MIN_CONFIDENCE=0.8`
    (lists and tables as JSON);
-3. the files `conf.d/*.toml` beside the main file (the last by name first), then the main file:
-   `--config`, else `$CORPUS_CONFIG`, else `{CONFIG_FILE}`;
+3. the files `*.toml` of the folder `$CORPUS_CONFIG_SECRETS`, then `conf.d/*.toml` beside the main file (of each
+   the last by name first), then the main file: `--config`, else `$CORPUS_CONFIG`, else `{CONFIG_FILE}`;
 4. the default below.
 
 `corpus config` prints each effective value and where it came from; secrets are masked.

@@ -22,6 +22,17 @@ def test_precedence_run_over_environment_over_files_over_default(tmp_path, monke
     assert splits.ratio == [0.7, 0.1, 0.2]
 
 
+def test_what_is_secret_may_lie_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    file = tmp_path / "corpus.toml"
+    file.write_text("[splits]\nseed = 1\ntest_weeks = 1\n")
+    for folder, seed in (("conf.d", 2), ("secrets", 3)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.toml").write_text(f"[splits]\nseed = {seed}\n")
+    monkeypatch.setenv("CORPUS_CONFIG_SECRETS", str(tmp_path / "secrets"))
+    splits = Settings.load(file=file).splits
+    assert (splits.seed, splits.test_weeks) == (3, 1)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -33,6 +33,8 @@ def generate(folder: Path) -> None:
     A file holds the value and nothing else, not even a line end: Airflow takes it as it is.
     """
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    # For *.toml of a person: keys of S3, say.
+    (folder / "corpus").mkdir(mode=0o750, exist_ok=True)
     # Letters that mean nothing in a URL, so that an address can hold them as they are.
     postgres = _keep(folder / "postgres_password", secrets.token_urlsafe(32))
     celery = _keep(folder / "celery_password", secrets.token_urlsafe(32))

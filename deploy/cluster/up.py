@@ -45,7 +45,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
         own = [place / name for name in ("logs", "scratch", "corpus")]
         for folder in own:
             folder.mkdir(exist_ok=True)
-        own += [place / "users", *(place / "users").rglob("*"), *(place / "secrets").iterdir()]
+        own += [place / "users", *(place / "users").rglob("*"), *(place / "secrets").rglob("*")]
         hand_over(own, image)
     with phases.phase("Redis and Postgres"):
         compose.run(*_UP, str(START_SECONDS), "postgres", "redis", capture=True)

@@ -51,8 +51,12 @@ DEBIAN_FRONTEND=noninteractive chroot "$folder" apt-get upgrade -q -y --no-insta
     find usr/share/doc -depth -type d -empty -delete
     find usr/share/info usr/share/locale usr/share/man -mindepth 1 -delete
     rm -rf var/lib/apt/lists/* var/cache/apt/* var/cache/debconf/*-old var/cache/ldconfig/aux-cache \
-        var/lib/dpkg/*-old var/log/* etc/*- etc/resolv.conf etc/hostname dev/* tmp/* run/*
+        var/lib/dpkg/*-old var/log/* etc/*- dev/* tmp/* run/*
     : > etc/machine-id
+    # Docker mounts its own over these; where they are not there, it makes and unmakes them, and /etc changes.
+    : > etc/hosts
+    : > etc/hostname
+    : > etc/resolv.conf
 )
 
 echo "== Importing $name"
