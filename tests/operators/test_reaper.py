@@ -1,4 +1,4 @@
-"""How the reaper judges; tests/cluster/test_reaper.py has it at work."""
+"""How the reaper judges; tests/cluster/reaper has it at work."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One try of a task on one worker host, to be killed by a test.
 
-    python -m tests.cluster.worker_host SERVICE OPTIONS TRY
+    python -m tests.cluster.reaper.worker_host SERVICE OPTIONS TRY
 
 OPTIONS are the service's and TRY the fields of `TaskTry`, as JSON; the settings come from the
 environment. Exits with the service's status.

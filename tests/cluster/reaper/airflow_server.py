@@ -18,7 +18,7 @@ from corpus.settings import Settings
 from deploy.embedded.server import free_port
 from operators.containers.airflow_api import AirflowApi, TaskKey
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 DAG = "reaped"
 MAPPED = 120
 

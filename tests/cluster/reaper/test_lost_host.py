@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from docker import APIClient
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
 
 import corpus.runs
 from corpus.services import SERVICES
@@ -33,35 +33,12 @@ from operators.containers.reaper import Reaper
 from operators.containers.report import Report
 from operators.containers.scratch import CORPUS_USER
 from tests import killed_chain, launchers
-from tests.cluster.airflow_server import DAG, REPO, AirflowServer
+from tests.cluster.reaper.airflow_server import DAG, REPO, AirflowServer
 
 TAG = os.environ.get("CORPUS_IMAGE_TAG", "latest")
 IMAGES = (f"corpus-services:{TAG}", f"corpus-extractor:{TAG}")
 
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[APIClient]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can make folders for the user of the containers")
-    try:
-        client = APIClient(base_url="unix:///var/run/docker.sock", version="auto")
-    except DockerException as error:
-        pytest.skip(f"no Docker engine answers: {error}")
-    for name in IMAGES:
-        if not client.images(name):
-            pytest.skip(f"the engine has no image {name}: `make images` builds it")
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def airflow(client: APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
-    server = AirflowServer(tmp_path_factory.mktemp("airflow") / "home")
-    server.start()
-    yield server
-    server.stop()
 
 
 @dataclass(frozen=True)
@@ -93,7 +70,13 @@ class Host:
         mine = asdict(replace(task, host=self.name))
         arguments = [service, json.dumps({"update": killed_chain.UPDATE, **options})]
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster.worker_host", *arguments, json.dumps(mine)],
+            [
+                sys.executable,
+                "-m",
+                "tests.cluster.reaper.worker_host",
+                *arguments,
+                json.dumps(mine),
+            ],
             cwd=REPO,
             env=self.environment(),
             stdout=subprocess.PIPE,
@@ -186,6 +169,11 @@ def own(folder: Path) -> None:
 
 @pytest.fixture
 def hosts(client: APIClient, airflow: AirflowServer, tmp_path: Path) -> Iterator[Hosts]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make folders for the user of the containers")
+    for name in IMAGES:
+        if not client.images(name):
+            pytest.skip(f"the engine has no image {name}: `make images` builds it")
     work = tmp_path / "shared"
     for name in ("corpus", "verdicts"):
         (work / name).mkdir(parents=True)
