@@ -41,6 +41,7 @@ __all__ = [
 
 FAULTS = Path(__file__).with_name("faults.env")
 PROJECT = "corpus-test"
+ALL = {"container": ("--all",)}
 
 
 @dataclass(frozen=True)
@@ -111,4 +112,11 @@ def cluster(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         if not kept:
             harness_setup.undo(place)
+            project = found.compose.project
             found("down", "--purge", "--timeout", "10")
+            # Of the whole project nothing is left.
+            for kind in ("container", "volume", "network"):
+                label = f"label=com.docker.compose.project={project}"
+                left = docker(kind, "ls", "--quiet", "--filter", label, *ALL.get(kind, ()))
+                assert not left, kind
+            assert not place.folder.exists()

@@ -26,14 +26,16 @@ def planted(lab: Lab) -> Iterator[dict[str, str]]:
         for name in ("a key of the store", "an archive password")
     }
     key, password = map(json.dumps, own.values())
-    file = lab.cluster.place / "settings" / "conf.d" / "20-planted.toml"
-    file.write_text(
-        f"[store.options]\nsecret = {key}\n[sources]\narchive_passwords = [{password}]\n"
-    )
     place = lab.cluster.place
+    # A worker sees the second, and hands it to the sandbox, but never the first.
+    of_store = place / "secrets" / "corpus" / "planted.toml"
+    of_archives = place / "settings" / "conf.d" / "20-planted.toml"
+    of_store.write_text(f"[store.options]\nsecret = {key}\n")
+    of_archives.write_text(f"[sources]\narchive_passwords = [{password}]\n")
     files = [*(place / "secrets").iterdir(), *(place / "users" / "passwords").iterdir()]
-    yield own | {file.name: file.read_text() for file in files}
-    file.unlink()
+    yield own | {file.name: file.read_text() for file in files if file.is_file()}
+    of_store.unlink()
+    of_archives.unlink()
 
 
 def test_a_planted_secret_is_nowhere(lab: Lab, planted: dict[str, str], expected: str):
