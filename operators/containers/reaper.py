@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
@@ -84,9 +85,10 @@ class Reaper:
                 # On a full disk there may be no room even for an empty file.
                 with contextlib.suppress(OSError):
                     file.touch()
-                if counts != before:
+                # Tasks come and go; a line each time would hide what matters.
+                if (told := replace(counts, containers=0, folders=0)) != before:
                     self.report.counted(counts)
-                before = counts
+                before = told
             time.sleep(self.settings.reaper.interval_s)
 
     def once(self) -> Counts:

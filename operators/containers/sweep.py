@@ -120,10 +120,11 @@ class Sweep:
         )
         for entry in listed:
             labels = entry["Labels"]
-            if labels.get(SCRATCH) != str(self.root):
+            if (place := labels.get(SCRATCH)) != str(self.root):
+                whose = f"work in {place}" if place else f"have no label {SCRATCH}"
                 self.report.once(
-                    f"scratch {labels.get(SCRATCH)}",
-                    f"Left alone what works in {labels.get(SCRATCH)}: docker.scratch is {self.root}.",
+                    f"scratch {place}",
+                    f"Left alone containers that {whose}: here is {self.root}.",
                 )
                 continue
             task = TaskTry.from_labels(labels)

@@ -44,7 +44,7 @@ def test_containers_of_others_are_left_alone(
     assert counts.removed_containers == 0
     assert counts.unknown == 4
     said = capsys.readouterr().out
-    assert said.count(f"Left alone what works in {elsewhere.root}") == 1
+    assert said.count(f"Left alone containers that work in {elsewhere.root}:") == 1
     assert said.count("its labels name no task") == 4
     elsewhere.tidy()
 
