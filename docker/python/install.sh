@@ -16,6 +16,9 @@ else
 fi
 # What packages test themselves with. And bytecode of what is new: the rest has its own, in a layer below.
 rm -f /opt/corpus/.lock
+# When each wheel was made into files: of no use here, and another time in each build.
+find /opt/corpus -name uv_cache.json -newermt "@$SOURCE_DATE_EPOCH" -delete
+find /opt/corpus -name RECORD -newermt "@$SOURCE_DATE_EPOCH" -exec sed -i '/uv_cache\.json/d' {} +
 find /opt/corpus -type d -name tests -prune -exec rm -r {} +
 find /opt/corpus -name '*.py' -newermt "@$SOURCE_DATE_EPOCH" \
     | /opt/corpus/bin/python -m compileall -q --invalidation-mode unchecked-hash -i -
