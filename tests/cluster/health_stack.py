@@ -146,6 +146,10 @@ class Stack:
                 ),
                 "AIRFLOW__CELERY__RESULT_BACKEND_SQLALCHEMY_ENGINE_OPTIONS": '{"pool_pre_ping": true}',
                 "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
+                "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__HEALTH_CHECK_INTERVAL": "10",
+                "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_KEEPALIVE": "True",
+                "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_CONNECT_TIMEOUT": "10",
+                "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_TIMEOUT": "30",
                 "CORPUS_HEALTH_PATIENCE_S": str(patience),
                 "CORPUS_HEALTH_START_S": "0",
             },
@@ -180,9 +184,15 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def redis(self, *words: str) -> str:
+        """What redis-cli prints."""
+        command = 'REDISCLI_AUTH="$(cat /run/secrets/redis_password)" exec redis-cli "$@"'
+        done = self.call("redis", "sh", "-c", command, "sh", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
     def queued(self) -> int:
-        words = 'REDISCLI_AUTH="$(cat /run/secrets/redis_password)" redis-cli llen default'
-        return int(self.call("redis", "sh", "-c", words).stdout)
+        return int(self.redis("llen", "default"))
 
     def restarts(self, name: str) -> int:
         return int(docker("inspect", "--format", "{{.RestartCount}}", name))

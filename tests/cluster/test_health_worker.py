@@ -123,6 +123,35 @@ def test_redis_that_is_away_is_not_the_workers_fault(stack: Stack) -> None:
     assert stack.restarts(f"{stack.name}-worker") == restarts
 
 
+def test_a_connection_that_was_lost_without_a_word_is_made_anew(stack: Stack) -> None:
+    """Redis goes and comes back while no packet of it arrives: the worker waits on, and nobody answers."""
+    restarts = stack.restarts(f"{stack.name}-worker")
+    redis = f"{stack.name}-redis"
+    docker("network", "disconnect", stack.name, redis)
+    try:
+        os.kill(stack.pid("redis", "redis-server"), signal.SIGKILL)
+        stack.wait(lambda: stack.pid_or_none("redis", "redis-server") is not None)
+    finally:
+        docker("network", "connect", "--alias", "redis", stack.name, redis)
+    stack.send("worker", 1, 0)
+    stack.wait(lambda: stack.queued() == 0, what="the task to be taken")
+    assert stack.restarts(f"{stack.name}-worker") == restarts
+
+
+def test_where_redis_does_not_tell_who_waits_the_queue_tells(stack: Stack) -> None:
+    stack.redis("ACL", "SETUSER", "default", "-client|list")
+    try:
+        assert stack.health("worker").line == "worker: no task is in the queue: 0 of 2 slots taken"
+        stack.control("worker", "cancel_consumer", queue="default")
+        stack.send("worker", 1, 0)
+        assert "takes none of the 1 tasks in the queue (0 of 2" in stack.health("worker").line
+        stack.control("worker", "add_consumer", queue="default")
+        stack.wait(lambda: stack.queued() == 0)
+        assert stack.health("worker").status == 0
+    finally:
+        stack.redis("ACL", "SETUSER", "default", "+client|list")
+
+
 def test_tasks_taken_while_postgres_is_away_are_done_when_it_is_back(stack: Stack) -> None:
     name = f"{stack.name}-worker"
     restarts, ended = stack.restarts(name), stack.logs(name).count("succeeded in")

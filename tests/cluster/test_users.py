@@ -9,6 +9,8 @@ import pytest
 
 from tests.cluster.users_stack import PASSWORDS, SNAPSHOT, UsersStack, body
 
+pytestmark = pytest.mark.timeout(600)
+
 UPDATE = "/api/v2/dags/corpus_update"
 # A DAG of one task, with a run that all share.
 SERVICE = "/api/v2/dags/corpus_group"

@@ -6,6 +6,7 @@ container, and not of another that does the same.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 
@@ -21,7 +22,7 @@ JOBS = {
     "triggerer": "TriggererJob",
 }
 # They beat every five seconds; a pass over many files or tasks takes longer.
-_SILENCE = 60.0
+_SILENCE = float(os.environ.get("CORPUS_HEALTH_SILENCE_S", "60"))
 _CONNECT_SECONDS = 5
 # The clock of a process's start is this coarse.
 _CLOCK = 5.0

@@ -44,6 +44,7 @@ def apply(wanted: list[Account]) -> list[str]:
     """Make roles and users as they are wanted; what was changed, in lines. Raises `BadUsers`."""
     # A line for each of hundreds of permissions.
     logging.getLogger("airflow.providers.fab").setLevel(logging.WARNING)
+    builder: Any
     with get_application_builder() as builder:
         manager = builder.sm
         builder.add_permissions(update_perms=True)
