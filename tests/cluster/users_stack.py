@@ -145,8 +145,8 @@ class UsersStack(Stack):
         hand_over([path], IMAGE)
 
     def query(self, sql: str, database: str = "airflow") -> str:
-        words = ["psql", "-qAt", "-U", "airflow", "-d", database, "-c", sql]
-        done = self.call("postgres", *words)
+        psql = 'PGPASSWORD="$(cat /run/secrets/postgres_password)" exec psql -qAt -U airflow "$@"'
+        done = self.call("postgres", "sh", "-c", psql, "sh", "-d", database, "-c", sql)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
