@@ -14,6 +14,7 @@ from tests.cluster.users_stack import REPO, UsersStack
 # Bringing the parts up takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(600)
 
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 JOBS = {
     "scheduler": ("airflow", "scheduler"),
     "dag-processor": ("airflow", "dag-processor"),
@@ -35,6 +36,7 @@ def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Us
                 *command,
                 environment={
                     "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-tests-" * 5,
+                    "AIRFLOW__CORE__AUTH_MANAGER": FAB,
                     "CORPUS_HEALTH_PATIENCE_S": "2",
                     # Longer than anything takes here on a busy machine, but for what is stopped.
                     "CORPUS_HEALTH_SILENCE_S": "30",
@@ -49,8 +51,12 @@ def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Us
 @pytest.fixture(autouse=True)
 def _all_healthy(stack: UsersStack) -> None:
     for part in JOBS:
-        stack.wait(lambda part=part: stack.health(part, part).status == 0, 120, part)  # type: ignore[misc]
-    stack.wait(lambda: stack.health("api", "api-server").status == 0, 120, "the API server")
+        _wait_until_healthy(stack, part, part)
+    _wait_until_healthy(stack, "api", "api-server")
+
+
+def _wait_until_healthy(stack: UsersStack, role: str, part: str) -> None:
+    stack.wait(lambda: stack.health(role, part).status == 0, 120, f"{part} to be healthy")
 
 
 def test_each_says_in_a_line_that_it_works(stack: UsersStack) -> None:
