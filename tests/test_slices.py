@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from corpus.services.collect import CollectRequest, collect
@@ -153,7 +155,33 @@ def test_the_parts_of_the_slice_are_the_same_already(twins: Twins) -> None:
     assert Update.open(twins.whole.store, "two").read("samples")["sequence"].to_pylist() == [2]
     inside, theirs = staged(Store(folder), "two"), staged(twins.whole.store, "two")
     del theirs["staging/two/reports/collect-all.json"]
+    # Blobs are packed in another way there.
+    samples, others = (
+        pq.read_table(io.BytesIO(parts.pop("staging/two/samples/shard-0000.parquet")))
+        for parts in (inside, theirs)
+    )
     assert inside == theirs
+    packed = ["blob_sha256", "blob_size"]
+    assert samples.drop_columns(packed) == others.drop_columns(packed)
+
+
+def test_a_slice_does_not_wait_for_the_disk_and_hardly_compresses(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    twins.add(a=PE, b=ELF)
+    twins.collect()
+    folder = twins.slice()
+    synced.clear()
+    taken(twins.parts, "ingest", folder)
+    worked(twins.parts, "ingest", folder)
+    assert not synced
+    given(twins.parts, "ingest", folder)
+    assert synced
+    ours, theirs = (blobs_of(store) for store in (twins.parts.store, Store(folder)))
+    assert ours.keys() == theirs.keys()
+    assert all(len(ours[key]) < len(theirs[key]) for key in ours)
 
 
 def test_files_that_changed_or_went_since_they_were_listed(twins: Twins) -> None:

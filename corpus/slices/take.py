@@ -86,7 +86,7 @@ def _new(folder: Path, update: Update) -> Store:
             mark.mkdir()
     except OSError as error:
         raise BadInput(f"cannot be made a slice: {error}.", file=str(folder)) from error
-    made = Store(folder)
+    made = Store(folder).fleeting()
     record = {"id": update.id, "base": None, "slice": {"sequence": update.sequence}}
     made.write_json(record_key(update.id), record)
     return made

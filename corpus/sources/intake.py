@@ -80,7 +80,7 @@ class Intake:
         self, candidates: list[Candidate], writers: ThreadPoolExecutor
     ) -> Iterator[tuple[str, bytes]]:
         """Bytes of the samples that have no blob yet; notes all that is found on the way."""
-        store = self.context.store
+        store = self.update.store
         files = CopiedFiles(store) if self.update.in_slice else Files.beside(store)
         for done, candidate in enumerate(candidates):
             self.context.progress.step(f"{self.name}: files read", done, len(candidates))
@@ -113,7 +113,7 @@ class Intake:
             self._note(candidate, found, others, problems, filtered)
 
     def _put(self, found: Executable, writers: ThreadPoolExecutor) -> None:
-        write = writers.submit(blobs.put, self.context.store, found.sha256, found.data)
+        write = writers.submit(blobs.put, self.update.store, found.sha256, found.data)
         self.samples[found.sha256] = _sample(found.data, write)
         self.writes.append(write)
         self._await_writes(0 if len(found.data) > LARGE else WRITERS)
@@ -126,7 +126,7 @@ class Intake:
     def _again(self, stored: list[str]) -> Iterator[tuple[str, bytes]]:
         """Bytes of samples that an earlier attempt stored, read back and checked."""
         for sha256 in stored:
-            blob, data = blobs.read(self.context.store, sha256)
+            blob, data = blobs.read(self.update.store, sha256)
             read_back: Future[blobs.BlobRecord] = Future()
             read_back.set_result(blob)
             self.samples[sha256] = _sample(data, read_back)

@@ -18,10 +18,9 @@ from corpus.errors import BadInput, Damaged
 from corpus.store.root import Store
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_OPTIONS: dict[int, int] = {
-    zstd.CompressionParameter.compression_level: 3,
-    zstd.CompressionParameter.checksum_flag: 1,
-}
+_LEVEL = 3
+# Hardly any: three times as large, in an eighth of the time, and unpacked in a quarter.
+_FLEETING_LEVEL = zstd.CompressionParameter.compression_level.bounds()[0]
 
 _PIECE = 2**20
 
@@ -52,7 +51,7 @@ def put(store: Store, sha256: str, data: bytes) -> BlobRecord:
     if not store.exists(name):
         if hashlib.sha256(data).hexdigest() != sha256:
             raise Damaged(f"these bytes are not those of {sha256}.", sha256=sha256)
-        packed = zstd.compress(data, options=_OPTIONS)
+        packed = _pack(data, _LEVEL if store.durable else _FLEETING_LEVEL)
         if store.create_bytes(name, packed):
             return BlobRecord(sha256, hashlib.sha256(packed).hexdigest(), len(packed))
         del packed
@@ -77,6 +76,13 @@ def read(store: Store, sha256: str) -> tuple[BlobRecord, bytes]:
     if found != sha256:
         raise _damaged(store, name, sha256, f"its content has the digest {found}")
     return record, data
+
+
+def _pack(data: bytes, level: int) -> bytes:
+    parameter = zstd.CompressionParameter
+    return zstd.compress(
+        data, options={parameter.compression_level: level, parameter.checksum_flag: 1}
+    )
 
 
 def unpack(packed: bytes, limit: int | None = None) -> bytes:

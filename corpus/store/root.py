@@ -1,12 +1,13 @@
 """Keys below one fsspec URL: read them, write them whole, create them once.
 
 A key is a relative path with `/`. Every write is atomic and durable: a reader sees the old bytes
-or the new ones, and what was written is on the disk before the call returns.
+or the new ones, and what was written is on the disk before the call returns; but see `Store.fleeting`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import hashlib
 import io
@@ -101,7 +102,12 @@ def _why(error: OSError, remote: bool) -> str:
 
 
 class Store:
-    """All files of a corpus, below `url` (a folder or any fsspec URL such as s3://bucket/path)."""
+    """All files of a corpus, below `url` (a folder or any fsspec URL such as s3://bucket/path).
+
+    `durable` says whether what is written is to outlive a crash of the machine.
+    """
+
+    durable = True
 
     def __init__(self, url: str | os.PathLike[str], options: Mapping[str, Any] | None = None):
         self.options = dict(options or {})
@@ -109,6 +115,14 @@ class Store:
         self.path = self.path.rstrip("/")
         self.is_local = isinstance(self.fs, fsspec.implementations.local.LocalFileSystem)
         self.url = self.path if self.is_local else self.fs.unstrip_protocol(self.path)
+
+    def fleeting(self) -> Store:
+        """The same files, for one task: as they are lost with it anyway, no write waits for the disk,
+        and blobs are hardly compressed.
+        """
+        store = copy.copy(self)
+        store.durable = False
+        return store
 
     def full(self, key: str) -> str:
         return f"{self.path}/{key}"
@@ -229,8 +243,9 @@ class Store:
         try:
             with open(temporary, "xb") as stream:
                 stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+                if self.durable:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             if replace:
                 os.replace(temporary, target)
             else:
@@ -238,7 +253,8 @@ class Store:
                     os.link(temporary, target)
                 except FileExistsError:
                     return False
-            sync_folder(target.parent)
+            if self.durable:
+                sync_folder(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
         return True
@@ -260,7 +276,8 @@ class Store:
                 if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
                     raise
                 self._write_local(target, self.read_bytes(source), replace=True)
-            sync_folder(path.parent)
+            if self.durable:
+                sync_folder(path.parent)
 
     def delete(self, prefix: str) -> None:
         with _writing(self.url, prefix), contextlib.suppress(FileNotFoundError):

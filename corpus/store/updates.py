@@ -43,15 +43,16 @@ def new_update_id(now: datetime | None = None) -> str:
 class Update:
     """One update: `id`, the `base` snapshot it builds on (None for the first), and its staged parts.
 
-    In a slice (see corpus.slices) there is no base, and the record says which `sequence` it stands for.
+    In a slice (see corpus.slices) there is no base, the record says which `sequence` it stands for, and
+    `store` is a fleeting one.
     """
 
     def __init__(self, store: Store, record: Mapping[str, Any], base: Snapshot | None):
-        self.store = store
         self.record = dict(record)
         self.id: str = record["id"]
         self.base = base
         self.in_slice = "slice" in self.record
+        self.store = store.fleeting() if self.in_slice else store
         following = base.sequence + 1 if base else 1
         self.sequence: int = self.record["slice"]["sequence"] if self.in_slice else following
         self.prefix = f"staging/{self.id}"

@@ -73,6 +73,20 @@ def test_a_full_disk_passes_and_leaves_the_old_bytes(
     assert os.listdir(store.full("a")) == ["b"]
 
 
+def test_a_fleeting_store_waits_for_no_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    fleeting = store.fleeting()
+    fleeting.write_bytes("a", b"one")
+    assert fleeting.create_bytes("b", b"two")
+    assert not fleeting.create_bytes("b", b"three")
+    fleeting.copy("a", "c")
+    assert not synced
+    assert [store.read_bytes(key) for key in store.list("")] == [b"one", b"two", b"one"]
+    store.write_bytes("a", b"new")
+    assert len(synced) == 2
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
 def test_a_root_that_refuses_writes_is_a_wrong_setting(
     store: Store, monkeypatch: pytest.MonkeyPatch, number: int
