@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from docker import APIClient
 
 import corpus.services
 from corpus.errors import NothingNew, PassingFault
 from corpus.settings import CONFIG_FILE, Settings
 from corpus.settings_file import to_toml
 from operators.call import Call, given
+from operators.containers.client import Client
 from operators.containers.container import TaskContainers
 from operators.containers.engine import Engine
 from operators.containers.labels import TaskTry
@@ -23,6 +22,7 @@ from operators.result import copy_result
 
 _SLICE = "/slice"
 _RESULTS = "/results"
+_SPOOL = "/spool"
 
 
 class DockerRunner:
@@ -43,13 +43,13 @@ class DockerRunner:
         docker = self.settings.docker
         places = Places(self.settings, corpus.services.get(call.service), call)
         scratch = Scratch(Path(docker.scratch), self.task, user_of(docker.user))
-        engine = Engine(self._connect, url=docker.url, wait_s=docker.engine_wait_s, say=on_line)
+        engine = Engine(Client(docker.url), wait_s=docker.engine_wait_s, say=on_line)
         containers = TaskContainers(
             engine,
             scratch,
             say=on_line,
             max_lines=docker.log_lines,
-            pull=(lambda name: engine.client().pull(name)) if docker.pull else None,
+            pull=self._pull if docker.pull else None,
         )
         self._containers = containers
         # A signal may have come before there was anything to stop.
@@ -65,8 +65,11 @@ class DockerRunner:
         if self._containers:
             self._containers.stop()
 
-    def _connect(self) -> APIClient:
-        return APIClient(base_url=self.settings.docker.url, version="auto")
+    def _pull(self, image: str) -> None:
+        # It reads what `docker login` has left, and is loaded only for this.
+        from docker import APIClient
+
+        APIClient(base_url=self.settings.docker.url, version="auto").pull(image)
 
 
 class _Steps:
@@ -127,11 +130,22 @@ class _Steps:
     def _sandbox(self, arguments: Sequence[str], slice_: Bind) -> int:
         text = to_toml(self.places.settings, archive_passwords=True, addresses=False)
         settings = self.scratch.write("sandbox.toml", text)
-        binds = [Bind(str(settings), str(CONFIG_FILE)), slice_]
-        return self._step("run", self.docker.extractor_image, arguments, binds, "none")
+        # What archives are unpacked to may be more than /tmp has, which counts as memory. No part of the
+        # slice: the step that gives it back refuses what a killed sandbox may have left here.
+        spool = Bind(str(self.scratch.folder("spool")), _SPOOL, writable=True)
+        binds = [Bind(str(settings), str(CONFIG_FILE)), slice_, spool]
+        return self._step(
+            "run", self.docker.extractor_image, arguments, binds, "none", {"TMPDIR": _SPOOL}
+        )
 
     def _step(
-        self, step: str, image: str, arguments: Sequence[str], binds: list[Bind], network: str
+        self,
+        step: str,
+        image: str,
+        arguments: Sequence[str],
+        binds: list[Bind],
+        network: str,
+        environment: Mapping[str, str] | None = None,
     ) -> int:
         if self.scratch.is_done(step):
             self.containers.say(f"Step {step!r} was done by an earlier attempt.")
@@ -144,7 +158,7 @@ class _Steps:
                 entrypoint=["corpus"],
                 command=["--result", f"{_RESULTS}/{RESULT}", *arguments],
                 binds=[*binds, Bind(str(results), _RESULTS, writable=True)],
-                environment=self._environment(step, image),
+                environment={**self._environment(step, image), **(environment or {})},
                 network=network,
                 user=":".join(map(str, self.scratch.user)),
                 limits=Limits.of(self.docker),

@@ -5,6 +5,7 @@
         settings.toml   settings for the trusted steps
         sandbox.toml    settings for the step that reads hostile bytes
         slice/          the part of the corpus that this step sees
+        spool/          its temporary files
         take/ run/ give/    a folder a step, for its result.json
         take.done ...   steps that have ended well
 
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from corpus.errors import BadSetting, PassingFault
 from operators.containers.labels import TaskTry
@@ -52,9 +54,13 @@ class Scratch:
         self.path = root / key(task)
 
     def continues(self) -> bool:
-        """Whether an earlier try of the same generation has left the folder as it had it."""
+        """Whether an earlier try of the same generation has left the folder as it had it.
+
+        It has not where the host went down since: what is written here is never synced to the disk.
+        """
         owner = read_owner(self.path)
-        return owner is not None and owner.generation == self.task.generation
+        same = owner is not None and owner.generation == self.task.generation
+        return same and _read(self.path).get("boot") == _boot()
 
     def claim(self) -> None:
         """Make this try the owner; what another generation left is removed. Raises `BadSetting`."""
@@ -70,9 +76,8 @@ class Scratch:
                 if not self.continues():
                     remove(self.path)
                 self._make(self.path)
-                owner = asdict(self.task) | {
-                    "time": datetime.now(UTC).isoformat(timespec="seconds")
-                }
+                time = datetime.now(UTC).isoformat(timespec="seconds")
+                owner = asdict(self.task) | {"time": time, "boot": _boot()}
                 self.write(OWNER, json.dumps(owner))
         except PermissionError as error:
             raise BadSetting(
@@ -146,9 +151,19 @@ def is_key(name: str) -> bool:
 def read_owner(folder: Path) -> TaskTry | None:
     """The try that owns a folder; None where it says nothing that can be read."""
     try:
-        return TaskTry.from_dict(json.loads((folder / OWNER).read_text()))
+        return TaskTry.from_dict(_read(folder))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / OWNER).read_text())
+    return told
+
+
+def _boot() -> str:
+    """Another one after each start of the host; containers see the host's."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def folders(root: Path) -> Iterator[Path]:

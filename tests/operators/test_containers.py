@@ -85,6 +85,19 @@ class TestScratch:
         cleared.claim()
         assert not cleared.is_done("run")
 
+    def test_after_a_crash_of_the_host_it_is_made_anew(self, tmp_path: Path) -> None:
+        """Nothing in it was synced, so that files of a step that is done may be empty."""
+        first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
+        first.claim()
+        first.mark_done("run")
+        owner = first.path / "owner.json"
+        owner.write_text(json.dumps(json.loads(owner.read_text()) | {"boot": "another"}))
+        assert read_owner(first.path) == TASK
+        assert not second.continues()
+        second.claim()
+        assert not second.is_done("run")
+        assert second.continues()
+
     def test_what_a_later_try_has_is_not_removed(self, tmp_path: Path) -> None:
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
         first.claim()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 import corpus.runs
-from bench.common.executables import write_variants
+from bench.common.executables import launchers, write_variants
 from corpus.errors import BadInput, BadSetting, PassingFault
 from corpus.services import SERVICES
 from corpus.settings import Settings
@@ -30,6 +31,7 @@ from operators.process import ProcessRunner
 from operators.runner import Runner, get_runner
 from tests.airflow_home import REPO
 from tests.cluster.containers.world import World, wait_for
+from tests.sources.archive_files import tar_of, zip_of
 
 UPDATE = "20260101T000000-aaaaaaaa"
 IDENTITY = {"run_uuid": corpus.runs.run_uuid("d", "r"), "dag_id": "d", "run_id": "r"}
@@ -116,6 +118,7 @@ def test_what_reads_hostile_bytes_sees_its_slice_and_no_more(samples: World) -> 
 
     assert seen("run") == {
         "/slice": (f"{folder}/slice", True),
+        "/spool": (f"{folder}/spool", True),
         "/results": (f"{folder}/run", True),
         "/etc/corpus-airflow/corpus.toml": (f"{folder}/sandbox.toml", False),
     }
@@ -142,6 +145,23 @@ def test_what_reads_hostile_bytes_sees_its_slice_and_no_more(samples: World) -> 
     assert images["run"] == world.client.inspect_image(world.extractor)["Id"]
     assert images["take"] == images["give"] == world.client.inspect_image(world.image)["Id"]
     assert "planted-key" not in json.dumps(found)
+
+
+@pytest.mark.timeout(300)
+def test_an_archive_larger_than_tmp_is_ingested(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive in an archive is unpacked to a temporary file, beyond 32 MB on the disk."""
+    monkeypatch.setenv("CORPUS_DOCKER__TMPFS_BYTES", str(2**20))
+    noise = random.Random(1).randbytes(40 << 20)
+    inner = zip_of({"noise": noise, "launcher.exe": launchers()[0]})
+    (world.samples / "outer.tar").write_bytes(tar_of({"inner.zip": inner}))
+    run(docker_runner(world), call("collect"), world.work)
+    status, result, seen = run(docker_runner(world), call("ingest"), world.work)
+    assert status == 0, (result, seen)
+    assert result["report"]["samples"] == 1
+    assert result["report"]["rejects"] == {}
+    assert world.nothing_left()
 
 
 def test_steps_that_were_done_are_not_done_again(samples: World) -> None:
