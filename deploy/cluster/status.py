@@ -21,16 +21,13 @@ def status(compose: Compose, login: tuple[str, str, str]) -> Iterator[str]:
     for container in compose.ps():
         yield f"  {container.name:<28} {container.status}"
     yield "Workers"
+    for container in compose.ps():
+        if container.service == "worker":
+            yield f"  {container.name:<28} {workers.check(container)[1]}"
     try:
-        found = workers.look(compose)
+        yield f"  {'queue':<28} {workers.waiting(compose)} tasks waiting"
     except ClusterError as error:
-        yield f"  {error}"
-    else:
-        for worker in found.workers:
-            consuming = "takes tasks" if worker.consuming else "TAKES NO TASKS"
-            yield f"  {worker.host:<28} {worker.running} of {worker.slots} slots busy, {consuming}"
-        for queue, waiting in found.queues.items():
-            yield f"  {f'queue {queue}':<28} {waiting} waiting"
+        yield f"  Redis does not answer: {error}"
     yield "Last runs"
     try:
         api = AirflowApi(*login)

@@ -1,60 +1,44 @@
-"""The workers of a cluster: do they take tasks?"""
+"""The workers of a cluster: do they take tasks, and how many wait for them?"""
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
-from deploy.cluster.compose import Compose, docker
+from deploy.cluster.compose import Compose, Container, docker
 from deploy.cluster.errors import ClusterError
 
-_INSIDE = Path(__file__).with_name("inside.py")
+_QUEUE = "default"
+_REDIS_CLI = "REDISCLI_AUTH=$(cat /run/secrets/redis_password) exec redis-cli --raw"
 
 
-@dataclass(frozen=True)
-class Worker:
-    """A worker: its container's host name, its slots, the tasks it runs, and whether it listens."""
-
-    host: str
-    slots: int
-    running: int
-    consuming: bool
-
-
-@dataclass(frozen=True)
-class Workers:
-    """All that answered, and how many tasks wait in each queue."""
-
-    workers: list[Worker]
-    queues: dict[str, int]
-
-
-def look(compose: Compose) -> Workers:
-    """Ask a running worker about all of them. Raises `ClusterError` where none runs or answers."""
-    running = [c for c in compose.ps() if c.service == "worker" and c.state == "running"]
-    if not running:
-        raise ClusterError("No worker runs.")
-    script = _INSIDE.read_text()
-    output = docker("exec", "-i", running[0].id, "python", "-", str(len(running)), input=script)
-    found = json.loads(output.strip().splitlines()[-1])
-    return Workers([Worker(**one) for one in found["workers"]], found["queues"])
-
-
-def wait_until_consuming(compose: Compose, count: int, seconds: float) -> Workers:
+def wait_until_consuming(compose: Compose, count: int, seconds: float) -> None:
     """Wait until so many workers take tasks. Raises `ClusterError`."""
     deadline = time.monotonic() + seconds
     while True:
-        try:
-            found = look(compose)
-            ready = sum(worker.consuming for worker in found.workers)
-        except ClusterError as error:
-            ready, why = 0, str(error)
-        else:
-            why = f"{ready} of {count} workers take tasks."
-        if ready >= count:
-            return found
+        found = [one for one in compose.ps() if one.service == "worker"]
+        said = {one.name: check(one) for one in found if one.state == "running"}
+        waiting = [name for name, (works, _) in said.items() if works]
+        if len(waiting) >= count:
+            return
         if time.monotonic() > deadline:
-            raise ClusterError(f"{why}\n`make cluster-logs SERVICE=worker` shows what they say.")
+            why = "\n".join(line for works, line in said.values() if not works)
+            raise ClusterError(
+                f"{len(waiting)} of {count} workers take tasks.\n{why}\n"
+                "`make cluster-logs SERVICE=worker` shows what they say."
+            )
         time.sleep(1)
+
+
+def check(worker: Container) -> tuple[bool, str]:
+    """Whether a worker takes tasks at this moment, and its health check's own words."""
+    try:
+        line = docker("exec", worker.id, "python", "-I", "/opt/corpus/health", "worker")
+    except ClusterError as error:
+        return False, str(error).splitlines()[-1]
+    return True, line.strip()
+
+
+def waiting(compose: Compose) -> int:
+    """Tasks in the queue that no worker has taken. Raises `ClusterError` where Redis does not answer."""
+    command = f"{_REDIS_CLI} llen {_QUEUE}"
+    return int(compose.run("exec", "-T", "redis", "sh", "-c", command, capture=True))

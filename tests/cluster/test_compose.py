@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from deploy.cluster import workers
 from deploy.cluster.compose import docker
 from deploy.cluster.place import Place
 from tests.cluster.conftest import Cluster
@@ -113,16 +112,15 @@ def test_a_changed_setting_starts_anew_only_whom_it_concerns(cluster: Cluster):
 def test_status_says_what_works(cluster: Cluster):
     said = cluster("status").stdout
     assert said.count("(healthy)") == 9
-    assert said.count("of 2 slots busy, takes tasks") == 2
-    assert "queue default" in said
+    assert said.count("worker: waits for tasks: 0 of 2 slots taken") == 2
+    assert "0 tasks waiting" in said
 
 
 def test_logs_are_read_when_their_worker_is_gone(cluster: Cluster, updated: Update):
     tasks = [task for task in updated.tasks() if task["state"] == "success"]
     assert cluster("scale", "1").returncode == 0
-    left = workers.look(cluster.compose)
-    assert [worker.consuming for worker in left.workers] == [True]
-    gone = [task for task in tasks if task["hostname"] != left.workers[0].host]
+    (left,) = cluster.containers("worker")
+    gone = [task for task in tasks if task["hostname"] != left.id[:12]]
     logs = [updated.log(task) for task in gone]
     assert cluster("scale", "2").returncode == 0
     assert logs
