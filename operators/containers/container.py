@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import struct
+import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from docker import APIClient
-from docker.errors import APIError, ImageNotFound, NotFound
-
 from corpus.errors import BadSetting, PassingFault
+from operators.containers.client import Chunks, Client, EngineError, NoSuchThing
 from operators.containers.engine import Engine, is_away
 from operators.containers.labels import IMAGE, SCRATCH, STEP, WORK, TaskTry
 from operators.containers.scratch import Scratch
@@ -22,8 +20,6 @@ from operators.output import TaskLog
 _STOPPED = 128 + 15
 _WAIT_S = 5
 _AT_ONCE_S = 0.5
-
-Chunks = Iterable[tuple[int, bytes]]
 
 
 @dataclass(frozen=True)
@@ -67,19 +63,14 @@ class TaskContainers:
         self._images: dict[str, str] = {}
 
     def __enter__(self) -> TaskContainers:
-        try:
-            # Before the folder is claimed, which empties it of what another generation works on.
-            self._find(adopt=self.scratch.continues())
-            self.scratch.claim()
-        except BaseException:
-            self.engine.close()
-            raise
+        # Before the folder is claimed, which empties it of what another generation works on.
+        self._find(adopt=self.scratch.continues())
+        self.scratch.claim()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._found or self._made:
             self._remove_all()
-        self.engine.close()
         self.scratch.release()
 
     def _find(self, adopt: bool) -> None:
@@ -95,14 +86,14 @@ class TaskContainers:
                 self._found[step] = container
             else:
                 self.say(f"Removing container {container['Id'][:12]} of an earlier attempt.")
-                self._ask(_ending(container["Id"]))
+                self._ask(functools.partial(_end, container=container["Id"]))
 
     def image(self, name: str) -> str:
         """The digest by which the engine knows an image. Raises `PassingFault` where it has none."""
         if name not in self._images:
             try:
-                found = self._ask(lambda client: client.inspect_image(name))
-            except ImageNotFound:
+                found = self._ask(lambda client: client.image(name))
+            except NoSuchThing:
                 found = self._pulled(name)
             self._images[name] = found["Id"]
         return self._images[name]
@@ -123,7 +114,7 @@ class TaskContainers:
             container, chunks = self._adopted(step, spec) or self._begun(step, spec)
             self._watch(container, chunks, log)
             ended = self._ended(container)
-        except NotFound as error:
+        except NoSuchThing as error:
             if self.stopped:
                 return Ended(_STOPPED)
             raise PassingFault(f"the container of {step!r} was removed from outside.") from error
@@ -146,12 +137,8 @@ class TaskContainers:
         if not self.scratch.owned():
             return
         try:
-            client = self.engine.connect()
-            try:
-                for container in self._of_the_task(client):
-                    _ending(container["Id"])(client)
-            finally:
-                client.close()
+            for container in self._of_the_task(self.engine.client):
+                _end(self.engine.client, container["Id"])
         except Exception as error:
             self.say(f"Its containers are left to the reaper: {error}")
 
@@ -161,10 +148,10 @@ class TaskContainers:
         if container is None:
             return None
         found = container["Id"]
-        state = self._ask(lambda client: client.inspect_container(found))["State"]
+        state = self._ask(lambda client: client.container(found))["State"]
         failed = not state["Running"] and state["ExitCode"] != 0
         if container["Labels"].get(WORK) != spec.digest or failed:
-            self._ask(_ending(found))
+            self._ask(lambda client: _end(client, found))
             return None
         owner = TaskTry.from_labels(container["Labels"])
         attempt = f" of attempt {owner.try_number}" if owner else ""
@@ -183,13 +170,13 @@ class TaskContainers:
         }
         config = spec.config(self.image(spec.image), labels)
 
-        def create(client: APIClient) -> str:
+        def create(client: Client) -> str:
             # The answer to an earlier request may have been lost.
             for container in self._of_the_task(client) if asked else ():
                 if container["Labels"].get(STEP) == step:
                     return str(container["Id"])
             asked.append(True)
-            return str(client.create_container_from_config(config)["Id"])
+            return client.create(config)
 
         asked: list[bool] = []
         self._made = True
@@ -199,7 +186,7 @@ class TaskContainers:
 
     def _started(self, container: str, spec: Spec) -> Chunks:
         """Start a container; its output comes from an attachment, which no bound of a log cuts."""
-        chunks: Chunks = self._ask(lambda client: _attached(client, container))
+        chunks: Chunks = self._ask(lambda client: client.attach(container))
         if not self.stopped:
             with _refusals(spec):
                 self._ask(lambda client: client.start(container))
@@ -214,7 +201,7 @@ class TaskContainers:
                 since = time.time()
             silent = time.monotonic()
             try:
-                self.engine.client().wait(container, timeout=_WAIT_S)
+                self.engine.client.wait(container, _WAIT_S)
                 # Where it went on after its output had ended, it was the way to it that broke.
                 if time.monotonic() - silent < _AT_ONCE_S:
                     return
@@ -226,27 +213,25 @@ class TaskContainers:
     def _again(self, container: str, since: float | None) -> Chunks:
         """The output of a container from the log that the engine keeps."""
         try:
-            stream: Iterator[bytes] = self._ask(
-                lambda client: client.logs(container, stream=True, follow=True, since=since)
-            )
-        except NotFound:
+            chunks: Chunks = self._ask(lambda client: client.logs(container, since))
+        except NoSuchThing:
             raise
-        except APIError as error:
-            self.say(f"Its output cannot be read again: {error.explanation}")
+        except EngineError as error:
+            self.say(f"Its output cannot be read again: {error}")
             return ()
-        return ((0, chunk) for chunk in stream)
+        return chunks
 
     def _ended(self, container: str) -> Ended:
         if self.stopped:
             return Ended(_STOPPED)
-        state = self._ask(lambda client: client.inspect_container(container))["State"]
+        state = self._ask(lambda client: client.container(container))["State"]
         return Ended(state["ExitCode"], state["OOMKilled"])
 
     def _discard(self, container: str) -> None:
         if not self.scratch.owned():
             return
         try:
-            _ending(container)(self.engine.client())
+            _end(self.engine.client, container)
             self._made = False
         except Exception as error:
             self.say(f"Container {container[:12]} is left to the reaper: {error}")
@@ -262,23 +247,16 @@ class TaskContainers:
         self.say(f"Pulling {name}.")
         try:
             self.pull(name)
-            found: dict[str, Any] = self._ask(lambda client: client.inspect_image(name))
-        except APIError as error:
-            raise PassingFault(f"{problem}, nor can it be pulled: {error.explanation}") from error
+            found: dict[str, Any] = self._ask(lambda client: client.image(name))
+        except Exception as error:
+            raise PassingFault(f"{problem}, nor can it be pulled: {error}") from error
         return found
 
-    def _of_the_task(self, client: APIClient) -> list[dict[str, Any]]:
-        wanted = [*self.task.filters(), f"{SCRATCH}={self.scratch.root}"]
-        found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
-        return found
+    def _of_the_task(self, client: Client) -> list[dict[str, Any]]:
+        return client.containers(self.task.filters())
 
-    def _ask(self, question: Callable[[APIClient], Any]) -> Any:
+    def _ask(self, question: Callable[[Client], Any]) -> Any:
         return self.engine.ask(question, lambda: self.stopped)
-
-
-def _attached(client: APIClient, container: str) -> Chunks:
-    outputs = client.attach(container, stdout=True, stderr=True, stream=True, demux=True)
-    return ((1, out) if out is not None else (2, err) for out, err in outputs)
 
 
 def _until_broken(chunks: Chunks) -> Chunks:
@@ -286,19 +264,20 @@ def _until_broken(chunks: Chunks) -> Chunks:
     try:
         yield from chunks
     except Exception as error:
-        if not (is_away(error) or isinstance(error, struct.error)):
+        if not is_away(error):
             raise
 
 
-def _ending(container: str) -> Callable[[APIClient], None]:
+def _end(client: Client, container: str) -> None:
     """Stop and remove a container that may have ended, or be gone, already."""
-
-    def end(client: APIClient) -> None:
-        with contextlib.suppress(NotFound):
-            client.stop(container, timeout=GRACE_S)
-            client.remove_container(container, v=True, force=True)
-
-    return end
+    with contextlib.suppress(EngineError):
+        client.stop(container, GRACE_S)
+    try:
+        client.remove(container)
+    except EngineError as error:
+        # Gone, or somebody else is about it.
+        if error.status not in (404, 409):
+            raise
 
 
 @contextlib.contextmanager
@@ -306,8 +285,8 @@ def _refusals(spec: Spec) -> Iterator[None]:
     """Says in the user's words why the engine will not create or start a container."""
     try:
         yield
-    except APIError as error:
-        problem = str(error.explanation)
+    except EngineError as error:
+        problem = error.message
         if "bind source path does not exist" in problem:
             raise BadSetting(
                 f"{problem.rpartition(': ')[2]} is not there on the engine's host.",
@@ -315,6 +294,6 @@ def _refusals(spec: Spec) -> Iterator[None]:
             ) from error
         if spec.network in problem and "network" in problem:
             raise BadSetting(f"{problem}.", field="docker.network") from error
-        if isinstance(error, NotFound) and not isinstance(error, ImageNotFound):
+        if isinstance(error, NoSuchThing) and "image" not in problem:
             raise
         raise PassingFault(f"the engine refused a container of {spec.image}: {problem}") from error

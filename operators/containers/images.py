@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from docker.errors import APIError, NotFound
-
 from corpus.settings import Settings
+from operators.containers.client import EngineError, NoSuchThing
 from operators.containers.engine import Engine
 from operators.containers.report import Report
 
@@ -76,8 +75,8 @@ class OldImages:
         if not self.days:
             return 0
         before = datetime.now(UTC) - timedelta(days=self.days)
-        used = {str(entry["ImageID"]) for entry in self._ask("containers", all=True)}
-        listed = self._ask("images", filters={"label": TITLE})
+        used = {str(entry["ImageID"]) for entry in self._ask("containers", [])}
+        listed = self._ask("images", [TITLE])
         ours = [str(entry["Id"]) for entry in listed if entry["Labels"].get(TITLE) in NAMES]
         images = [image for each in ours if (image := self._inspect(each))]
         old = [
@@ -88,8 +87,8 @@ class OldImages:
         return sum(self._remove(image) for image in old)
 
     def _inspect(self, image_id: str) -> Image | None:
-        with contextlib.suppress(NotFound):
-            return _image(self._ask("inspect_image", image_id))
+        with contextlib.suppress(NoSuchThing):
+            return _image(self._ask("image", image_id))
         return None
 
     def _remove(self, image: Image) -> bool:
@@ -98,20 +97,18 @@ class OldImages:
                 # By each of its names, without force: the engine refuses what came into use meanwhile.
                 for name in image.tags or (image.id,):
                     self._ask("remove_image", name)
-            except NotFound:
+            except NoSuchThing:
                 return False
-            except APIError as error:
-                self.report.once(image.id, f"Kept image {_label(image)}: {error.explanation}")
+            except EngineError as error:
+                self.report.once(image.id, f"Kept image {_label(image)}: {error.message}")
                 return False
         self.report.removed(
             "image", _label(image), f"nothing has used it, and it is older than {self.days} days"
         )
         return True
 
-    def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        return self.engine.ask(
-            lambda client: getattr(client, method)(*arguments, **options), lambda: True
-        )
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        return self.engine.ask(lambda client: getattr(client, method)(*arguments), lambda: True)
 
 
 def _image(entry: dict[str, Any]) -> Image:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shlex
+import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from docker import APIClient
-from docker.errors import DockerException
 
 from corpus.errors import BadInput, CorpusError
+from operators.containers.client import Client
 from operators.containers.container import Ended, TaskContainers
 from operators.containers.engine import Engine
 from operators.containers.scratch import RESULT, Scratch, user_of
@@ -53,7 +51,8 @@ REFUSED = {
     "network_mode": "Use `network`.",
     "force_pull": "Use `pull`, and an image's digest for a certain version.",
     **dict.fromkeys(("log_opts_max_size", "log_opts_max_file"), "Logs are always bounded."),
-    **dict.fromkeys(("tls_hostname", "tls_ssl_version"), "The engine's client has it no more."),
+    "api_version": "The engine's own is used.",
+    **dict.fromkeys(("tls_hostname", "tls_ssl_version"), "Name the host as its certificate does."),
 }  # fmt: skip
 _SECRET_NAME = re.compile(r"PASS|PWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|APIKEY|_KEY|^KEY$", re.I)
 _SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
@@ -113,7 +112,6 @@ class ContainerOperator(DockerOperator):
         pull: bool | None = None,
         docker_conn_id: str | None = None,
         docker_url: str | list[str] | None = None,
-        api_version: str = "auto",
         tls_ca_cert: str | None = None,
         tls_client_cert: str | None = None,
         tls_client_key: str | None = None,
@@ -129,7 +127,7 @@ class ContainerOperator(DockerOperator):
                 )
         super().__init__(
             image=image,
-            api_version=api_version,
+            api_version="auto",
             docker_url=docker_url,
             docker_conn_id=docker_conn_id,
             tls_ca_cert=tls_ca_cert,
@@ -177,9 +175,7 @@ class ContainerOperator(DockerOperator):
             )
             pull = docker.pull if self.pull is None else self.pull
             self.docker_url = self.docker_url or docker.url
-            engine = Engine(
-                self._connect, url=self._urls()[0], wait_s=docker.engine_wait_s, say=self.log.info
-            )
+            engine = Engine(self._client(), wait_s=docker.engine_wait_s, say=self.log.info)
             containers = TaskContainers(
                 engine,
                 scratch,
@@ -239,31 +235,21 @@ class ContainerOperator(DockerOperator):
             raise AirflowFailException(f"Its result has more than {MAX_BYTES} bytes.")
         return _checked(content, self.result_schema)
 
-    def _connect(self) -> APIClient:
-        """A client of the first engine that answers. It is not logged in: a signal handler uses it."""
-        tls = DockerHook.construct_tls_config(
-            self.tls_ca_cert, self.tls_client_cert, self.tls_client_key, self.tls_verify
-        )
-        *others, last = self._urls()
-        for url in others:
-            with contextlib.suppress(OSError, DockerException):
-                return self._client(url, tls)
-        return self._client(last, tls)
-
-    def _client(self, url: str, tls: Any) -> APIClient:
-        return APIClient(base_url=url, version=self.api_version, tls=tls, timeout=self.timeout)
-
     def _pull(self, image: str) -> None:
         # The hook's client logs in at the registry.
         self.hook.get_conn().pull(image)
 
-    def _urls(self) -> list[str]:
-        given = self.docker_url
-        urls = [given] if isinstance(given, str) else list(given or ())
-        if self.tls_ca_cert:
-            # The client takes TLS for granted only where the address says so.
-            urls = [url.replace("tcp://", "https://") for url in urls]
-        return urls
+    def _client(self) -> Client:
+        urls = [self.docker_url] if isinstance(self.docker_url, str) else self.docker_url
+        if self.tls_ca_cert is None:
+            return Client(*urls, timeout_s=self.timeout)
+        tls = ssl.create_default_context(cafile=self.tls_ca_cert)
+        if not self.tls_verify:
+            tls.check_hostname = False
+            tls.verify_mode = ssl.CERT_NONE
+        if self.tls_client_cert:
+            tls.load_cert_chain(self.tls_client_cert, self.tls_client_key)
+        return Client(*urls, timeout_s=self.timeout, tls=tls)
 
 
 def _words(command: str | Sequence[str] | None) -> list[str]:

@@ -37,9 +37,8 @@ class Reaper:
         self, settings: Settings, report: Report, *, grace_s: float, dry_run: bool = False
     ) -> None:
         # Not at the top: a health check has no use for them.
-        from docker import APIClient
-
         from operators.containers.airflow_api import AirflowApi
+        from operators.containers.client import Client
         from operators.containers.engine import Engine
         from operators.containers.images import OldImages
         from operators.containers.sweep import Sweep
@@ -52,8 +51,7 @@ class Reaper:
         api = AirflowApi(reaper.api_url, reaper.api_user, Path(reaper.api_password_file))
         engine = Engine(
             # Listing thousands of containers takes a busy engine a while.
-            lambda: APIClient(base_url=docker.url, version="auto", timeout=120),
-            url=docker.url,
+            Client(docker.url, timeout_s=120),
             # The next pass is the next attempt.
             wait_s=0,
             say=lambda line: None,

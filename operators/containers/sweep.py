@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
-
 from corpus.errors import BadSetting
 from corpus.settings import Settings
 from operators.containers import scratch
 from operators.containers.airflow_api import AirflowApi, Refused, TaskKey, TaskState, by_task
+from operators.containers.client import EngineError, NoSuchThing
 from operators.containers.engine import Engine
 from operators.containers.labels import PREFIX, SCRATCH, TaskTry
 from operators.containers.orphans import Sightings, why_orphan
@@ -114,10 +113,7 @@ class Sweep:
         return dict(holdings)
 
     def _containers(self, counts: Counts) -> Iterable[Container]:
-        listed: list[dict[str, Any]] = self.engine.ask(
-            lambda client: client.containers(all=True, filters={"label": [f"{PREFIX}task_id"]}),
-            lambda: True,
-        )
+        listed: list[dict[str, Any]] = self._ask("containers", [f"{PREFIX}task_id"])
         for entry in listed:
             labels = entry["Labels"]
             if (place := labels.get(SCRATCH)) != str(self.root):
@@ -180,13 +176,13 @@ class Sweep:
             try:
                 if container.running:
                     # Removed by force, whether it stops or not.
-                    with contextlib.suppress(APIError):
-                        self._ask("stop", container.id, timeout=GRACE_S)
-                self._ask("remove_container", container.id, v=True, force=True)
-            except NotFound:
+                    with contextlib.suppress(EngineError):
+                        self._ask("stop", container.id, GRACE_S)
+                self._ask("remove", container.id)
+            except NoSuchThing:
                 return True
-            except APIError as error:
-                if error.status_code == _CONFLICT:
+            except EngineError as error:
+                if error.status == _CONFLICT:
                     return True
                 counts.failed += 1
                 self.report.once(container.id, f"Cannot remove {container.name}: {error}")
@@ -228,10 +224,8 @@ class Sweep:
             if self._due(f"crumb {folder.name}", time.monotonic(), counts):
                 self._remove_folder(folder, None, "it is what a killed process left", counts)
 
-    def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
-        return self.engine.ask(
-            lambda client: getattr(client, method)(*arguments, **options), lambda: True
-        )
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        return self.engine.ask(lambda client: getattr(client, method)(*arguments), lambda: True)
 
 
 def _sound(task: TaskTry) -> bool:

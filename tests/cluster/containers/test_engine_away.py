@@ -9,12 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from docker import APIClient
 
 from corpus.errors import BadSetting, PassingFault
-from operators.containers.container import Ended, TaskContainers
-from operators.containers.engine import Engine
-from operators.containers.scratch import CORPUS_USER, Scratch
+from operators.containers.container import Ended
 from tests.cluster.containers.flaky import FlakySocket, flaky
 from tests.cluster.containers.world import World
 
@@ -22,14 +19,6 @@ from tests.cluster.containers.world import World
 COUNTING = (
     "for n in $(seq 0 2 199); do echo $n; sleep 0.02; echo $((n + 1)) >&2; sleep 0.02; done; exit 5"
 )
-
-
-def containers(world: World, url: str, seen: list[str], wait_s: float = 30) -> TaskContainers:
-    engine = Engine(
-        lambda: APIClient(base_url=url, version="auto"), url=url, wait_s=wait_s, say=seen.append
-    )
-    scratch = Scratch(world.scratch, world.task, CORPUS_USER)
-    return TaskContainers(engine, scratch, say=seen.append, max_lines=1_000)
 
 
 def again_after(way: FlakySocket, seconds: float) -> None:
@@ -46,7 +35,7 @@ def test_output_and_status_of_a_container_survive(world: World, seconds: float) 
     """Away for a moment, for a while, and until after the container has ended."""
     seen: list[str] = []
     began = time.time()
-    with flaky(world.work / "way.sock") as way, containers(world, way.url, seen) as task:
+    with flaky(world.work / "way.sock") as way, world.containers(seen.append, url=way.url) as task:
         write = task.say
 
         def say(line: str) -> None:
@@ -69,7 +58,7 @@ def test_a_task_waits_for_an_engine_that_is_not_there_yet(world: World) -> None:
     seen: list[str] = []
     with flaky(world.work / "way.sock") as way:
         again_after(way, 2.0)
-        with containers(world, way.url, seen) as task:
+        with world.containers(seen.append, url=way.url) as task:
             assert task.run("run", world.spec("true")) == Ended(0)
     assert seen[0] == f"The Docker engine at {way.url} does not answer: waiting for it."
     assert seen[1].startswith("The Docker engine answers, after ")
@@ -79,7 +68,7 @@ def test_a_task_waits_for_an_engine_that_is_not_there_yet(world: World) -> None:
 def test_an_engine_that_stays_away_is_a_passing_fault(world: World, tmp_path: Path) -> None:
     url = f"unix://{tmp_path}/nobody.sock"
     with pytest.raises(PassingFault, match="does not answer") as caught:
-        containers(world, url, [], wait_s=0.5).__enter__()
+        world.containers(print, url=url, wait_s=0.5).__enter__()
     assert "docker" in str(caught.value.hint)
 
 
@@ -92,6 +81,6 @@ def test_a_worker_that_may_not_use_the_socket_is_told_so_at_once(
     # Root may use any socket.
     monkeypatch.setattr(socket.socket, "connect", refuse)
     with pytest.raises(BadSetting, match="may not talk to the Docker engine") as caught:
-        containers(world, "unix:///var/run/docker.sock", []).__enter__()
+        world.containers(print).__enter__()
     monkeypatch.undo()
     assert "group" in str(caught.value.hint)

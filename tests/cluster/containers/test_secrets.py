@@ -26,12 +26,13 @@ from pathlib import Path
 import boto3
 import pytest
 from airflow.sdk import DAG
+from docker import APIClient
 from docker.errors import APIError
 
 from bench.common.executables import write_variants
 from operators import CollectSamplesOperator, ContainerOperator, IngestSamplesOperator
 from tests import airflow_home
-from tests.cluster.containers.world import World
+from tests.cluster.containers.world import URL, World
 
 pytestmark = pytest.mark.airflow
 # Not a literal: Airflow keeps the text of the files that make DAGs.
@@ -93,7 +94,7 @@ class Watcher:
         self.seen["events"] = {events if isinstance(events, str) else "".join(map(str, events))}
 
     def _watch(self) -> None:
-        client = self.world.connect()
+        client = APIClient(base_url=URL, version="auto")
         while not self._end.wait(0.05):
             for container in self.world.live():
                 try:

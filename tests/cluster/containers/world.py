@@ -16,6 +16,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 from corpus.settings import DockerSettings
+from operators.containers.client import Client
 from operators.containers.container import TaskContainers
 from operators.containers.engine import Engine
 from operators.containers.labels import PREFIX, TaskTry
@@ -90,21 +91,18 @@ class World:
         self,
         say: Callable[[str], object],
         *,
-        task: TaskTry | None = None,
-        connect: Callable[[], APIClient] | None = None,
+        url: str = URL,
+        wait_s: float = 30,
         **options: Any,
     ) -> TaskContainers:
-        """The containers of the task, with an engine of their own."""
-        engine = Engine(connect or self.connect, url=URL, wait_s=30, say=say)
-        scratch = Scratch(self.scratch, task or self.task, CORPUS_USER)
+        """The containers of the task, by a way to the engine of their own."""
+        engine = Engine(Client(url), wait_s=wait_s, say=say)
+        scratch = Scratch(self.scratch, self.task, CORPUS_USER)
         return TaskContainers(engine, scratch, say=say, **{"max_lines": 20_000, **options})
 
-    def connect(self) -> APIClient:
-        return APIClient(base_url=URL, version="auto")
-
-    def shared(self, task: TaskTry | None = None) -> Bind:
+    def shared(self) -> Bind:
         """A folder of the scratch, at /shared in the container; made when the task is claimed."""
-        folder = Scratch(self.scratch, task or self.task, CORPUS_USER).path / "shared"
+        folder = Scratch(self.scratch, self.task, CORPUS_USER).path / "shared"
         return Bind(str(folder), "/shared", writable=True)
 
     def live(self, dag_id: str | None = None) -> list[dict[str, Any]]:
