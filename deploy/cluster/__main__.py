@@ -7,6 +7,7 @@ call this; docs/cluster.md has the rest.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -95,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
+    # The containers' user reads what is written here; secrets have modes of their own.
+    os.umask(0o022)
     try:
         return run(parser().parse_args())
     except ClusterError as error:

@@ -41,9 +41,11 @@ class Engine:
 
 def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> dict[str, str]:
     """The variables for compose.env."""
-    before = place.chosen()
+    before, own = place.chosen(), place.own()
 
     def chosen(name: str, wanted: str | int | None, default: str | int) -> str:
+        if name in own:
+            return own[name]
         return str(wanted if wanted is not None else before.get(name, default))
 
     workers = int(chosen("CORPUS_WORKERS", options.workers, DEFAULT_WORKERS))

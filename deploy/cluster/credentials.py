@@ -33,8 +33,8 @@ def generate(folder: Path) -> None:
     A file holds the value and nothing else, not even a line end: Airflow takes it as it is.
     """
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    # For *.toml of a person: keys of S3, say.
-    (folder / "corpus").mkdir(mode=0o750, exist_ok=True)
+    # For *.toml of a person: keys of S3, say. Mounted by itself, so that its parent's mode guards it on the host.
+    (folder / "corpus").mkdir(exist_ok=True)
     # Letters that mean nothing in a URL, so that an address can hold them as they are.
     postgres = _keep(folder / "postgres_password", secrets.token_urlsafe(32))
     celery = _keep(folder / "celery_password", secrets.token_urlsafe(32))
@@ -54,8 +54,9 @@ def generate_users(folder: Path) -> None:
 
     The init job would make the passwords too, but of a group that a person is not in.
     """
+    # The folders stay the person's, who may want to add a user; what guards a password is its file's mode.
     passwords = folder / "passwords"
-    passwords.mkdir(mode=0o750, parents=True, exist_ok=True)
+    passwords.mkdir(parents=True, exist_ok=True)
     file = folder / "users.toml"
     if not file.exists():
         file.write_text(_USERS)
@@ -66,6 +67,11 @@ def generate_users(folder: Path) -> None:
     for name in [*names, _REAPER]:
         if "/" not in name:
             _keep(passwords / name, secrets.token_urlsafe(18))
+
+
+def files(folder: Path, users: Path) -> list[Path]:
+    """All files with one secret each."""
+    return [one for one in (*folder.iterdir(), *(users / "passwords").iterdir()) if one.is_file()]
 
 
 def _keep(file: Path, value: str) -> str:

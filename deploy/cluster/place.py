@@ -55,18 +55,17 @@ class Place:
     def exists(self) -> bool:
         return (self / "compose.env").is_file()
 
-    def settings(self) -> dict[str, str]:
-        """The variables that compose gets; empty before the first `up`."""
-        found: dict[str, str] = {}
-        for file in self.env_files:
-            if file.is_file():
-                found |= read_env(file)
-        return found
-
     def chosen(self) -> dict[str, str]:
-        """Only those that `up` chose."""
-        file = self / "compose.env"
-        return read_env(file) if file.is_file() else {}
+        """The variables that `up` chose; empty before the first."""
+        return read_env(self.env_files[0])
+
+    def own(self) -> dict[str, str]:
+        """Those that a person chose."""
+        return read_env(self.env_files[1])
+
+    def settings(self) -> dict[str, str]:
+        """All, as compose gets them."""
+        return self.chosen() | self.own()
 
     def write_settings(self, variables: dict[str, str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,8 +81,10 @@ class Place:
 
 
 def read_env(file: Path) -> dict[str, str]:
-    """NAME=value lines, quotes around a value taken off."""
-    found = {}
+    """NAME=value lines, quotes around a value taken off; none where there is no file."""
+    found: dict[str, str] = {}
+    if not file.is_file():
+        return found
     for line in file.read_text().splitlines():
         name, equals, value = line.strip().partition("=")
         if equals and not name.startswith("#"):

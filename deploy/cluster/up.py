@@ -33,9 +33,10 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
     with phases.phase("settings, secrets, code, input"):
         place.folder.mkdir(parents=True, exist_ok=True)
         code = release(REPO, place / "code")
-        variables = choose(place, options, engine, code)
-        _refuse_anothers(place, variables["COMPOSE_PROJECT_NAME"])
-        place.write_settings(variables)
+        choice = choose(place, options, engine, code)
+        _refuse_anothers(place, choice["COMPOSE_PROJECT_NAME"])
+        place.write_settings(choice)
+        variables = place.settings()
         compose = Compose(place)
         write_corpus_toml(place, options)
         credentials.generate(place / "secrets")
@@ -45,8 +46,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
         own = [place / name for name in ("logs", "scratch", "corpus")]
         for folder in own:
             folder.mkdir(exist_ok=True)
-        own += [place / "users", *(place / "users").rglob("*"), *(place / "secrets").rglob("*")]
-        hand_over(own, image)
+        hand_over([*own, *credentials.files(place / "secrets", place / "users")], image)
     with phases.phase("Redis and Postgres"):
         compose.run(*_UP, str(START_SECONDS), "postgres", "redis", capture=True)
         database.prepare(compose)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deploy.cluster import credentials
 from deploy.cluster.compose import docker
 from deploy.cluster.place import Place
 from tests.cluster.conftest import Cluster
@@ -39,9 +40,7 @@ def starts(cluster: Cluster) -> dict[str, tuple[str, str]]:
 
 
 def secret_files(cluster: Cluster) -> list[Path]:
-    passwords = cluster.place / "users" / "passwords"
-    secrets = (one for one in (cluster.place / "secrets").iterdir() if one.is_file())
-    return [*secrets, *passwords.iterdir()]
+    return credentials.files(cluster.place / "secrets", cluster.place / "users")
 
 
 def logs(container: str) -> str:

@@ -64,6 +64,8 @@ def test_settings_of_a_person_win_and_are_never_written_again(place: Place):
     assert site.read_text().startswith('CORPUS_WORKERS="5"')
     settings = place.settings()
     assert (settings["CORPUS_WORKERS"], settings["CORPUS_STOP_GRACE"]) == ("5", "1h")
+    slots = int(settings["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
+    assert int(settings["AIRFLOW__CORE__PARALLELISM"]) == 4 * slots
     assert settings["CORPUS_DATA"] == str(place.corpus)
     assert set(read_env(site)) == {"CORPUS_WORKERS", "CORPUS_STOP_GRACE"}
 
@@ -94,9 +96,7 @@ def test_secrets_are_made_once_and_for_their_user_alone(place: Place):
     place.folder.mkdir(parents=True)
     credentials.generate(place / "secrets")
     credentials.generate_users(place / "users")
-    passwords = place / "users" / "passwords"
-    files = [one for one in (place / "secrets").iterdir() if one.is_file()]
-    files += passwords.iterdir()
+    files = credentials.files(place / "secrets", place / "users")
     before = {file: file.read_text() for file in files}
     assert len(set(before.values())) == len(before) == 13
     for file, value in before.items():
