@@ -49,8 +49,9 @@ install_engine() {
     command -v apt-get >/dev/null || fail "No Docker engine answers, and this is no Debian. Install Docker 20.10 or newer, then try again."
     say "Installing Debian packages: $missing"
     apt-get update -q >/dev/null
+    # In runlevel 1 no package starts its daemon: a second one on the same folder would undo the first.
     # shellcheck disable=SC2086 # a list of package names
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >/dev/null
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >/dev/null
 }
 
 # Debian's iptables needs nf_tables of the kernel; where there is none, the older one may do.
@@ -66,6 +67,8 @@ start() {
     mkdir -p "$state" "$folder"
     grep -q cgroup /proc/mounts || cgroupfs-mount
     tables
+    # Left by a machine that went down; its process number may be another program's now.
+    rm -f "$state/engine.pid"
     say "Starting dockerd by hand, since systemd does not run here."
     # In a session of its own, so that no terminal ends it; with live-restore containers outlive it.
     PATH=$PWD/$state/bin:$PATH setsid dockerd --live-restore --host "unix://$socket" --host "unix://$usual" \
