@@ -253,7 +253,7 @@ class TaskContainers:
         return found
 
     def _of_the_task(self, client: Client) -> list[dict[str, Any]]:
-        return client.containers(self.task.filters())
+        return client.containers([*self.task.filters(), f"{SCRATCH}={self.scratch.root}"])
 
     def _ask(self, question: Callable[[Client], Any]) -> Any:
         return self.engine.ask(question, lambda: self.stopped)
