@@ -13,13 +13,16 @@ from pathlib import Path
 from deploy.cluster.compose import docker
 
 REPO = Path(__file__).resolve().parents[2]
-# Celery tasks that hold a slot as a task of Airflow does: by a child process of it.
+# Celery tasks that hold a slot as a task of Airflow does: by a child process of it, and hidden from
+# debuggers, so that much of /proc cannot be read of it.
 _TASKS = """\
-import subprocess
+import ctypes, subprocess
 from celery import shared_task
 
 @shared_task(name="nap")
 def nap(seconds):
+    PR_SET_DUMPABLE = 4
+    assert ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
     subprocess.run(["sleep", str(seconds)], check=True)
 """
 _SEND = """\

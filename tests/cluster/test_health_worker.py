@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -67,16 +68,20 @@ def test_a_worker_that_answers_but_takes_nothing_is_started_again(stack: Stack) 
 def test_a_worker_that_takes_nothing_more_finishes_its_tasks_first(stack: Stack) -> None:
     name = f"{stack.name}-worker"
     before = stack.restarts(name)
-    stack.send("worker", 1, 20)
+    # Long enough for the check to lose patience with the worker, also on a busy machine.
+    stack.send("worker", 1, 60)
     stack.wait(lambda: "1 of 2" in stack.health("worker").line)
     stack.control("worker", "cancel_consumer", queue="default")
-    asked = stack.wait(lambda: "asked to end" in stack.health("worker").line)
-    stack.health("worker")
-    assert stack.restarts(name) == before, "its task was cut short"
-    assert asked < 20, "the task must have been running still"
-    stack.wait(lambda: stack.restarts(name) > before)
-    assert "Task nap" in stack.logs(name)
-    assert stack.logs(name).count("succeeded in 20") == 1
+    lines = []
+
+    def restarted() -> bool:
+        lines.append(stack.health("worker").line)
+        return stack.restarts(name) > before
+
+    stack.wait(restarted, 180)
+    assert any("asked to end" in line for line in lines)
+    assert not any("killed" in line for line in lines)
+    assert re.search(r"Task nap\S+ succeeded in 6\d", stack.logs(name))
 
 
 def test_a_worker_that_hangs_is_killed(stack: Stack) -> None:
