@@ -8,7 +8,6 @@ from airflow.sdk import (
     DAG,
     AsyncCallback,
     DeadlineAlert,
-    DeadlineReference,
     Param,
     TriggerRule,
 )
@@ -22,6 +21,7 @@ from operators import (
     IngestSamplesOperator,
     PublishSnapshotOperator,
     ResolveLabelsOperator,
+    RunQueued,
     SplitSamplesOperator,
     ValidateUpdateOperator,
 )
@@ -65,7 +65,7 @@ with DAG(
     max_active_runs=1,
     tags=["corpus", "snapshot"],
     deadline=DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        reference=RunQueued(),
         interval=timedelta(hours=LATE_AFTER_HOURS),
         callback=AsyncCallback("operators.alerts.update_is_late", {"hours": LATE_AFTER_HOURS}),
     ),

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from operators.base import CorpusOperator
     from operators.collect import CollectSamplesOperator
     from operators.containers.operator import ContainerOperator
+    from operators.deadlines import RunQueued
     from operators.extract import ExtractFeaturesOperator
     from operators.group import GroupSamplesOperator
     from operators.import_verdicts import ImportVerdictsOperator
@@ -27,6 +28,7 @@ __all__ = [
     "IngestSamplesOperator",
     "PublishSnapshotOperator",
     "ResolveLabelsOperator",
+    "RunQueued",
     "SplitSamplesOperator",
     "ValidateUpdateOperator",
 ]
@@ -42,6 +44,7 @@ _MODULES = {
     "IngestSamplesOperator": "ingest",
     "PublishSnapshotOperator": "publish",
     "ResolveLabelsOperator": "label",
+    "RunQueued": "deadlines",
     "SplitSamplesOperator": "split",
     "ValidateUpdateOperator": "validate",
 }

@@ -8,6 +8,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from corpus.runs import run_uuid
 from operators import listener, web
+from operators.deadlines import RunQueued
 from operators.links import URL_PREFIX, DataCardLink
 
 
@@ -18,6 +19,7 @@ class CorpusPlugin(AirflowPlugin):
     macros: ClassVar[list[Any]] = [run_uuid]
     listeners: ClassVar[list[Any]] = [listener]
     operator_extra_links: ClassVar[list[Any]] = [DataCardLink()]
+    deadline_references: ClassVar[list[Any]] = [RunQueued]
     fastapi_apps: ClassVar[list[Any]] = [
         {"name": "Corpus data cards", "app": web.app, "url_prefix": URL_PREFIX}
     ]
