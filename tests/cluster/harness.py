@@ -92,6 +92,7 @@ class Lab:
     def update(self, given: Input | None = None, dag: str = DAG) -> Update:
         """Begin an update of a new corpus."""
         self._end_last()
+        self.wait_until_whole()
         root = self._corpora / str(next(self._numbers))
         root.mkdir(parents=True)
         hand_over([root], f"corpus-airflow:{self.cluster.place.settings()['CORPUS_IMAGE_TAG']}")
@@ -99,6 +100,15 @@ class Lab:
         self.api.wait_for_dag(dag)
         self.last = Update(self, dag, patiently(lambda: self.api.trigger(dag)), root)
         return self.last
+
+    def wait_until_whole(self) -> None:
+        """Until every service is well, after what an earlier test has done to it."""
+        compose = self.cluster.compose
+        until(
+            "a cluster in which all are well",
+            lambda: all(one.health == "healthy" for one in compose.ps()),
+            LIMIT_S,
+        )
 
     def _end_last(self) -> None:
         """What a test that failed has left running would be in the way of the next."""
