@@ -20,6 +20,7 @@ from corpus.errors import (
     CorpusError,
     Damaged,
     NotFound,
+    NothingNew,
     PassingFault,
 )
 
@@ -65,7 +66,8 @@ def read_report(service: str, exit_status: int, file: Path) -> dict[str, Any]:
     retry cannot help, and `AirflowException` where it may.
     """
     outcome = _read(service, exit_status, file)
-    if outcome.status == "nothing_new":
+    # The exit status is looked at on its way here, a result that a sandbox wrote is not.
+    if outcome.status == "nothing_new" and exit_status == NothingNew.exit_status:
         raise AirflowSkipException(str(outcome.error or "There is nothing new."))
     if outcome.status != "ok" or exit_status != 0:
         _raise(service, exit_status, outcome.error)

@@ -103,7 +103,7 @@ class TaskContainers:
 
         It is removed when this returns or raises, unless a later try has it by then.
         """
-        if any(bind.shows(self.engine.url) for bind in spec.binds):
+        if any(bind.shows(url) for bind in spec.binds for url in self.engine.client.urls):
             raise BadSetting(
                 "no container sees the socket of the Docker engine: it is root on the host."
             )
@@ -179,6 +179,7 @@ class TaskContainers:
             return client.create(config)
 
         asked: list[bool] = []
+        self.scratch.forget(step)
         self._made = True
         with _refusals(spec):
             container = self._ask(create)

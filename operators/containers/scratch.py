@@ -108,6 +108,11 @@ class Scratch:
             partial.replace(file)
         return file
 
+    def forget(self, step: str) -> None:
+        """Remove the result of a container that failed, or else its successor's might be missed."""
+        with contextlib.suppress(OSError):
+            (self.path / step / RESULT).unlink()
+
     def is_done(self, step: str) -> bool:
         return (self.path / f"{step}.{_DONE}").is_file()
 

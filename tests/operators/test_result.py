@@ -75,6 +75,16 @@ def test_nothing_new_skips(tmp_path: Path) -> None:
     assert str(caught.value) == "no new verdicts."
 
 
+@pytest.mark.parametrize("status", [0, 1, 137])
+def test_a_result_alone_skips_nothing(status: int, tmp_path: Path) -> None:
+    """A sandbox writes what it likes; its exit status has been looked at."""
+    error = errors.NothingNew("nothing to see here.")
+    with exactly(AirflowException):
+        read_report(
+            "ingest", status, outcome(tmp_path, status="nothing_new", error=error.to_dict())
+        )
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +132,31 @@ def test_what_is_not_the_task_s_any_more_is_removed_first(world: World, reason: 
     made = world.created(began)
     assert [labels["corpus.try_number"] for labels in made] == ["1", "2"]
     assert world.nothing_left()
+
+
+def test_a_result_of_before_is_not_taken_for_a_container_that_leaves_none(world: World) -> None:
+    results = {"binds": [Bind(f"{Path(world.shared().source).parent}/run", "/results", True)]}
+    script = "[ -e /results/once ] && exit 0; echo old > /results/result.json; touch /results/once"
+    # Each in a try of the same generation, of a task that was killed in between.
+    for _ in range(2):
+        containers = world.containers(print)
+        containers.__enter__()
+        containers.scratch.folder("run")
+        assert containers.run("run", world.spec(script, **results)) == Ended(0)
+        world.retry()
+    left = sorted(os.listdir(results["binds"][0].source))
+    containers.__exit__()
+    assert left == ["once"]
+
+
+def test_containers_of_another_host_on_the_same_engine_are_its_own(world: World) -> None:
+    killed_try(world)
+    (old,) = world.live()
+    other = world.work / "other"
+    (other / "scratch").mkdir(parents=True)
+    elsewhere = replace(world, work=other, task=world.retry())
+    assert run(elsewhere, "echo here")[0] == Ended(0)
+    assert [container["Id"] for container in world.live()] == [old["Id"]]
 
 
 def test_a_container_that_was_never_started_is_started(world: World) -> None:
