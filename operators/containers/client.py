@@ -181,7 +181,8 @@ def _ask(
         headers["Content-Type"] = "application/json"
     connection.request(method, target, json.dumps(body) if body is not None else None, headers)
     response = connection.getresponse()
-    if response.status >= 400:
+    # 304: it runs, or has stopped, already.
+    if response.status >= 300 and response.status != 304:
         content = response.read()
         try:
             message = str(json.loads(content)["message"])

@@ -1,10 +1,11 @@
-"""A way to the engine that can be cut, as a restart of the engine cuts it while containers go on."""
+"""Ways to the engine: one that can be cut, as a restart of the engine cuts it, and one by TLS."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,3 +64,28 @@ def flaky(path: Path) -> Iterator[FlakySocket]:
     finally:
         with contextlib.suppress(OSError):
             way.cut()
+
+
+@contextlib.contextmanager
+def by_tls(context: ssl.SSLContext) -> Iterator[int]:
+    """The engine behind TLS, on a port of loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    raw, _ = server.accept()
+                except OSError:
+                    return
+                # Who has no certificate does not get in.
+                with contextlib.suppress(ssl.SSLError):
+                    near = context.wrap_socket(raw, server_side=True)
+                    far = socket.socket(socket.AF_UNIX)
+                    far.connect(ENGINE)
+                    for source, target in ((near, far), (far, near)):
+                        threading.Thread(
+                            target=_pass_on, args=(source, target), daemon=True
+                        ).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
