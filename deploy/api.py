@@ -86,4 +86,12 @@ class AirflowApi:
             params={"map_index": task["map_index"], "full_content": "true"},
             headers={"Accept": "application/json"},
         )["content"]
-        return [line["event"] if isinstance(line, dict) else str(line) for line in content]
+        return [line for entry in content for line in _lines(entry)]
+
+
+def _lines(entry: dict[str, Any] | str) -> list[str]:
+    """A line of a log, and the exceptions that it tells of."""
+    if isinstance(entry, str):
+        return [entry]
+    errors = entry.get("error_detail") or []
+    return [entry["event"], *(f"{one['exc_type']}: {one['exc_value']}" for one in errors)]
