@@ -136,11 +136,18 @@ class TaskContainers:
     def _remove_all(self) -> None:
         if not self.scratch.owned():
             return
-        try:
-            for container in self._of_the_task(self.engine.client):
-                _end(self.engine.client, container["Id"])
-        except Exception as error:
-            self.say(f"Its containers are left to the reaper: {error}")
+        # Airflow's patience ends soon after; an engine that is just restarted is back by then.
+        until = time.monotonic() + GRACE_S
+        while True:
+            try:
+                for container in self._of_the_task(self.engine.client):
+                    _end(self.engine.client, container["Id"])
+                return
+            except Exception as error:
+                if not is_away(error) or time.monotonic() > until:
+                    self.say(f"Its containers are left to the reaper: {error}")
+                    return
+                time.sleep(0.2)
 
     def _adopted(self, step: str, spec: Spec) -> tuple[str, Chunks] | None:
         """What a former try has started for this step, if it did not fail."""

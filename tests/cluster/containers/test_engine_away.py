@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import threading
 import time
@@ -51,6 +52,22 @@ def test_output_and_status_of_a_container_survive(world: World, seconds: float) 
     assert len(set(numbers)) >= 198
     assert len(numbers) <= 202
     assert len(world.created(began)) == 1
+    assert world.nothing_left()
+
+
+def test_a_task_is_ended_while_the_engine_is_away(world: World) -> None:
+    seen: list[str] = []
+    with flaky(world.work / "way.sock") as way, world.containers(seen.append, url=way.url) as task:
+        write = task.say
+
+        def say(line: str) -> None:
+            write(line)
+            if line == "60":
+                again_after(way, 1.0)
+                task.stop()
+
+        task.say = say
+        assert task.run("run", world.spec(COUNTING)) == Ended(128 + signal.SIGTERM)
     assert world.nothing_left()
 
 
