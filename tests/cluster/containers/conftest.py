@@ -15,7 +15,7 @@ from docker.errors import DockerException
 from operators.containers.labels import TaskTry
 from operators.containers.scratch import CORPUS_USER
 from tests import airflow_home
-from tests.cluster.containers.world import URL, World
+from tests.cluster.containers.world import URL, Births, World
 
 TAG = os.environ.get("CORPUS_IMAGE_TAG", "latest")
 
@@ -64,7 +64,8 @@ def world(
         generation=2,
         host="test",
     )
-    world = World(client, image, f"corpus-extractor:{TAG}", tmp_path, task)
+    births = Births(task.dag_id)
+    world = World(client, image, f"corpus-extractor:{TAG}", tmp_path, task, births)
     for folder in (world.scratch, world.corpus, world.samples):
         folder.mkdir()
         os.chown(folder, *CORPUS_USER)
@@ -72,6 +73,7 @@ def world(
         monkeypatch.setenv(name, value)
     yield world
     world.remove_all()
+    births.close()
 
 
 @pytest.fixture

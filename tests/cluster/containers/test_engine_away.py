@@ -35,7 +35,6 @@ def again_after(way: FlakySocket, seconds: float) -> None:
 def test_output_and_status_of_a_container_survive(world: World, seconds: float) -> None:
     """Away for a moment, for a while, and until after the container has ended."""
     seen: list[str] = []
-    began = time.time()
     with flaky(world.work / "way.sock") as way, world.containers(seen.append, url=way.url) as task:
         write = task.say
 
@@ -51,7 +50,7 @@ def test_output_and_status_of_a_container_survive(world: World, seconds: float) 
     # What was on its way when it was cut may come twice, or not at all: that is a line or two.
     assert len(set(numbers)) >= 198
     assert len(numbers) <= 202
-    assert len(world.created(began)) == 1
+    assert len(world.created()) == 1
     assert world.nothing_left()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -62,10 +61,9 @@ def test_a_result_that_is_none_fails_at_once(
 
 
 def test_a_command_that_fails_is_tried_again_by_one_container_at_a_time(world: World) -> None:
-    began = time.time()
     ti = shell(world, "exit 9", retries=1, retry_delay=timedelta(0))
     assert (ti.state, ti.try_number) == ("failed", 2)
-    made = world.created(began)
+    made = world.created()
     assert [labels["corpus.try_number"] for labels in made] == ["1", "2"]
     assert len({labels["corpus.generation"] for labels in made}) == 1
     assert world.nothing_left()
@@ -155,7 +153,6 @@ def test_a_mapped_task_has_a_container_for_each(world: World) -> None:
 
     from tests import airflow_home
 
-    began = time.time()
     with DAG(world.task.dag_id) as dag:
         ContainerOperator.partial(
             task_id="task",
@@ -167,5 +164,5 @@ def test_a_mapped_task_has_a_container_for_each(world: World) -> None:
     found = {ti.map_index: ti.xcom_pull(task_ids="task", map_indexes=ti.map_index)
              for ti in run.get_task_instances()}  # fmt: skip
     assert found == {0: 1, 1: 2}
-    assert {labels["corpus.map_index"] for labels in world.created(began)} == {"0", "1"}
+    assert {labels["corpus.map_index"] for labels in world.created()} == {"0", "1"}
     assert os.listdir(world.scratch) == []

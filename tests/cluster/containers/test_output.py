@@ -20,7 +20,7 @@ from docker import APIClient
 from operators.containers.labels import TaskTry
 from tests.cluster.containers.world import URL, World
 task = TaskTry.from_dict(eval(sys.argv[1]))
-world = World(APIClient(base_url=URL, version="auto"), sys.argv[2], "", Path(sys.argv[3]), task)
+world = World(APIClient(base_url=URL, version="auto"), sys.argv[2], "", Path(sys.argv[3]), task, None)
 seen = []
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with world.containers(seen.append, max_lines=1_000) as containers:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from docker import APIClient
 from operators.containers.labels import TaskTry
 from tests.cluster.containers.world import URL, World
 task = TaskTry.from_dict(eval(sys.argv[1]))
-world = World(APIClient(base_url=URL, version="auto"), sys.argv[2], "", Path(sys.argv[3]), task)
+world = World(APIClient(base_url=URL, version="auto"), sys.argv[2], "", Path(sys.argv[3]), task, None)
 with world.containers(lambda line: print(line, flush=True)) as containers:
     containers.scratch.folder("shared")
     print(containers.run("run", world.spec(sys.argv[4], binds=[world.shared()])))
@@ -78,7 +77,6 @@ def test_output_and_status_come_back_and_nothing_stays(world: World) -> None:
 
 
 def test_a_later_try_goes_on_with_the_container_that_runs(world: World) -> None:
-    began = time.time()
     killed_try(world)
     (running,) = world.live()
     world.retry()
@@ -87,24 +85,22 @@ def test_a_later_try_goes_on_with_the_container_that_runs(world: World) -> None:
     assert ended == Ended(0)
     assert seen[0] == f"Going on with container {running['Id'][:12]} of attempt 1."
     assert seen[1:3] == [f"started in {running['Id'][:12]}", "released"]
-    assert len(world.created(began)) == 1
+    assert len(world.created()) == 1
     assert world.nothing_left()
 
 
 def test_a_later_try_takes_the_result_of_the_container_that_has_ended(world: World) -> None:
-    began = time.time()
     killed_try(world)
     let_go(world)
     assert wait_for(lambda: world.live()[0]["State"] == "exited")
     world.retry()
     ended, seen = run(world, PATIENT)
     assert (ended, seen[2]) == (Ended(0), "released")
-    assert len(world.created(began)) == 1
+    assert len(world.created()) == 1
     assert world.nothing_left()
 
 
 def test_a_container_that_failed_is_not_taken_for_a_retry(world: World) -> None:
-    began = time.time()
     script = "echo started in; sleep 0.5; [ -e /shared/go ] || exit 1; echo better"
     killed_try(world, script)
     assert wait_for(lambda: world.live()[0]["State"] == "exited")
@@ -113,13 +109,12 @@ def test_a_container_that_failed_is_not_taken_for_a_retry(world: World) -> None:
     ended, seen = run(world, script)
     assert ended == Ended(0)
     assert "better" in seen
-    assert len(world.created(began)) == 2
+    assert len(world.created()) == 2
     assert world.nothing_left()
 
 
 @pytest.mark.parametrize("reason", ["cleared", "another command", "no scratch"])
 def test_what_is_not_the_task_s_any_more_is_removed_first(world: World, reason: str) -> None:
-    began = time.time()
     killed_try(world)
     (old,) = world.live()
     world.retry(**({"generation": world.task.generation + 1} if reason == "cleared" else {}))
@@ -129,7 +124,7 @@ def test_what_is_not_the_task_s_any_more_is_removed_first(world: World, reason: 
     ended, seen = run(world, script)
     assert ended == Ended(0)
     assert old["Id"][:12] not in " ".join(line for line in seen if line.startswith("started in"))
-    made = world.created(began)
+    made = world.created()
     assert [labels["corpus.try_number"] for labels in made] == ["1", "2"]
     assert world.nothing_left()
 
@@ -160,7 +155,6 @@ def test_containers_of_another_host_on_the_same_engine_are_its_own(world: World)
 
 
 def test_a_container_that_was_never_started_is_started(world: World) -> None:
-    began = time.time()
     with world.containers(print) as containers:
         containers.scratch.folder("shared")
         spec = world.spec("echo started after all", binds=[world.shared()])
@@ -176,7 +170,7 @@ def test_a_container_that_was_never_started_is_started(world: World) -> None:
         ended, seen = run(world, "echo started after all")
     assert ended == Ended(0)
     assert "started after all" in seen
-    assert len(world.created(began)) == 1
+    assert len(world.created()) == 1
     assert world.nothing_left()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -27,12 +28,43 @@ from tests import airflow_home
 URL = "unix:///var/run/docker.sock"
 
 
+class Births:
+    """Listens to an engine for containers that are made; it forgets itself what was 256 events ago."""
+
+    def __init__(self, dag_id: str) -> None:
+        self._client = APIClient(base_url=URL, version="auto", timeout=3_600)
+        label = f"{PREFIX}dag_id={dag_id}"
+        filters = {"type": "container", "event": ["create", "destroy"], "label": label}
+        self._events = self._client.events(filters=filters, decode=True)
+        self._made: dict[str, dict[str, str]] = {}
+        self._gone: set[str] = set()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def seen(self, live: Callable[[], set[str]]) -> list[dict[str, str]]:
+        """Labels in the order of creation, once all that has happened has been heard."""
+        assert wait_for(lambda: set(self._made) == self._gone | live())
+        return list(self._made.values())
+
+    def close(self) -> None:
+        self._events.close()
+        self._client.close()
+
+    def _listen(self) -> None:
+        for event in self._events:
+            actor = event["Actor"]
+            if event["Action"] == "create":
+                self._made[actor["ID"]] = actor["Attributes"]
+            else:
+                self._gone.add(actor["ID"])
+
+
 @dataclass
 class World:
     """An engine, an image, the folders of a host, and a task.
 
     :param work: folder of the test.
     :param task: the first try of a task whose DAG is this test's alone.
+    :param births: listens for containers of that DAG.
     """
 
     client: APIClient
@@ -40,6 +72,7 @@ class World:
     extractor: str
     work: Path
     task: TaskTry
+    births: Births
 
     @property
     def scratch(self) -> Path:
@@ -111,14 +144,9 @@ class World:
         found: list[dict[str, Any]] = self.client.containers(all=True, filters={"label": label})
         return found
 
-    def created(self, since: float, dag_id: str | None = None) -> list[dict[str, str]]:
-        """Labels of all containers of a DAG that were made since then, those gone by now too."""
-        label = f"{PREFIX}dag_id={dag_id or self.task.dag_id}"
-        filters = {"type": "container", "event": "create", "label": label}
-        events = self.client.events(
-            since=int(since), until=int(time.time()) + 1, filters=filters, decode=True
-        )
-        return [event["Actor"]["Attributes"] for event in events]
+    def created(self) -> list[dict[str, str]]:
+        """Labels of all containers of the task's DAG so far, those gone by now too."""
+        return self.births.seen(lambda: {container["Id"] for container in self.live()})
 
     def run(self, operator: type[BaseOperator], params: Any = None, **arguments: Any) -> Any:
         """Run an operator as the task of the test's DAG, by a real Airflow; its task instance."""
