@@ -21,6 +21,7 @@ from corpus import __version__
 from corpus.errors import BadSetting, CorpusError, NothingNew, PassingFault
 from corpus.services.base import Context
 from corpus.settings import Settings
+from corpus.store.root import passing_faults
 
 RUN_VARIABLE = "CORPUS_RUN"
 
@@ -58,8 +59,16 @@ class Session:
             "error": error.to_dict() if error else None,
         }
         temporary = self.result.with_name(f".tmp-{os.getpid()}-{self.result.name}")
-        temporary.write_text(json.dumps(outcome))
-        temporary.replace(self.result)
+        with passing_faults(str(self.result)):
+            temporary.write_text(json.dumps(outcome))
+            temporary.replace(self.result)
+
+    def write_failure(self, error: CorpusError, status: str = "error") -> None:
+        """Write a result of which the exit status tells the most, even where it cannot be written."""
+        try:
+            self.write_result(status, error=error)
+        except (OSError, CorpusError) as fault:
+            click.echo(f"This is in no result file. {fault}", err=True)
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
@@ -180,11 +189,11 @@ def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
         return 130
     except click.ClickException as error:
         error.show()
-        session.write_result("error", error=BadSetting(error.format_message()))
+        session.write_failure(BadSetting(error.format_message()))
         return BadSetting.exit_status
     except NothingNew as error:
         click.echo(str(error), err=True)
-        session.write_result("nothing_new", error=error)
+        session.write_failure(error, "nothing_new")
         return error.exit_status
     except CorpusError as error:
         return _failed(session, error)
@@ -194,7 +203,7 @@ def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
                 session, PassingFault(f"{error}.", hint="Is the storage up? Then retry.")
             )
         traceback.print_exc()
-        session.write_result("error", error=CorpusError(f"{type(error).__name__}: {error}"))
+        session.write_failure(CorpusError(f"{type(error).__name__}: {error}"))
         return CorpusError.exit_status
 
 
@@ -202,7 +211,7 @@ def _failed(session: Session, error: CorpusError) -> int:
     click.secho(f"{type(error).__name__}: {error.message}", fg="red", err=True)
     if error.hint:
         click.echo(error.hint, err=True)
-    session.write_result("error", error=error)
+    session.write_failure(error)
     return error.exit_status
 
 

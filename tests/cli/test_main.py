@@ -64,6 +64,14 @@ def test_a_service_that_needs_an_update_says_how_to_begin_one(tmp_path):
     assert "collect" in ended.stderr
 
 
+def test_an_error_keeps_its_exit_status_where_its_result_cannot_be_written(tmp_path):
+    result = tmp_path / "gone" / "result.json"
+    ended = corpus("--root", str(tmp_path), "--result", str(result), "ingest", "--update", "u1")
+    assert ended.returncode == 6
+    assert str(result.parent) in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_sources_that_do_not_exist_are_bad_input(tmp_path):
     result = tmp_path / "result.json"
     ended = corpus(
