@@ -5,23 +5,27 @@
 set -eu
 folder=$1 docker=$2 name=$3
 epoch=1735689600
-mirror=http://deb.debian.org/debian
 
 if ! command -v debootstrap > /dev/null; then
     echo "== Installing debootstrap"
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends debootstrap
 fi
+# From where this machine has its own packages: the archive, its updates and its security updates.
+# shellcheck disable=SC2016 # apt's own names
+sources=$(apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' \
+    | grep -E '/? bookworm(-updates|-security)? main$' | sort -u)
+mirror=$(printf '%s\n' "$sources" | sed -n 's/^deb \(.*\) bookworm main$/\1/p' | head -n 1)
+if [ -z "$mirror" ]; then
+    echo "No archive of Debian 12 (bookworm main) is among the sources of apt here: name a base, make images BASE=IMAGE" >&2
+    exit 1
+fi
 rm -rf "${folder:?}"
 mkdir -p "$folder"
 trap 'rm -rf "$folder"' EXIT
 debootstrap --variant=minbase --merged-usr bookworm "$folder" "$mirror"
 
-cat > "$folder/etc/apt/sources.list" << END
-deb $mirror bookworm main
-deb $mirror bookworm-updates main
-deb http://deb.debian.org/debian-security bookworm-security main
-END
+printf '%s\n' "$sources" > "$folder/etc/apt/sources.list"
 # As in Debian's own images: no daemon starts when its package is installed, nothing is kept that apt
 # can fetch again, and no manual or translation takes up room. Licences stay.
 printf '#!/bin/sh\nexit 101\n' > "$folder/usr/sbin/policy-rc.d"

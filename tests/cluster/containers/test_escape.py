@@ -22,7 +22,7 @@ socket.create_connection(("8.8.8.8", 53), timeout=3)
 """,
     "resolve a name": """
 import socket
-socket.getaddrinfo("debian.org", 80)
+socket.getaddrinfo("example.com", 80)
 """,
     "see an interface": """
 import socket
