@@ -40,7 +40,8 @@ __all__ = [
 ]
 
 FAULTS = Path(__file__).with_name("faults.env")
-PROJECT = "corpus-test"
+# Of this run, so that nothing that a killed one left is in its way.
+PROJECT = f"corpus-test-{os.getpid()}"
 ALL = {"container": ("--all",)}
 
 
@@ -112,7 +113,7 @@ def cluster(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         if not kept:
             harness_setup.undo(place)
-            project = found.compose.project
+            project = found.compose.project if place.exists else PROJECT
             found("down", "--purge", "--timeout", "10")
             # Of the whole project nothing is left.
             for kind in ("container", "volume", "network"):
