@@ -113,7 +113,8 @@ def cluster(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         if not kept:
             harness_setup.undo(place)
-            project = found.compose.project if place.exists else PROJECT
+        if not kept and place.exists:
+            project = found.compose.project
             found("down", "--purge", "--timeout", "10")
             # Of the whole project nothing is left.
             for kind in ("container", "volume", "network"):

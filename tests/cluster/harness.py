@@ -19,6 +19,8 @@ from corpus.store.root import Store
 from corpus.store.snapshots import Snapshot
 from deploy import demo
 from deploy.api import AirflowApi
+from deploy.cluster.compose import docker
+from deploy.cluster.errors import ClusterError
 from deploy.cluster.ownership import hand_over
 from deploy.cluster.place import REPO, replace_text
 from deploy.update import DAG
@@ -154,6 +156,17 @@ class Update:
             return next(wanted, None)
 
         return until(f"a container of {tasks}", found, LIMIT_S, pause=0.1)
+
+    def held(self, *tasks: str) -> Seen:
+        """As `container`, frozen, so that it is still there when the fault happens; `go_on` ends that."""
+        while True:
+            container = self.container(*tasks)
+            try:
+                docker("pause", container.id)
+            except ClusterError:
+                # It has just ended; the next one will do.
+                continue
+            return container
 
     def wait(self) -> str:
         """The state in which the run ended."""

@@ -38,6 +38,11 @@ def kill_container(container: str, name: str = "KILL") -> None:
     signal(name, main_process(container))
 
 
+def go_on(container: str) -> None:
+    """End what `Update.held` began."""
+    docker("unpause", container)
+
+
 def hang(container: str) -> None:
     """Stop all that a container runs where it is; it hears no SIGTERM any more."""
     signal("STOP", *(processes(container).keys() - {main_process(container)}))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
 
 from deploy.cluster.compose import docker
+from tests.cluster.harness_faults import signal
 from tests.cluster.users_stack import REPO, UsersStack
 
 # Bringing the parts up takes minutes on a busy machine.
@@ -79,7 +78,7 @@ def test_a_heartbeat_of_another_host_does_not_count(stack: UsersStack) -> None:
 def test_a_scheduler_that_hangs_is_started_again(stack: UsersStack) -> None:
     name = f"{stack.name}-scheduler"
     before = stack.restarts(name)
-    os.kill(stack.pid("scheduler", "airflow scheduler"), signal.SIGSTOP)
+    signal("STOP", stack.pid("scheduler", "airflow scheduler"))
     lines = []
 
     def restarted() -> bool:
@@ -110,11 +109,11 @@ def test_a_database_that_is_away_is_named_and_nothing_is_ended(stack: UsersStack
 
 def test_an_api_server_that_does_not_answer_is_unhealthy(stack: UsersStack) -> None:
     pid = stack.pid("api", "airflow api_server")
-    os.kill(pid, signal.SIGSTOP)
+    signal("STOP", pid)
     try:
         health = stack.health("api", "api-server")
     finally:
-        os.kill(pid, signal.SIGCONT)
+        signal("CONT", pid)
     assert health.line == "api-server: unhealthy: does not answer on port 8080: timed out"
     assert health.status == 1
 

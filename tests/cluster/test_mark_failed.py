@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.harness import Lab, Update
 from tests.cluster.harness_events import Seen
-from tests.cluster.harness_faults import hang
+from tests.cluster.harness_faults import go_on, hang
 from tests.cluster.harness_wait import until
 
 pytestmark = pytest.mark.timeout(1200)
@@ -68,8 +68,9 @@ def test_a_task_that_is_cleared_runs_again(lab: Lab, expected: str):
 def _gone_after(lab: Lab, mark: Callable[[Update, Seen], None]) -> tuple[Update, Seen, float]:
     """Mark a task whose container hangs; seconds until the engine has no container of it."""
     update = lab.update()
-    container = update.container("extract")
+    container = update.held("extract")
     hang(container.id)
+    go_on(container.id)
     began = time.monotonic()
     mark(update, container)
     until("the end of its container", lambda: not lab.watch.exists(container), 120, pause=0.1)

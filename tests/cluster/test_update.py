@@ -95,5 +95,5 @@ def test_what_read_hostile_bytes_could_do_nothing_else(update: Update):
         assert found["Config"]["User"] not in ("", "0", "0:0", "root")
         assert not any("docker.sock" in mount["Source"] for mount in found["Mounts"])
         writable = [mount["Destination"] for mount in found["Mounts"] if mount["RW"]]
-        assert all(path.startswith(("/slice", "/results")) for path in writable)
+        assert all(path.startswith(("/slice", "/spool", "/results")) for path in writable)
         assert "conf.d" not in {Path(mount["Destination"]).name for mount in found["Mounts"]}
