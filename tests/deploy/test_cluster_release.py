@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cluster.release import KEPT, PACKAGES, release
+from deploy.cluster.release import KEPT, release
+from deploy.host.manifest import PACKAGES
 
 
 @pytest.fixture
@@ -21,10 +22,10 @@ def repo(tmp_path: Path) -> Path:
 
 
 def test_the_link_is_relative_and_leads_to_a_copy_of_the_bundle_alone(repo: Path, tmp_path: Path):
-    digest = release(repo, tmp_path / "code")
+    name = release(repo, tmp_path / "code")
     link = tmp_path / "code" / "current"
-    assert link.readlink() == Path("releases", digest)
-    assert {path.name for path in link.iterdir()} == set(PACKAGES)
+    assert link.readlink() == Path(name)
+    assert {path.name for path in link.iterdir()} == {*PACKAGES, "release.json"}
 
 
 def test_an_edit_changes_the_release_but_not_the_old_one(repo: Path, tmp_path: Path):
@@ -35,7 +36,7 @@ def test_an_edit_changes_the_release_but_not_the_old_one(repo: Path, tmp_path: P
     second = release(repo, code)
     assert first != second
     assert (code / "current" / "dags" / "__init__.py").read_text() == "VERSION = 2\n"
-    assert (code / "releases" / first / "dags" / "__init__.py").read_text() == "VERSION = 1\n"
+    assert (code / first / "dags" / "__init__.py").read_text() == "VERSION = 1\n"
 
 
 def test_bytecode_of_the_checkout_is_no_part_of_it(repo: Path, tmp_path: Path):
@@ -62,5 +63,5 @@ def test_old_releases_go_and_the_newest_stay(repo: Path, tmp_path: Path):
     for number in range(KEPT + 2):
         (repo / "corpus" / "__init__.py").write_text(f"VERSION = {number}\n")
         made.append(release(repo, tmp_path / "code"))
-    left = {path.name for path in (tmp_path / "code" / "releases").iterdir()}
-    assert left == set(made[-KEPT:])
+    left = {path.name for path in (tmp_path / "code").iterdir() if not path.name.startswith(".")}
+    assert left == {*made[-KEPT:], "current"}

@@ -1,0 +1,1 @@
+"""What runs on a host itself: the command `corpus-airflow`, by the system's Python and nothing else."""

@@ -1,0 +1,27 @@
+"""What a person is told when the host command cannot do something.
+
+HostError            1
+  BadInput           2    what was typed, or a setting
+  Damaged            3    files are not those that were built
+  Refused            4    it could be done, and would break what runs
+"""
+
+from __future__ import annotations
+
+
+class HostError(Exception):
+    """Said in full to who typed the command; `status` is how the command ends."""
+
+    status = 1
+
+
+class BadInput(HostError):
+    status = 2
+
+
+class Damaged(HostError):
+    status = 3
+
+
+class Refused(HostError):
+    status = 4

@@ -1,0 +1,177 @@
+"""Releases of the bundle on this host: folders side by side, and the link `current` to the one that new runs take.
+
+<folder>/1.4.0/       corpus, dags, operators, plugins, release.json
+<folder>/1.5.0/
+<folder>/current      -> 1.5.0, relative, so that it holds inside a container too
+<folder>/.history     when `current` was changed, and to what
+
+A release never changes once it has its name, and `current` changes in one step: whoever reads sees one release
+or another, and never part of each.
+"""
+
+from __future__ import annotations
+
+import compileall
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.host.errors import BadInput, Damaged
+from deploy.host.manifest import VERSION, Manifest
+
+# Where containers see the folder; compiled code names it in tracebacks.
+INSIDE = "/opt/corpus-airflow"
+_NEW = ".new-"
+
+
+class Releases:
+    """Those below one folder. What changes them holds a lock; what reads them needs none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def names(self) -> list[str]:
+        """Oldest first, by when each was installed."""
+        if not self.folder.is_dir():
+            return []
+        found = [one for one in self.folder.iterdir() if one.is_dir() and not one.is_symlink()]
+        named = [one for one in found if VERSION.fullmatch(one.name)]
+        return [one.name for one in sorted(named, key=lambda one: one.stat().st_mtime_ns)]
+
+    @property
+    def current(self) -> str | None:
+        """The release that new runs take; None before the first."""
+        try:
+            return os.readlink(self.folder / "current")
+        except FileNotFoundError:
+            return None
+
+    def __truediv__(self, name: str) -> Path:
+        if not VERSION.fullmatch(name) or not (self.folder / name).is_dir():
+            there = ", ".join(self.names()) or "none"
+            raise BadInput(f"There is no release {name!r} here; there are: {there}.")
+        return self.folder / name
+
+    def install(
+        self,
+        payload: Path,
+        validate: Callable[[Path], None] = lambda _: None,
+        *,
+        manifest: Manifest | None = None,
+    ) -> str:
+        """Copy a payload to a release of its own and return its name; `current` stays.
+
+        The copy is checked against the manifest (the payload's own by default), and by `validate`, before it
+        gets its name: where either raises, nothing has changed. The name is the version; a build of the same
+        version with other files gets a name of its own, since a run may be using the first.
+        """
+        wanted = manifest or Manifest.read(payload)
+        wanted.check(payload)
+        with self._lock():
+            name = self._name(wanted)
+            if (self.folder / name).is_dir():
+                try:
+                    wanted.check(self.folder / name)
+                    return name
+                except Damaged:
+                    pass
+            copy = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
+            try:
+                _copy(payload, wanted, copy, f"{INSIDE}/{name}")
+                wanted.check(copy)
+                validate(copy)
+                self._name_it(copy, name)
+            finally:
+                shutil.rmtree(copy, ignore_errors=True)
+        return name
+
+    def switch(self, name: str) -> None:
+        """Make `current` another release, in one step. Raises `BadInput`, and `Damaged` where it is."""
+        folder = self / name
+        Manifest.read(folder).check(folder)
+        with self._lock():
+            if self.current == name:
+                return
+            os.sync()
+            link = self.folder / f"{_NEW}current"
+            link.unlink(missing_ok=True)
+            link.symlink_to(name)
+            link.replace(self.folder / "current")
+            with self._history.open("a", encoding="utf-8") as history:
+                history.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {name}\n")
+
+    def history(self) -> list[tuple[datetime, str]]:
+        """When `current` became which release, oldest first."""
+        if not self._history.is_file():
+            return []
+        lines = self._history.read_text(encoding="utf-8").splitlines()
+        split = (line.split(" ", 1) for line in lines if " " in line)
+        return [(datetime.fromisoformat(when), name) for when, name in split]
+
+    @property
+    def previous(self) -> str | None:
+        """What `current` was before, and is still there."""
+        there = set(self.names()) - {self.current}
+        return next((name for _, name in reversed(self.history()) if name in there), None)
+
+    def remove(self, name: str) -> None:
+        """Remove a release that is not the current one."""
+        folder = self / name
+        with self._lock():
+            if name == self.current:
+                raise BadInput(f"{name} is the current release; switch to another one first.")
+            # No longer a release from here on, however long the removal takes.
+            gone = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
+            folder.rename(gone / name)
+            shutil.rmtree(gone)
+
+    @property
+    def _history(self) -> Path:
+        return self.folder / ".history"
+
+    def _name(self, manifest: Manifest) -> str:
+        there = self.folder / manifest.version
+        try:
+            same = not there.is_dir() or Manifest.read(there).digest == manifest.digest
+        except Damaged:
+            same = True
+        return manifest.version if same else f"{manifest.version}.{manifest.digest[:8]}"
+
+    def _name_it(self, copy: Path, name: str) -> None:
+        target = self.folder / name
+        # A name may not reach the disk before what it names.
+        os.sync()
+        if target.is_dir():
+            # Damaged, so there is nothing to lose but the moment between the two.
+            target.rename(copy.with_name(f"{copy.name}-damaged"))
+        copy.rename(target)
+        for left in self.folder.glob(f"{_NEW}*-damaged"):
+            shutil.rmtree(left)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One change at a time; also clears away what a change that was killed has left."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in self.folder.glob(f"{_NEW}*"):
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left)
+            yield
+
+
+def _copy(payload: Path, manifest: Manifest, target: Path, inside: str) -> None:
+    """The manifest's files, readable by all whatever the umask, and compiled: containers cannot write there."""
+    for name in manifest.files:
+        file = target / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(payload / name, file)
+    manifest.write(target)
+    compileall.compile_dir(target, quiet=2, stripdir=str(target), prependdir=inside)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -1,0 +1,124 @@
+"""The DAG bundle over the releases on a host: a run ends on the release that it began with."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+# What a release brings; loaded anew where a process goes from one release to another.
+PACKAGES = ("corpus", "operators")
+CURRENT = "current"
+
+
+class ReleaseMissing(Exception):
+    """This host has not the release that a run began with, and it did not arrive in time."""
+
+
+class ReleaseBundle(BaseDagBundle):
+    """DAGs of the releases below a folder: of the one that the link `current` names, or of a given version.
+
+    A version is the name of a release. Whoever initializes the bundle imports `corpus` and `operators` from that
+    release from then on, whichever it had loaded before, and so does what it starts.
+
+    :param releases: the folder with the releases and the link `current`.
+    :param wait_s: how long tasks are put off while this host lacks the release of their run; then they fail.
+    :param again_s: how long each time.
+    """
+
+    supports_versioning = True
+
+    def __init__(
+        self, *, releases: str, wait_s: float = 3600, again_s: float = 30, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.releases = Path(releases)
+        self._wait_s = wait_s
+        self._again_s = again_s
+        self._taken = self.version
+
+    def initialize(self) -> None:
+        """Raises `AirflowRescheduleException` while the release is not here, `ReleaseMissing` after `wait_s`."""
+        if self.version is None:
+            self.refresh()
+        else:
+            if not self.path.is_dir():
+                self._put_off(self.version)
+            self._absence(self.version).unlink(missing_ok=True)
+            activate(self.releases / self.version)
+        super().initialize()
+
+    @property
+    def path(self) -> Path:
+        return self.releases / (self._taken or CURRENT) / "dags"
+
+    def get_current_version(self) -> BundleVersion:
+        return BundleVersion(version=self._taken or self._linked())
+
+    def refresh(self) -> None:
+        """Go on with the release that is current now; a bundle of a given version stays with that."""
+        if self.version is None:
+            self._taken = self._linked()
+            activate(self.releases / self._taken)
+
+    def _linked(self) -> str:
+        link = self.releases / CURRENT
+        try:
+            return os.readlink(link)
+        except OSError as error:
+            raise ReleaseMissing(
+                f"{link} names no release ({error.strerror}): install the package corpus-airflow on this host, "
+                "or mount the folder of its releases."
+            ) from None
+
+    def _put_off(self, version: str) -> None:
+        absence = self._absence(version)
+        if not absence.exists():
+            absence.parent.mkdir(parents=True, exist_ok=True)
+            absence.touch()
+        if time.time() - absence.stat().st_mtime > self._wait_s:
+            raise ReleaseMissing(
+                f"The run began with release {version}, which this host has not had for {self._wait_s:.0f} s. "
+                f"Install corpus-airflow={version} here, then clear the task; or clear it with the newest version."
+            )
+        raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=self._again_s))
+
+    def _absence(self, version: str) -> Path:
+        """A file whose age is how long this host has been seen without a release."""
+        return Path(tempfile.gettempdir(), f"{self.name}-missing", version)
+
+
+def activate(release: Path) -> None:
+    """Make this process, and what it starts, import the bundle's packages from one release.
+
+    What is loaded of another release is forgotten, and not changed: who holds an object of it keeps that.
+    """
+    root = str(release)
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [root, *_without_releases(sys.path, release.parent)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [root, *_without_releases(inherited, release.parent)]
+    )
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in PACKAGES and not _is_of(module, root):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def _without_releases(paths: Iterable[str], releases: Path) -> list[str]:
+    return [path for path in paths if path and Path(path).parent != releases]
+
+
+def _is_of(module: Any, root: str) -> bool:
+    file = getattr(module, "__file__", None)
+    places: Sequence[str] = [file] if file else list(getattr(module, "__path__", []))
+    return any(place.startswith(root + os.sep) for place in places)
