@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy import demo
+from deploy.cluster.errors import ClusterError
 from deploy.cluster.place import Place, replace_text
 from deploy.embedded.server import free_port
 from deploy.update import absolute
 
 PREFERRED_PORT = 8080
 DEFAULT_WORKERS = 2
+IMAGES = ("airflow", "services", "extractor", "redis", "postgres")
 # The demo has 25 files: enough for each worker to get a shard.
 _DEMO_MIN_FILES = 5
+_SLOTS = "AIRFLOW__CELERY__WORKER_CONCURRENCY"
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,22 @@ class Engine:
 
 
 def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> dict[str, str]:
-    """The variables for compose.env."""
+    """The variables for compose.env. Raises `ClusterError` where site.env says something else."""
     before, own = place.chosen(), place.own()
 
     def chosen(name: str, wanted: str | int | None, default: str | int) -> str:
-        if name in own:
-            return own[name]
-        return str(wanted if wanted is not None else before.get(name, default))
+        if name not in own:
+            return str(wanted if wanted is not None else before.get(name, default))
+        if wanted is not None and str(wanted) != own[name]:
+            raise ClusterError(
+                f"{place / 'site.env'} says {name}={own[name]}, which wins: change it there."
+            )
+        return own[name]
 
-    workers = int(chosen("CORPUS_WORKERS", options.workers, DEFAULT_WORKERS))
+    workers = _number("CORPUS_WORKERS", chosen("CORPUS_WORKERS", options.workers, DEFAULT_WORKERS))
     # All tasks that may run at a time have a slot when one worker is away; there are as many as cores.
     others = max(1, workers - 1)
-    slots = -(-(os.cpu_count() or 1) // others)
+    slots = _number(_SLOTS, own.get(_SLOTS, -(-(os.cpu_count() or 1) // others)))
     port = chosen("CORPUS_API_PORT", options.port, _free(PREFERRED_PORT))
     return {
         "COMPOSE_PROJECT_NAME": chosen("COMPOSE_PROJECT_NAME", options.project, "corpus"),
@@ -74,8 +82,18 @@ def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> 
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         # On a machine of few tasks; a thousand would keep the API busy.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(slots),
+        _SLOTS: str(slots),
         "AIRFLOW__CORE__PARALLELISM": str(slots * others),
+    }
+
+
+def images(variables: Mapping[str, str]) -> dict[str, str]:
+    """The whole name of each image, put together as the compose files do."""
+    prefix = variables.get("CORPUS_IMAGE_PREFIX", "")
+    tag = variables.get("CORPUS_IMAGE_TAG") or "latest"
+    return {
+        name: variables.get(f"CORPUS_{name.upper()}_IMAGE") or f"{prefix}corpus-{name}:{tag}"
+        for name in IMAGES
     }
 
 
@@ -95,7 +113,7 @@ def write_corpus_toml(place: Place, options: Options) -> None:
         samples, verdicts = str(folder), verdicts or str(made_up)
         cut["min_files"] = _DEMO_MIN_FILES
     variables = place.settings()
-    slots = int(variables["AIRFLOW__CELERY__WORKER_CONCURRENCY"]) * int(variables["CORPUS_WORKERS"])
+    slots = int(variables[_SLOTS]) * int(variables["CORPUS_WORKERS"])
     tables: dict[str, dict[str, object]] = {
         "store": {"root": str(place.corpus)},
         "sources": {"urls": [absolute(samples)]},
@@ -110,6 +128,16 @@ def write_corpus_toml(place: Place, options: Options) -> None:
             *(f"{key} = {json.dumps(value)}" for key, value in table.items()),
         ]
     replace_text(file, "\n".join(lines) + "\n")
+
+
+def _number(name: str, value: str | int) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ClusterError(f"{name} is {value!r}; it is a number from 1 on.")
+    return number
 
 
 def _free(port: int) -> int:

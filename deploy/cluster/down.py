@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.cluster.compose import Compose, docker
+from deploy.cluster.configuration import images
 from deploy.cluster.leftovers import task_containers
 from deploy.cluster.ownership import remove
 from deploy.cluster.place import Place
@@ -17,7 +18,7 @@ def down(place: Place, *, purge: bool = False, seconds: int | None = None) -> No
         print("There is no cluster in this work folder.")
         return
     compose = Compose(place)
-    image = f"corpus-airflow:{place.settings()['CORPUS_IMAGE_TAG']}"
+    image = images(place.settings())["airflow"]
     print("Stopping the cluster; workers end their tasks first ...", flush=True)
     patience = [] if seconds is None else ["--timeout", str(seconds)]
     stop_airflow(compose, *patience)

@@ -6,11 +6,12 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.cluster import credentials, database, workers
 from deploy.cluster.compose import Compose, call, docker, start_engine
-from deploy.cluster.configuration import Engine, Options, choose, write_corpus_toml
+from deploy.cluster.configuration import IMAGES, Engine, Options, choose, images, write_corpus_toml
 from deploy.cluster.down import stop_airflow
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.ownership import hand_over
@@ -18,7 +19,6 @@ from deploy.cluster.phases import Phases
 from deploy.cluster.place import REPO, Place
 from deploy.cluster.release import release
 
-IMAGES = ("airflow", "services", "extractor", "redis", "postgres")
 # When a start counts as failed; it takes a minute on an idle machine.
 START_SECONDS = 300
 CONSUME_SECONDS = 60
@@ -41,7 +41,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
         write_corpus_toml(place, options)
         credentials.generate(place / "secrets")
         credentials.generate_users(place / "users")
-    image = ensure_images(phases, variables["CORPUS_IMAGE_TAG"])
+    image = ensure_images(phases, variables)
     with phases.phase("owners of folders and secrets"):
         own = [place / name for name in ("logs", "scratch", "corpus")]
         for folder in own:
@@ -50,7 +50,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
     with phases.phase("Redis and Postgres"):
         compose.run(*_UP, str(START_SECONDS), "postgres", "redis", capture=True)
         database.prepare(compose)
-    done, wanted = place / "init.done", f"{image} {_digest(place / 'users')}"
+    done, wanted = place / "init.done", init_makes(place, image)
     known = done.read_text() if done.is_file() else ""
     if init or known != wanted or not database.is_migrated(compose):
         with phases.phase("init: migrations, users and roles"):
@@ -78,10 +78,19 @@ def find_engine() -> Engine:
     return Engine(socket.parent, socket.stat().st_gid)
 
 
-def ensure_images(phases: Phases, tag: str) -> str:
-    """Build the images where one is missing; the id of Airflow's."""
-    names = {name: f"corpus-{name}:{tag}" for name in IMAGES}
-    missing = [name for name in IMAGES if not docker("images", "--quiet", names[name]).strip()]
+def ensure_images(phases: Phases, variables: Mapping[str, str]) -> str:
+    """Build the images where one is missing; the id of Airflow's.
+
+    Raises `ClusterError` where one is missing that cannot be built here: a registry's, or a pinned one.
+    """
+    names, tag = images(variables), variables["CORPUS_IMAGE_TAG"] or "latest"
+    built_here = {name for name in IMAGES if names[name] == f"corpus-{name}:{tag}"}
+    missing = [name for name in IMAGES if image_id(names[name]) is None]
+    if foreign := [names[name] for name in missing if name not in built_here]:
+        pulls = "\n".join(f"    docker pull {name}" for name in foreign)
+        raise ClusterError(
+            f"site.env names images that this machine has not got. Type this, then try again:\n{pulls}"
+        )
     if missing:
         print(f"  Building {', '.join(missing)} (several minutes, once) ...", flush=True)
         with phases.phase("images"):
@@ -89,11 +98,27 @@ def ensure_images(phases: Phases, tag: str) -> str:
             work = ("--work", REPO / ".work")
             call([sys.executable, "-m", "deploy.images", *work, "--tag", tag, *missing])
     built = docker("inspect", "--format", _REVISION, names["services"]).strip()
-    if not _is_this_code(built):
+    if "services" in built_here and not _is_this_code(built):
         print(
             f"  The images were built of other code ({built[:12]}): `make images` builds them anew."
         )
-    return docker("images", "--quiet", "--no-trunc", names["airflow"]).strip()
+    return str(image_id(names["airflow"]))
+
+
+def image_id(name: str) -> str | None:
+    """Id of an image by its name, digest or id; None where the engine has none such."""
+    try:
+        return docker("image", "inspect", "--format", "{{.Id}}", name).strip()
+    except ClusterError as error:
+        if "no such image" in str(error).lower():
+            return None
+        raise
+
+
+def init_makes(place: Place, image: str) -> str:
+    """What the init job goes by: where this is another than at its last run, it has to run again."""
+    auth = place.settings().get("CORPUS_AUTH") or "fab"
+    return f"{image} {auth} {_digest(place / 'users')}"
 
 
 def _digest(folder: Path) -> str:

@@ -13,9 +13,12 @@ import pytest
 import yaml
 
 from deploy.cluster import credentials
-from deploy.cluster.compose import FILES, Compose
+from deploy.cluster.compose import FILES, Compose, docker
+from deploy.cluster.configuration import images
 from deploy.cluster.errors import ClusterError
+from deploy.cluster.phases import Phases
 from deploy.cluster.place import REPO, Place
+from deploy.cluster.up import ensure_images
 from tests.cluster.secrets import forms
 
 EXAMPLE = REPO / "docker" / "cluster.env.example"
@@ -146,11 +149,9 @@ def test_only_a_person_starts_the_init_job(place: Place, production: dict[str, A
 
 
 def test_the_example_has_every_setting_with_its_default():
-    found = dict(
-        match
-        for file in FILES
-        for match in re.findall(r"\$\{([A-Z_0-9]+):-([^}]*)\}", file.read_text())
-    )
+    # A default may hold a variable with a default of its own; the lookahead finds both.
+    setting = re.compile(r"(?=\$\{([A-Z_0-9]+):-((?:[^{}]|\{[^{}]*\})*)\})")
+    found = dict(match for file in FILES for match in setting.findall(file.read_text()))
     # What a person does not choose.
     del found["CORPUS_CODE_DIGEST"]
     shown = dict(re.findall(r"^#([A-Z_0-9]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
@@ -165,6 +166,35 @@ def test_the_settings_of_a_person_win(tmp_path: Path):
     rendered = services(Compose(place))
     assert rendered["worker"]["scale"] == 3
     assert rendered["scheduler"]["environment"]["AIRFLOW__CORE__PARALLELISM"] == "7"
+
+
+def test_an_image_may_be_pinned_and_the_others_come_from_a_registry(tmp_path: Path):
+    place = Place(tmp_path)
+    pinned = "registry.example/team/corpus-services@sha256:" + 64 * "0"
+    place.write_settings(
+        {"CORPUS_IMAGE_PREFIX": "registry.example/", "CORPUS_SERVICES_IMAGE": pinned}
+    )
+    rendered = services(Compose(place))
+    known = images(place.settings())
+    assert known["services"] == pinned
+    assert known["redis"] == "registry.example/corpus-redis:latest"
+    worker = rendered["worker"]["environment"]
+    assert worker["CORPUS_DOCKER__SERVICES_IMAGE"] == pinned
+    assert worker["CORPUS_DOCKER__EXTRACTOR_IMAGE"] == known["extractor"]
+    assert {rendered[name]["image"] for name in AIRFLOW} == {known["airflow"]}
+    assert {name: rendered[name]["image"] for name in ("redis", "postgres")} == {
+        name: known[name] for name in ("redis", "postgres")
+    }
+
+
+def test_an_image_of_a_registry_is_pulled_and_not_built():
+    try:
+        docker("version")
+    except ClusterError as error:
+        pytest.skip(str(error))
+    variables = {"CORPUS_IMAGE_PREFIX": "registry.invalid/", "CORPUS_IMAGE_TAG": "1.2"}
+    with pytest.raises(ClusterError, match=r"docker pull registry\.invalid/corpus-services:1\.2"):
+        ensure_images(Phases(), variables)
 
 
 def test_settings_of_the_shell_do_not_leak_in(place: Place, monkeypatch: pytest.MonkeyPatch):

@@ -14,6 +14,7 @@ from deploy.cluster import configuration, credentials
 from deploy.cluster.configuration import Engine, Options, choose, write_corpus_toml
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.place import Place, read_env
+from deploy.cluster.up import init_makes
 
 ENGINE = Engine(Path("/run/engine"), 111)
 
@@ -68,6 +69,46 @@ def test_settings_of_a_person_win_and_are_never_written_again(place: Place):
     assert int(settings["AIRFLOW__CORE__PARALLELISM"]) == 4 * slots
     assert settings["CORPUS_DATA"] == str(place.corpus)
     assert set(read_env(site)) == {"CORPUS_WORKERS", "CORPUS_STOP_GRACE"}
+
+
+def test_slots_of_a_persons_own_count(place: Place):
+    chosen(place, workers=3)
+    (place / "site.env").write_text("AIRFLOW__CELERY__WORKER_CONCURRENCY=5\n")
+    chosen(place)
+    assert place.settings()["AIRFLOW__CORE__PARALLELISM"] == "10"
+    write_corpus_toml(place, Options(samples="s3://bucket/samples"))
+    settings = Settings.load(file=place / "settings" / "corpus.toml")
+    assert settings.shards.workers == 15
+
+
+def test_what_a_person_has_fixed_is_not_asked_otherwise(place: Place):
+    chosen(place)
+    (place / "site.env").write_text("CORPUS_WORKERS=3\n")
+    with pytest.raises(ClusterError, match=r"site\.env says CORPUS_WORKERS=3"):
+        chosen(place, workers=2)
+    assert chosen(place, workers=3)["CORPUS_WORKERS"] == "3"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", ""])
+@pytest.mark.parametrize("name", ["CORPUS_WORKERS", "AIRFLOW__CELERY__WORKER_CONCURRENCY"])
+def test_a_count_that_is_none_is_named(place: Place, name: str, value: str):
+    chosen(place)
+    (place / "site.env").write_text(f"{name}={value}\n")
+    with pytest.raises(ClusterError, match=name):
+        chosen(place)
+
+
+def test_init_runs_again_for_other_users_another_image_or_another_way_to_log_in(place: Place):
+    chosen(place)
+    credentials.generate_users(place / "users")
+    known = {init_makes(place, "image"), init_makes(place, "other")}
+    (place / "site.env").write_text("CORPUS_AUTH=fab\n")
+    assert init_makes(place, "image") in known  # the default
+    (place / "site.env").write_text("CORPUS_AUTH=simple\n")
+    known.add(init_makes(place, "image"))
+    (place / "users" / "passwords" / "viewer").unlink()
+    known.add(init_makes(place, "image"))
+    assert len(known) == 4
 
 
 def test_a_value_that_the_file_cannot_hold_is_refused(place: Place):
