@@ -8,6 +8,10 @@ from typing import Any
 import httpx
 
 
+class DagNotParsed(RuntimeError):
+    """Airflow has not got a DAG; the message says why."""
+
+
 class AirflowApi:
     """Airflow's API as one user; a token is fetched again when it has run out."""
 
@@ -32,7 +36,7 @@ class AirflowApi:
         return answer.json()
 
     def wait_for_dag(self, dag_id: str, seconds: float = 120) -> None:
-        """Wait until the DAG has been parsed; an import error of it is raised as `RuntimeError`."""
+        """Wait until the DAG has been parsed; raises `DagNotParsed`, with its import error if it has one."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -43,9 +47,9 @@ class AirflowApi:
                     raise
             broken = self.call("GET", "importErrors")["import_errors"]
             if broken:
-                raise RuntimeError(f"{broken[0]['filename']}:\n{broken[0]['stack_trace']}")
+                raise DagNotParsed(f"{broken[0]['filename']}:\n{broken[0]['stack_trace']}")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Airflow has not parsed the DAG {dag_id} in {seconds:.0f} s.")
+                raise DagNotParsed(f"Airflow has not parsed the DAG {dag_id} in {seconds:.0f} s.")
             time.sleep(1)
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from deploy.api import AirflowApi
+from deploy.api import AirflowApi, DagNotParsed
 from deploy.cluster.compose import Compose
-from deploy.cluster.configuration import Options
+from deploy.cluster.configuration import Options, corpus_root
 from deploy.cluster.down import down
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.place import Place
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ClusterError("There is no cluster in this work folder; `make cluster-up` makes one.")
     compose = Compose(place)
     if arguments.verb == "run":
-        return 0 if run_update(AirflowApi(*login(place)), place.corpus) else 1
+        return _update(place)
     if arguments.verb == "scale":
         up(place, Options(workers=arguments.workers))
     elif arguments.verb == "status":
@@ -95,12 +95,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _update(place: Place) -> int:
+    root = corpus_root(place)
+    here = Path(root) == place.corpus
+    done = run_update(AirflowApi(*login(place)), place.corpus if here else None)
+    if done and not here:
+        print(f"The corpus is at {root}.")
+    return 0 if done else 1
+
+
 def main() -> int:
     # The containers' user reads what is written here; secrets have modes of their own.
     os.umask(0o022)
     try:
         return run(parser().parse_args())
-    except ClusterError as error:
+    except (ClusterError, DagNotParsed) as error:
         print(error, file=sys.stderr)
         return 1
     except httpx.HTTPError as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpus.settings import config_files
 from deploy import demo
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.place import Place, replace_text
@@ -128,6 +130,18 @@ def write_corpus_toml(place: Place, options: Options) -> None:
             *(f"{key} = {json.dumps(value)}" for key, value in table.items()),
         ]
     replace_text(file, "\n".join(lines) + "\n")
+
+
+def corpus_root(place: Place) -> str:
+    """`store.root` as tasks have it: what a file of conf.d says wins. Raises `ClusterError`."""
+    root = ""
+    for file in config_files(place / "settings" / "corpus.toml"):
+        try:
+            tables = tomllib.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise ClusterError(f"{file} cannot be read: {error}") from None
+        root = tables.get("store", {}).get("root", root)
+    return root
 
 
 def _number(name: str, value: str | int) -> int:

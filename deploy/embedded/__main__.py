@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy import demo
-from deploy.api import AirflowApi
+from deploy.api import AirflowApi, DagNotParsed
 from deploy.embedded.server import EmbeddedAirflow, Running, StartFailed
 from deploy.update import absolute, run_update
 
@@ -104,7 +104,7 @@ def main() -> int:
                 raise
         print(f"Airflow runs at {running.url}: user admin, password in {airflow.home}.")
         print("`make run` updates the corpus in it; `make down` stops it.")
-    except StartFailed as error:
+    except (DagNotParsed, StartFailed) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

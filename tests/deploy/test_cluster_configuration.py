@@ -11,7 +11,7 @@ import pytest
 
 from corpus.settings import Settings
 from deploy.cluster import configuration, credentials
-from deploy.cluster.configuration import Engine, Options, choose, write_corpus_toml
+from deploy.cluster.configuration import Engine, Options, choose, corpus_root, write_corpus_toml
 from deploy.cluster.errors import ClusterError
 from deploy.cluster.place import Place, read_env
 from deploy.cluster.up import init_makes
@@ -131,6 +131,18 @@ def test_corpus_toml_is_read_as_it_was_meant(place: Place, tmp_path: Path):
     before = file.read_text()
     write_corpus_toml(place, Options())
     assert file.read_text() == before
+
+
+def test_the_corpus_is_where_a_persons_own_settings_say(place: Place):
+    chosen(place)
+    write_corpus_toml(place, Options(samples="s3://bucket/samples"))
+    assert corpus_root(place) == str(place.corpus)
+    own = place / "settings" / "conf.d" / "store.toml"
+    own.write_text('[store]\nroot = "s3://bucket/corpus"\n')
+    assert corpus_root(place) == "s3://bucket/corpus"
+    own.write_text("[store\n")
+    with pytest.raises(ClusterError, match=r"store\.toml cannot be read"):
+        corpus_root(place)
 
 
 def test_secrets_are_made_once_and_for_their_user_alone(place: Place):
