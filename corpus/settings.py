@@ -289,7 +289,12 @@ class ReaperSettings(Section):
     api_password_file: str = Field(
         "/run/secrets/reaper_password", description="File that holds this user's password."
     )
-    interval_s: float = Field(30.0, gt=0, description="Seconds between two passes.")
+    interval_s: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds between two passes; the health check in docker/compose.yaml is made for "
+        "60 at most.",
+    )
     grace_s: float = Field(
         60.0,
         ge=0,

@@ -28,6 +28,8 @@ from operators.containers.report import Counts, Report
 _IMAGES_EVERY_S = 3600.0
 # A pass that removes thousands of containers takes minutes.
 _HEALTHY_PASSES, _HEALTHY_S = 5, 300.0
+_HEALTH_FILE = ".reaper-"
+_DAY_S = 86_400.0
 
 
 class Reaper:
@@ -66,6 +68,8 @@ class Reaper:
         if time.monotonic() - self._images_at >= _IMAGES_EVERY_S:
             counts.removed_images = self._images.remove()
             self._images_at = time.monotonic()
+            if not self.dry_run:
+                remove_former(self.settings)
         self.report.end_pass()
         return counts
 
@@ -104,7 +108,16 @@ class Reaper:
 def health_file(settings: Settings) -> Path:
     """The file whose time is that of the last complete pass."""
     host = settings.docker.host or socket.gethostname()
-    return Path(settings.docker.scratch, f".reaper-{quote(host, safe='')}")
+    return Path(settings.docker.scratch, f"{_HEALTH_FILE}{quote(host, safe='')}")
+
+
+def remove_former(settings: Settings) -> None:
+    """Remove what reapers before this one have left: each container has a name of its own."""
+    for file in Path(settings.docker.scratch).glob(f"{_HEALTH_FILE}*"):
+        # Another that lives has touched its own within minutes.
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > _DAY_S:
+                file.unlink()
 
 
 def is_healthy(settings: Settings) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -202,6 +204,18 @@ def test_health_is_for_one_host(tmp_path: Path) -> None:
     assert not reaper.is_healthy(settings)
     file.touch()
     assert reaper.is_healthy(settings)
+
+
+def test_what_former_reapers_have_left_goes_after_a_day(tmp_path: Path) -> None:
+    settings = Settings.load({"docker": {"scratch": str(tmp_path), "host": "now"}})
+    (tmp_path / "a task's folder").mkdir()
+    for name, hours in ((".reaper-now", 0), (".reaper-beside", 23), (".reaper-former", 25)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
+    os.utime(tmp_path / "a task's folder", (0, 0))
+    reaper.remove_former(settings)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {".reaper-now", ".reaper-beside", "a task's folder"}
 
 
 @pytest.mark.parametrize("grace", ["-1", "inf", "nan", "soon"])
