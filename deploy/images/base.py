@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import shlex
+import sys
 from pathlib import Path
 
 from deploy.images.client import Client
@@ -32,13 +33,16 @@ def base_image(client: Client, asked: str | None) -> str | None:
 def make_base(client: Client, work: Path) -> str:
     """Make the smallest Debian with debootstrap, import it, and return its name.
 
+    `work` is the folder `images` of the work folder.
     As small as the image from the registry: no manuals, no translations, no lists of packages.
     Raises `BuildError` for anyone but root, `Failed` where debootstrap does.
     """
     if os.geteuid() != 0:
+        # This interpreter, since the system's own may lack what building takes.
+        command = [sys.executable, "-m", "deploy.images", "--work", str(work.parent), "--only-base"]
         raise BuildError(
             f"No registry gives {DEBIAN}, and making a base takes root. Type this, then try again:\n"
-            f"    sudo {shutil.which('python3')} -m deploy.images --only-base"
+            f"    sudo {shlex.join(command)}"
         )
     say(f"No registry gives {DEBIAN}: making {OWN} with debootstrap (half a minute)")
     run(

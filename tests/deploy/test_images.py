@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from deploy.images import wheelhouse
-from deploy.images.__main__ import main
+from deploy.images.__main__ import main, parse
+from deploy.images.base import make_base
 from deploy.images.build import Build, Built, table
 from deploy.images.client import Client, Layer
 from deploy.images.context import EPOCH, make_context
@@ -195,6 +197,19 @@ def test_the_table_has_a_line_an_image_with_its_layers_from_the_root_on():
     assert "77 MB" in line
     assert "74 + 3" in line
     assert line.endswith("1.3 s")
+
+
+def test_who_is_not_root_is_told_how_to_make_a_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    work = tmp_path / "a work folder"
+    with pytest.raises(BuildError, match="takes root") as caught:
+        make_base(Client("docker"), work / "images")
+    command = shlex.split(str(caught.value).splitlines()[-1])
+    assert command[:4] == ["sudo", sys.executable, "-m", "deploy.images"]
+    options = parse(command[4:])
+    assert (options.work, options.only_base) == (work, True)
 
 
 def test_a_build_is_told_base_version_and_revision_and_no_secret():
