@@ -69,7 +69,7 @@ images: setup ## Build the cluster's images; IMAGES="services extractor" only th
 engine-up: ## Start a Docker engine where none answers
 	@WORK="$(WORK)" sh deploy/engine.sh up
 
-engine-down: ## Stop the engine that engine-up started
+engine-down: ## Stop the engine that engine-up started, unless systemd runs it
 	@WORK="$(WORK)" sh deploy/engine.sh down
 
 cluster-up: setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=

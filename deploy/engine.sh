@@ -1,7 +1,7 @@
 #!/bin/sh
 # A Docker engine for the cluster, where there may be none yet.
 #   deploy/engine.sh up             install and start one unless one answers; make its socket mountable
-#   deploy/engine.sh down           stop what `up` started
+#   deploy/engine.sh down           stop the engine that `up` started, unless systemd runs it; undo what it mounted
 #   deploy/engine.sh restart        restart what `up` started, else the system's; containers live on
 #   deploy/engine.sh status         say which engine answers, and who started it
 #   deploy/engine.sh docker-config  print a folder for DOCKER_CONFIG with which `docker compose` works
@@ -96,12 +96,13 @@ share() {
     mkdir -p "$folder"
     touch "$socket"
     mount --bind "$theirs" "$socket"
+    realpath -m "$work" > "$folder/shared-by"
     say "The socket $theirs is at $socket too."
 }
 
 unshare_socket() {
     while grep -q " $socket " /proc/mounts; do umount "$socket"; done
-    rm -f "$socket"
+    rm -f "$socket" "$folder/shared-by"
 }
 
 up() {
@@ -123,7 +124,20 @@ up() {
 }
 
 down() {
-    pid=$(own) || { say "No engine runs that this script started."; return; }
+    if pid=$(own); then
+        stop
+    elif [ "$(cat "$folder/shared-by" 2>/dev/null)" = "$(realpath -m "$work")" ]; then
+        root || fail "Type this: sudo WORK=$work $0 down"
+        unshare_socket
+        say "$socket is gone; the engine that it led to goes on."
+    elif systemd; then
+        say "Docker is a service of this system and goes on; to stop it: sudo systemctl stop docker.socket docker"
+    else
+        say "No engine runs that this script started."
+    fi
+}
+
+stop() {
     say "Stopping dockerd ($pid)."
     kill "$pid"
     for _ in $(seq 60); do
@@ -135,8 +149,8 @@ down() {
 }
 
 restart() {
-    if own >/dev/null; then
-        down
+    if pid=$(own); then
+        stop
         start
     elif systemd; then
         root || fail "Type this: sudo $0 restart"
