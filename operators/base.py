@@ -56,6 +56,7 @@ class CorpusOperator(BaseOperator):
         self.root = root
         self.report: dict[str, Any] | None = None
         self._runner: Runner | None = None
+        self._stopped = False
 
     @abstractmethod
     def options(self) -> Mapping[str, Value]:
@@ -82,10 +83,15 @@ class CorpusOperator(BaseOperator):
             call = self.call({"update": update, **self.options()}, identity)
             settings = Settings.load()
             self._runner = get_runner(settings, task_try(context, settings.docker.host))
+            # A signal may have come before there was anything to stop.
+            if self._stopped:
+                self._runner.stop()
             self.log.info("corpus %s", shlex.join(call.arguments()))
             with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
                 file = Path(folder, "result.json")
                 status = self._runner.run(call, result=file, on_line=self.log.info)
+                if self._stopped:
+                    self.log.info("%s was stopped.", self.service)
                 self.report = read_report(self.service, status, file)
         except CorpusError as error:
             raise as_airflow(error) from None
@@ -103,8 +109,10 @@ class CorpusOperator(BaseOperator):
         )
 
     def on_kill(self) -> None:
+        # It is called in a signal handler, and a log is locked while a line is written to it: who
+        # writes here, in the middle of another line, waits for ever.
+        self._stopped = True
         if self._runner:
-            self.log.info("Stopping %s.", self.service)
             self._runner.stop()
 
 

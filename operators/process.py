@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +32,11 @@ class ProcessRunner:
         self.command = list(command)
         self.grace = grace
         self._guard: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
+        if self._stopped:
+            return 128 + signal.SIGTERM
         guard = subprocess.Popen(
             [
                 *(sys.executable, "-I", "-S", str(GUARD), str(self.grace)),
@@ -46,13 +50,16 @@ class ProcessRunner:
             start_new_session=True,
         )
         self._guard = guard
+        # The signal may have come since.
+        if self._stopped:
+            self._let_go()
         try:
             assert guard.stdout is not None
             for line in lines(guard.stdout, lambda: guard.poll() is not None):
                 on_line(line)
             return guard.wait()
         finally:
-            self.stop()
+            self._let_go()
             try:
                 guard.wait(self.grace + 1)
             except subprocess.TimeoutExpired:
@@ -63,6 +70,10 @@ class ProcessRunner:
             self._guard = None
 
     def stop(self) -> None:
+        self._stopped = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         # Just this, since a signal handler may have interrupted a wait for the guard.
         if self._guard and self._guard.stdin:
             self._guard.stdin.close()

@@ -27,7 +27,10 @@ class Runner(Protocol):
         """
 
     def stop(self) -> None:
-        """Ask what runs to end, so that `run` returns soon; callable from a signal handler."""
+        """Ask what runs to end, so that `run` returns soon, also where it has not begun yet.
+
+        Callable from a signal handler: it writes nothing.
+        """
 
 
 def get_runner(settings: Settings, task: TaskTry) -> Runner:

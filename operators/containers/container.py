@@ -69,8 +69,8 @@ class TaskContainers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._found or self._made:
-            self._remove_all()
+        if (self._found or self._made) and (problem := self._remove_all()):
+            self.say(f"Its containers are left to the reaper: {problem}")
         self.scratch.release()
 
     def _find(self, adopt: bool) -> None:
@@ -129,24 +129,27 @@ class TaskContainers:
         return ended
 
     def stop(self) -> None:
-        """End what runs; from a signal handler, which may have interrupted any use of the client."""
+        """End what runs; from a signal handler, which may have interrupted any use of the client.
+
+        Nothing is said: a log is locked while a line is written, and this may be in the middle of one.
+        """
         self.stopped = True
         self._remove_all()
 
-    def _remove_all(self) -> None:
+    def _remove_all(self) -> Exception | None:
+        """What kept them from being removed, if anything did."""
         if not self.scratch.owned():
-            return
+            return None
         # Airflow's patience ends soon after; an engine that is just restarted is back by then.
         until = time.monotonic() + GRACE_S
         while True:
             try:
                 for container in self._of_the_task(self.engine.client):
                     _end(self.engine.client, container["Id"])
-                return
+                return None
             except Exception as error:
                 if not is_away(error) or time.monotonic() > until:
-                    self.say(f"Its containers are left to the reaper: {error}")
-                    return
+                    return error
                 time.sleep(0.2)
 
     def _adopted(self, step: str, spec: Spec) -> tuple[str, Chunks] | None:
@@ -188,7 +191,7 @@ class TaskContainers:
         asked: list[bool] = []
         self.scratch.forget(step)
         self._made = True
-        with _refusals(spec):
+        with refusals(spec):
             container = self._ask(create)
         return container, self._started(container, spec)
 
@@ -196,7 +199,7 @@ class TaskContainers:
         """Start a container; its output comes from an attachment, which no bound of a log cuts."""
         chunks: Chunks = self._ask(lambda client: client.attach(container))
         if not self.stopped:
-            with _refusals(spec):
+            with refusals(spec):
                 self._ask(lambda client: client.start(container))
         return chunks
 
@@ -289,7 +292,7 @@ def _end(client: Client, container: str) -> None:
 
 
 @contextlib.contextmanager
-def _refusals(spec: Spec) -> Iterator[None]:
+def refusals(spec: Spec) -> Iterator[None]:
     """Says in the user's words why the engine will not create or start a container."""
     try:
         yield
@@ -300,7 +303,8 @@ def _refusals(spec: Spec) -> Iterator[None]:
                 f"{problem.rpartition(': ')[2]} is not there on the engine's host.",
                 hint="The folders of the settings are mounted into the containers: make it there.",
             ) from error
-        if spec.network in problem and "network" in problem:
+        # Not where the network is only named, as that to which an endpoint could not be added just now.
+        if isinstance(error, NoSuchThing) and f"network {spec.network}" in problem:
             raise BadSetting(f"{problem}.", field="docker.network") from error
         if isinstance(error, NoSuchThing) and "image" not in problem:
             raise

@@ -192,9 +192,9 @@ class ContainerOperator(DockerOperator):
             raise as_airflow(error) from None
 
     def on_kill(self) -> None:
+        # In a signal handler, which may have interrupted the writing of a line: nothing is logged.
         self._stopped = True
         if self._containers:
-            self.log.info("Stopping the container.")
             self._containers.stop()
 
     def _spec(self, docker: DockerSettings, scratch: Scratch) -> Spec:

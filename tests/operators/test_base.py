@@ -61,6 +61,21 @@ def test_a_service_works_and_its_report_comes_back(root: Path, tmp_path: Path) -
     assert pulled(ti, "return_value") == report(ti)
 
 
+def test_a_task_that_is_ended_before_its_service_has_begun_runs_none(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a signal that comes while settings are read."""
+    render = ImportVerdictsOperator.call
+
+    def ended_meanwhile(self: Any, *arguments: Any) -> Any:
+        self.on_kill()
+        return render(self, *arguments)
+
+    monkeypatch.setattr(ImportVerdictsOperator, "call", ended_meanwhile)
+    assert run(ImportVerdictsOperator, urls="/nowhere.csv").state == "failed"
+    assert not root.exists()
+
+
 def test_the_update_and_its_record_are_those_of_the_run(root: Path, tmp_path: Path) -> None:
     file = tmp_path / "verdicts.csv"
     file.write_text(f"sha256,verdict,who\n{SHA256},benign,analyst\n")

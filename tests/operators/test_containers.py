@@ -14,11 +14,13 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
-from corpus.errors import BadInput, BadSetting
+from corpus.errors import BadInput, BadSetting, PassingFault
 from corpus.services import SERVICES
 from corpus.settings import Settings
 from operators import ContainerOperator
 from operators.call import Call
+from operators.containers.client import EngineError, NoSuchThing
+from operators.containers.container import refusals
 from operators.containers.labels import TaskTry
 from operators.containers.operator import REFUSED
 from operators.containers.places import Places, local
@@ -223,6 +225,32 @@ class TestSpec:
         assert Bind(source, "/x").shows("unix:///run/engine/docker.sock")
         assert not Bind(source + "-other", "/x").shows("unix:///run/engine/docker.sock")
         assert not Bind(source, "/x").shows("tcp://engine:2376")
+
+
+class TestRefusals:
+    """What the engine says, and whether another attempt may help."""
+
+    SPEC = replace(TestSpec.SPEC, network="bridge")
+
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (NoSuchThing(404, "network bridge not found"), BadSetting),
+            (
+                EngineError(500, "failed to create endpoint x on network bridge: exchange full"),
+                PassingFault,
+            ),
+            (EngineError(500, "could not find an available IPv4 on network bridge"), PassingFault),
+            (NoSuchThing(404, "No such image: sha256:1"), PassingFault),
+            (EngineError(500, "bind source path does not exist: /x"), BadSetting),
+            (NoSuchThing(404, "No such container: 1"), NoSuchThing),
+        ],
+    )
+    def test_are_final_only_where_a_setting_is_wrong(
+        self, error: EngineError, kind: type[Exception]
+    ) -> None:
+        with pytest.raises(kind), refusals(self.SPEC):
+            raise error
 
 
 class TestContainerOperator:

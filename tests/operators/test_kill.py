@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -76,6 +79,67 @@ def test_a_killed_task_leaves_nothing(number: signal.Signals, silence: str, tmp_
     assert wait_for(lambda: not any(member.is_running() for member in members))
     if number == signal.SIGTERM:
         assert out.splitlines()[-1] == "state failed"
+
+
+CHATTY = """
+import sys
+import operators.base
+from tests import airflow_home
+from airflow.sdk import DAG
+from operators import ResolveLabelsOperator
+from operators.process import ProcessRunner
+runner = ProcessRunner([sys.executable, "-c", "while True: print('x' * 1000)", "chatty"])
+operators.base.get_runner = lambda *_: runner
+with DAG("chatty") as dag:
+    ResolveLabelsOperator(task_id="task")
+ti = airflow_home.run_dag(dag).get_task_instance("task")
+print("state", ti.state)
+"""
+
+
+def test_a_task_is_ended_in_the_middle_of_writing_a_line(tmp_path: Path) -> None:
+    """A log is locked while a line is written, so that who waits for the lock in a signal handler
+    waits for ever.
+    """
+    task = subprocess.Popen(
+        [sys.executable, "-c", CHATTY],
+        cwd=airflow_home.REPO,
+        env={**os.environ, "CORPUS_STORE__ROOT": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert task.stdout is not None
+    try:
+        # Nobody reads its output, so sooner or later it is in the middle of a line, and stays there.
+        assert wait_for(lambda: full(task.stdout))
+        task.send_signal(signal.SIGTERM)
+        assert wait_for(lambda: not services(task.pid), 30)
+        out, _ = task.communicate(timeout=90)
+    finally:
+        task.kill()
+        task.communicate()
+    assert out.splitlines()[-1] == "state failed"
+
+
+def full(pipe: IO[str] | None) -> bool:
+    """Whether a pipe takes no more: half of it at least, and nothing has come for a second."""
+    assert pipe is not None
+    before = waiting(pipe)
+    time.sleep(1)
+    return 32_768 < before == waiting(pipe)
+
+
+def waiting(pipe: IO[str]) -> int:
+    """Bytes in a pipe that nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def services(parent: int) -> list[psutil.Process]:
+    """The chatty one and its guard, as long as they run."""
+    children = psutil.Process(parent).children(recursive=True)
+    running = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if "chatty" in child.cmdline()]
 
 
 def waits(members: list[psutil.Process]) -> bool:

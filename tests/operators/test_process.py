@@ -75,6 +75,13 @@ def test_passes_the_result_file_then_the_arguments(tmp_path: Path) -> None:
     assert seen == [str(["--result", str(tmp_path / "result.json"), "collect"])]
 
 
+def test_a_stop_before_it_began_is_not_forgotten(tmp_path: Path) -> None:
+    early = runner("import time; time.sleep(600)")
+    early.stop()
+    status = early.run(COLLECT, result=tmp_path / "result.json", on_line=print)
+    assert status == 128 + signal.SIGTERM
+
+
 def test_returns_the_exit_status(tmp_path: Path) -> None:
     assert run("raise SystemExit(75)", tmp_path)[0] == 75
 
@@ -216,9 +223,8 @@ time.sleep(600)
     assert seen == ["ready", "tidied up"]
 
 
-def test_stop_before_and_after_is_harmless(tmp_path: Path) -> None:
+def test_a_stop_afterwards_is_harmless(tmp_path: Path) -> None:
     running = runner("pass")
-    running.stop()
     assert running.run(COLLECT, result=tmp_path / "r", on_line=print) == 0
     running.stop()
 
