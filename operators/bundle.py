@@ -12,12 +12,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow import settings
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 # What a release brings; loaded anew where a process goes from one release to another.
 PACKAGES = ("corpus", "operators")
 CURRENT = "current"
+# Modules of Airflow that keep plugins, or what plugins gave.
+_WITH_PLUGINS = (
+    *("airflow.plugins_manager", "airflow.sdk.plugins_manager"),
+    *("airflow.listeners.listener", "airflow.sdk.listener"),
+)
 
 
 class ReleaseMissing(Exception):
@@ -112,6 +118,18 @@ def activate(release: Path) -> None:
         if name.partition(".")[0] in PACKAGES and not _is_of(module, root):
             del sys.modules[name]
     importlib.invalidate_caches()
+    _load_plugins_of(release / "plugins")
+
+
+def _load_plugins_of(folder: Path) -> None:
+    """A task's process loads plugins before it knows its run's release: those of another go, and what they gave."""
+    if str(folder) == settings.PLUGINS_FOLDER:
+        return
+    settings.PLUGINS_FOLDER = str(folder)
+    for name in _WITH_PLUGINS:
+        for member in list(vars(sys.modules.get(name, object)).values()):
+            if hasattr(member, "cache_clear"):
+                member.cache_clear()
 
 
 def _without_releases(paths: Iterable[str], releases: Path) -> list[str]:
