@@ -4,6 +4,7 @@ HostError            1
   BadInput           2    what was typed, or a setting
   Damaged            3    files are not those that were built
   Refused            4    it could be done, and would break what runs
+  Unavailable       75    what is needed does not answer; nothing was changed, and later it may work
 """
 
 from __future__ import annotations
@@ -25,3 +26,8 @@ class Damaged(HostError):
 
 class Refused(HostError):
     status = 4
+
+
+class Unavailable(HostError):
+    # EX_TEMPFAIL of sysexits.h.
+    status = 75

@@ -1,0 +1,71 @@
+"""`releases`: what is installed side by side, and what is in use."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.host import output
+from deploy.host.airflow import Airflow
+from deploy.host.errors import HostError
+from deploy.host.releases import Releases
+from deploy.host.settings import Settings
+
+HELP = "list the releases, their sizes and the runs that are on them"
+
+
+def options(parser: ArgumentParser) -> None:
+    output.options(parser)
+
+
+def run(settings: Settings, wanted: Namespace) -> int:
+    releases = Releases(settings.releases.folder)
+    runs: Counter[str] | None = None
+    fault = None
+    if settings.api.url:
+        try:
+            runs = Airflow(settings.api).pinned()
+        except HostError as error:
+            fault = str(error)
+    rows = [_row(releases, name, runs) for name in reversed(releases.names())]
+    if wanted.json:
+        output.as_json({"releases": rows, "airflow_fault": fault})
+        return 0
+    output.table(
+        ("version", "installed", "", "size", "runs"),
+        [
+            (
+                row["version"],
+                row["installed"],
+                row["is"] or "",
+                output.size(row["bytes"]),
+                "-" if row["runs"] is None else str(row["runs"]),
+            )
+            for row in rows
+        ],
+    )
+    if fault:
+        print(f"\nRuns are not known. {fault}")
+    return 0
+
+
+def _row(releases: Releases, name: str, runs: Counter[str] | None) -> dict[str, Any]:
+    return {
+        "version": name,
+        "installed": output.moment(installed(releases, name)),
+        "is": {releases.current: "current", releases.previous: "previous"}.get(name),
+        "bytes": size(releases / name),
+        "runs": None if runs is None else runs[name],
+    }
+
+
+def installed(releases: Releases, name: str) -> datetime:
+    return datetime.fromtimestamp((releases / name).stat().st_mtime, UTC)
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

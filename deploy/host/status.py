@@ -1,0 +1,112 @@
+"""`status`: which release runs here, in which containers, and how the periodic jobs went."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from typing import Any
+
+from deploy.host import engine, jobs, output
+from deploy.host.engine import Container
+from deploy.host.errors import Damaged, Unavailable
+from deploy.host.jobs import Outcome, States
+from deploy.host.manifest import VERSION
+from deploy.host.releases import INSIDE, Releases
+from deploy.host.settings import Settings
+
+HELP = "show the current release, the containers and their releases, and the periodic jobs"
+
+# What a container was started for is its first process, or the child of the first where that is an init. Both keep
+# the environment that they began with: docker/airflow/with-release has put the release into it.
+_PATHS = (
+    'for id in 1 $(cat /proc/1/task/1/children); do tr "\\0" "\\n" < /proc/$id/environ; done'
+    " | grep ^PYTHONPATH= || true"
+)
+
+
+def options(parser: ArgumentParser) -> None:
+    output.options(parser)
+
+
+def run(settings: Settings, wanted: Namespace) -> int:
+    found = look(settings)
+    if wanted.json:
+        output.as_json(found)
+    else:
+        _print(found)
+    return 0
+
+
+def look(settings: Settings) -> dict[str, Any]:
+    """All of it, as `--json` prints it."""
+    releases = Releases(settings.releases.folder)
+    current = releases.current
+    since = [when for when, name in releases.history() if name == current]
+    try:
+        containers = [
+            {**asdict(one), "release": begun_with(one)}
+            for one in engine.containers(settings.compose.project)
+        ]
+        fault = None
+    except Unavailable as error:
+        containers, fault = [], str(error)
+    return {
+        "current": current,
+        "since": output.moment(since[-1]) if since else None,
+        "previous": releases.previous,
+        "releases": releases.names(),
+        "project": settings.compose.project,
+        "containers": containers,
+        "engine_fault": fault,
+        "jobs": {job.name: _outcome(States(settings.state.folder), job.name) for job in jobs.ALL},
+    }
+
+
+def begun_with(container: Container) -> str | None:
+    """The release whose code a container's process took at its start; None where it takes none."""
+    done = engine.ask("exec", container.id, "sh", "-c", _PATHS)
+    paths = [path for line in done.stdout.splitlines() for path in line[11:].split(":")]
+    names = [path.removeprefix(f"{INSIDE}/") for path in paths if path.startswith(f"{INSIDE}/")]
+    return next((name for name in names if VERSION.fullmatch(name)), None)
+
+
+def _outcome(states: States, job: str) -> dict[str, Any] | None:
+    try:
+        outcome = states.read(job)
+    except Damaged as error:
+        outcome = Outcome(job, "", "", jobs.FAILED, str(error))
+    return asdict(outcome) if outcome else None
+
+
+def _print(found: dict[str, Any]) -> None:
+    print(f"current   {found['current'] or 'none: run `corpus-airflow install`'}", end="")
+    print(f", since {found['since']}" if found["since"] else "")
+    print(f"previous  {found['previous'] or 'none'}")
+    print(f"releases  {', '.join(found['releases']) or 'none'}")
+    print(f"\ncontainers of the project {found['project']}")
+    if found["engine_fault"]:
+        print(f"  {found['engine_fault']}")
+    elif not found["containers"]:
+        print("  none runs here")
+    else:
+        rows = [(one["name"], one["release"] or "-", one["status"]) for one in found["containers"]]
+        output.table(("name", "began with", "status"), rows, "  ")
+    print("\nperiodic jobs")
+    output.table(
+        ("job", "last", "last success", "last failure", ""),
+        [_job(name, outcome) for name, outcome in found["jobs"].items()],
+        "  ",
+    )
+
+
+def _job(name: str, outcome: dict[str, Any] | None) -> tuple[str, ...]:
+    if outcome is None:
+        return name, "never ran", "-", "-", ""
+    message = outcome["message"].splitlines()
+    return (
+        name,
+        outcome["status"],
+        outcome["last_success"] or "-",
+        outcome["last_failure"] or "-",
+        message[0] if message else "",
+    )
