@@ -15,7 +15,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.cluster --work "$(WORK)"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down bench bench-features fuzz clean
+.PHONY: help setup setup-dev run up down test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb test-package bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,12 @@ cluster-scale: setup ## Change the number of its workers; WORKERS=3
 
 cluster-down: setup ## Stop it; the data stays, except with PURGE=1
 	@exec $(CLUSTER) down $(if $(PURGE),--purge)
+
+deb: ## Build the Debian package of the last commit into dist/; WORKTREE=1 of the files as they are, NOCHECK=1 without tests
+	@exec /usr/bin/python3 -m deploy.package build --work "$(WORK)" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
+
+test-package: setup-dev ## Prove the package: its build, its contents, and its way onto hosts
+	@WORK="$(WORK)" sh tests/package/run.sh
 
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 	@for name in build run dev cluster; do \
