@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from corpus.errors import BadSetting, PassingFault
 from operators.containers.client import Chunks, Client, EngineError, NoSuchThing
 from operators.containers.engine import Engine, is_away
+from operators.containers.image_ids import ImageIds
 from operators.containers.labels import IMAGE, SCRATCH, STEP, WORK, TaskTry
+from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch
 from operators.containers.spec import GRACE_S, Spec
 from operators.output import TaskLog
@@ -40,6 +44,9 @@ class TaskContainers:
     :param say: takes a line for the task's log.
     :param max_lines: lines of a container that are shown; the rest is counted.
     :param pull: pulls an image that the engine does not have; without it that is an error.
+    :param images: names of the images that the task will run.
+    :param work: what else tells its work. Where that, or an image, is another than when a former try
+        began, nothing of that one is gone on with.
     """
 
     def __init__(
@@ -50,22 +57,32 @@ class TaskContainers:
         say: Callable[[str], object],
         max_lines: int,
         pull: Callable[[str], object] | None = None,
+        images: Sequence[str] = (),
+        work: Sequence[str] = (),
     ) -> None:
         self.engine = engine
         self.scratch = scratch
         self.task = scratch.task
         self.say = say
         self.max_lines = max_lines
-        self.pull = pull
+        self.images = images
+        self.work = work
         self.stopped = False
         self._found: dict[str, dict[str, Any]] = {}
         self._made = False
-        self._images: dict[str, str] = {}
+        self._ids = ImageIds(self._ask, engine.url, say, pull)
 
     def __enter__(self) -> TaskContainers:
-        # Before the folder is claimed, which empties it of what another generation works on.
-        self._find(adopt=self.scratch.continues())
-        self.scratch.claim()
+        told = [*map(self.image, self.images), *self.work]
+        work = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        if self.scratch.continues(work):
+            # A former try that is not dead makes no container any more once this one has the folder.
+            self.scratch.claim(work)
+            self._find(adopt=True)
+        else:
+            # Before the folder is claimed, which empties it of what they work on.
+            self._find(adopt=False)
+            self.scratch.claim(work)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,13 +107,7 @@ class TaskContainers:
 
     def image(self, name: str) -> str:
         """The digest by which the engine knows an image. Raises `PassingFault` where it has none."""
-        if name not in self._images:
-            try:
-                found = self._ask(lambda client: client.image(name))
-            except NoSuchThing:
-                found = self._pulled(name)
-            self._images[name] = found["Id"]
-        return self._images[name]
+        return self._ids.of(name)
 
     def run(self, step: str, spec: Spec) -> Ended:
         """Run a container to its end, or go on with the one that a former try has started.
@@ -171,6 +182,7 @@ class TaskContainers:
         return found, self._again(found, None)
 
     def _begun(self, step: str, spec: Spec) -> tuple[str, Chunks]:
+        self.scratch.require_owned()
         labels = {
             **self.task.labels(),
             SCRATCH: str(self.scratch.root),
@@ -183,9 +195,10 @@ class TaskContainers:
         def create(client: Client) -> str:
             # The answer to an earlier request may have been lost.
             for container in self._of_the_task(client) if asked else ():
-                if container["Labels"].get(STEP) == step:
+                if labels.items() <= container["Labels"].items():
                     return str(container["Id"])
             asked.append(True)
+            self.scratch.require_owned()
             return client.create(config)
 
         asked: list[bool] = []
@@ -193,6 +206,10 @@ class TaskContainers:
         self._made = True
         with refusals(spec):
             container = self._ask(create)
+        if not self.scratch.owned():
+            # Who took the task over in this moment may not have seen it.
+            self._ask(lambda client: _end(client, container))
+        self.scratch.require_owned()
         return container, self._started(container, spec)
 
     def _started(self, container: str, spec: Spec) -> Chunks:
@@ -247,22 +264,6 @@ class TaskContainers:
         except Exception as error:
             self.say(f"Container {container[:12]} is left to the reaper: {error}")
 
-    def _pulled(self, name: str) -> dict[str, Any]:
-        problem = f"the Docker engine at {self.engine.url} has no image {name!r}"
-        if self.pull is None:
-            raise PassingFault(
-                f"{problem}.",
-                hint=f"`make images` builds it, `docker pull {name}` gets it from its registry; with "
-                "the setting docker.pull tasks do the latter themselves.",
-            )
-        self.say(f"Pulling {name}.")
-        try:
-            self.pull(name)
-            found: dict[str, Any] = self._ask(lambda client: client.image(name))
-        except Exception as error:
-            raise PassingFault(f"{problem}, nor can it be pulled: {error}") from error
-        return found
-
     def _of_the_task(self, client: Client) -> list[dict[str, Any]]:
         return client.containers([*self.task.filters(), f"{SCRATCH}={self.scratch.root}"])
 
@@ -289,23 +290,3 @@ def _end(client: Client, container: str) -> None:
         # Gone, or somebody else is about it.
         if error.status not in (404, 409):
             raise
-
-
-@contextlib.contextmanager
-def refusals(spec: Spec) -> Iterator[None]:
-    """Says in the user's words why the engine will not create or start a container."""
-    try:
-        yield
-    except EngineError as error:
-        problem = error.message
-        if "bind source path does not exist" in problem:
-            raise BadSetting(
-                f"{problem.rpartition(': ')[2]} is not there on the engine's host.",
-                hint="The folders of the settings are mounted into the containers: make it there.",
-            ) from error
-        # Not where the network is only named, as that to which an endpoint could not be added just now.
-        if isinstance(error, NoSuchThing) and f"network {spec.network}" in problem:
-            raise BadSetting(f"{problem}.", field="docker.network") from error
-        if isinstance(error, NoSuchThing) and "image" not in problem:
-            raise
-        raise PassingFault(f"the engine refused a container of {spec.image}: {problem}") from error

@@ -182,6 +182,7 @@ class ContainerOperator(DockerOperator):
                 say=self.log.info,
                 max_lines=docker.log_lines,
                 pull=self._pull if pull else None,
+                images=[self.image],
             )
             self._containers = containers
             containers.stopped = self._stopped
@@ -220,12 +221,12 @@ class ContainerOperator(DockerOperator):
     def _result(self, ended: Ended, scratch: Scratch) -> Any:
         if ended.exit_status in self.skip_on_exit_code:
             raise AirflowSkipException(f"It ended with exit status {ended.exit_status}.")
-        if ended.out_of_memory and ended.exit_status:
-            raise AirflowException(
-                "It needed more memory than its container has (`memory_bytes`, /tmp included)."
-            )
         if ended.exit_status:
-            raise AirflowException(f"It failed: {how_it_ended(ended.exit_status)}.")
+            problem = f"It failed: {how_it_ended(ended.exit_status)}."
+            if ended.out_of_memory:
+                # Perhaps only a process that it had started, and it failed for another reason.
+                problem += "\nIt needed more memory than its container has (`memory_bytes`, /tmp included)."
+            raise AirflowException(problem)
         if self.result_schema is None:
             return None
         content = read_bounded(scratch.path / _STEP / RESULT)
@@ -235,9 +236,9 @@ class ContainerOperator(DockerOperator):
             raise AirflowFailException(f"Its result has more than {MAX_BYTES} bytes.")
         return _checked(content, self.result_schema)
 
-    def _pull(self, image: str) -> None:
+    def _pull(self, image: str) -> object:
         # The hook's client logs in at the registry.
-        self.hook.get_conn().pull(image)
+        return self.hook.get_conn().pull(image)
 
     def _client(self) -> Client:
         urls = [self.docker_url] if isinstance(self.docker_url, str) else self.docker_url

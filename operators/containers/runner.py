@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from operators.containers.labels import TaskTry
 from operators.containers.places import Places
 from operators.containers.scratch import RESULT, Scratch, user_of
 from operators.containers.spec import Bind, Limits, Spec
-from operators.result import copy_result
+from operators.result import copy_result, read_bounded
 
 _SLICE = "/slice"
 _RESULTS = "/results"
@@ -44,19 +45,22 @@ class DockerRunner:
         places = Places(self.settings, corpus.services.get(call.service), call)
         scratch = Scratch(Path(docker.scratch), self.task, user_of(docker.user))
         engine = Engine(Client(docker.url), wait_s=docker.engine_wait_s, say=on_line)
+        hostile = places.service.hostile
         containers = TaskContainers(
             engine,
             scratch,
             say=on_line,
             max_lines=docker.log_lines,
             pull=self._pull if docker.pull else None,
+            images=[docker.services_image, *([docker.extractor_image] if hostile else [])],
+            work=[*call.arguments(), to_toml(places.settings)],
         )
         self._containers = containers
         # A signal may have come before there was anything to stop.
         containers.stopped = self._stopped
         steps = _Steps(self.settings, call, places, scratch, containers)
         with containers:
-            status, step = steps.sandboxed() if places.service.hostile else steps.plain()
+            status, step = steps.sandboxed() if hostile else steps.plain()
             copy_result(scratch.path / step / RESULT, result)
             return status
 
@@ -65,11 +69,11 @@ class DockerRunner:
         if self._containers:
             self._containers.stop()
 
-    def _pull(self, image: str) -> None:
+    def _pull(self, image: str) -> object:
         # It reads what `docker login` has left, and is loaded only for this.
         from docker import APIClient
 
-        APIClient(base_url=self.settings.docker.url, version="auto").pull(image)
+        return APIClient(base_url=self.settings.docker.url, version="auto").pull(image)
 
 
 class _Steps:
@@ -167,7 +171,10 @@ class _Steps:
         )
         if ended.exit_status == 0:
             self.scratch.mark_done(step)
-        elif ended.out_of_memory:
+        # Where only a process of it was ended for want of memory, it has told itself what came of that.
+        elif ended.out_of_memory and (
+            ended.exit_status == 128 + signal.SIGKILL or read_bounded(results / RESULT) is None
+        ):
             raise PassingFault(
                 f"step {step!r} of {self.call.service} needed more memory than its container has "
                 f"({self.docker.memory_bytes:,} bytes).",

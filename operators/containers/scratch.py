@@ -53,17 +53,20 @@ class Scratch:
         self.user = user
         self.path = root / key(task)
 
-    def continues(self) -> bool:
-        """Whether an earlier try of the same generation has left the folder as it had it.
+    def continues(self, work: str = "") -> bool:
+        """Whether an earlier try of the same generation, at the same work, has left the folder as it
+        had it.
 
         It has not where the host went down since: what is written here is never synced to the disk.
         """
         owner = read_owner(self.path)
-        same = owner is not None and owner.generation == self.task.generation
-        return same and _read(self.path).get("boot") == _boot()
+        if owner is None or owner.generation != self.task.generation:
+            return False
+        told = _read(self.path)
+        return told.get("boot") == _boot() and told.get("work") == work
 
-    def claim(self) -> None:
-        """Make this try the owner; what another generation left is removed. Raises `BadSetting`."""
+    def claim(self, work: str = "") -> None:
+        """Make this try the owner; what cannot be gone on with is removed. Raises `BadSetting`."""
         if not self.root.is_dir():
             raise BadSetting(
                 f"{self.root} is not a folder.",
@@ -73,12 +76,14 @@ class Scratch:
         try:
             # Or else the reaper might take the folder away in between.
             with _locked(self.root):
-                if not self.continues():
-                    remove(self.path)
+                former = None if self.continues(work) else _set_aside(self.path)
                 self._make(self.path)
                 time = datetime.now(UTC).isoformat(timespec="seconds")
-                owner = asdict(self.task) | {"time": time, "boot": _boot()}
+                owner = asdict(self.task) | {"time": time, "boot": _boot(), "work": work}
                 self.write(OWNER, json.dumps(owner))
+            # Gigabytes take a while, in which all tasks of the host would wait for the lock.
+            if former:
+                remove(former)
         except PermissionError as error:
             raise BadSetting(
                 f"{error.filename}: {error.strerror}.", field="docker.scratch"
@@ -87,6 +92,13 @@ class Scratch:
     def owned(self) -> bool:
         """Whether no later try has taken the task over."""
         return read_owner(self.path) == self.task
+
+    def require_owned(self) -> None:
+        """Raises `PassingFault` where a later try has taken the task over: this one lost touch with
+        Airflow for a while, and what it does now would be done twice.
+        """
+        if not self.owned():
+            raise PassingFault("a later attempt has taken this task over.")
 
     def release(self) -> None:
         """Remove the folder, unless a later try has it."""
@@ -110,13 +122,18 @@ class Scratch:
 
     def forget(self, step: str) -> None:
         """Remove the result of a container that failed, or else its successor's might be missed."""
+        result = self.path / step / RESULT
         with contextlib.suppress(OSError):
-            (self.path / step / RESULT).unlink()
+            try:
+                result.unlink()
+            except IsADirectoryError:
+                remove(result)
 
     def is_done(self, step: str) -> bool:
         return (self.path / f"{step}.{_DONE}").is_file()
 
     def mark_done(self, step: str) -> None:
+        self.require_owned()
         # Beside the step's folder: what ran in the container cannot say that it is done.
         self.write(f"{step}.{_DONE}", "")
 
@@ -182,14 +199,19 @@ def withdraw(folder: Path, owner: TaskTry | None) -> Path | None:
     None where it is another's than `owner`'s by now, or gone: a try that claims it at this moment
     gets it whole, or makes a new one.
     """
-    withdrawn = folder.with_name(f"{WITHDRAWN}{folder.name}-{uuid.uuid4().hex[:8]}")
     with _locked(folder.parent):
         if folder.is_symlink() or read_owner(folder) != owner:
             return None
-        try:
-            folder.rename(withdrawn)
-        except FileNotFoundError:
-            return None
+        return _set_aside(folder)
+
+
+def _set_aside(folder: Path) -> Path | None:
+    """Rename a folder, so that its name is free at once; its new path, None where there is none."""
+    withdrawn = folder.with_name(f"{WITHDRAWN}{folder.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        folder.rename(withdrawn)
+    except FileNotFoundError:
+        return None
     return withdrawn
 
 

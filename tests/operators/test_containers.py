@@ -20,10 +20,10 @@ from corpus.settings import Settings
 from operators import ContainerOperator
 from operators.call import Call
 from operators.containers.client import EngineError, NoSuchThing
-from operators.containers.container import refusals
 from operators.containers.labels import TaskTry
 from operators.containers.operator import REFUSED
 from operators.containers.places import Places, local
+from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch, read_owner, remove, user_of
 from operators.containers.spec import Bind, Limits, Spec
 
@@ -99,6 +99,33 @@ class TestScratch:
         second.claim()
         assert not second.is_done("run")
         assert second.continues()
+
+    def test_another_work_begins_with_an_empty_one(self, tmp_path: Path) -> None:
+        """As after an upgrade: what other images made is neither gone on with nor told as these'."""
+        first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
+        first.claim("image 1")
+        first.mark_done("take")
+        assert second.continues("image 1")
+        assert not second.continues("image 2")
+        second.claim("image 2")
+        assert not second.is_done("take")
+        assert os.listdir(tmp_path) == [second.path.name]
+
+    def test_a_try_that_was_overtaken_marks_nothing(self, tmp_path: Path) -> None:
+        first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
+        first.claim()
+        second.claim()
+        with pytest.raises(PassingFault, match="later attempt has taken this task over"):
+            first.mark_done("take")
+        assert not second.is_done("take")
+
+    def test_a_folder_in_the_place_of_a_result_is_forgotten(self, tmp_path: Path) -> None:
+        mine = scratch(tmp_path)
+        mine.claim()
+        result = mine.folder("run") / "result.json"
+        (result / "inner").mkdir(parents=True)
+        mine.forget("run")
+        assert not result.exists()
 
     def test_what_a_later_try_has_is_not_removed(self, tmp_path: Path) -> None:
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)

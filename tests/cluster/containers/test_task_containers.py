@@ -193,6 +193,56 @@ def test_a_try_that_was_overtaken_leaves_the_container_to_its_successor(world: W
     assert world.nothing_left()
 
 
+def test_a_try_that_was_overtaken_makes_no_more_containers(world: World) -> None:
+    """It stood still between two steps, while another try began here."""
+    old = world.containers(print).__enter__()
+    world.retry()
+    with world.containers(print):
+        with pytest.raises(PassingFault, match="later attempt has taken this task over"):
+            old.run("run", world.spec("echo twice"))
+        old.__exit__()
+        assert world.created() == []
+    assert world.nothing_left()
+
+
+def test_a_try_that_is_overtaken_as_it_makes_a_container_removes_it(world: World) -> None:
+    old = world.containers(print).__enter__()
+    world.retry()
+    later = world.containers(print)
+    create = old.engine.client.create
+
+    def create_late(config: dict[str, object]) -> str:
+        later.__enter__()
+        return create(config)
+
+    old.engine.client.create = create_late  # type: ignore[assignment,method-assign]
+    with pytest.raises(PassingFault, match="later attempt has taken this task over"):
+        old.run("run", world.spec("echo twice"))
+    assert len(world.created()) == 1
+    assert world.live() == []
+    later.__exit__()
+    assert world.nothing_left()
+
+
+def test_a_name_that_means_another_image_by_now_is_begun_anew(world: World, extractor: str) -> None:
+    name = f"corpus-test-moved:{os.getpid()}"
+    repository, _, tag = name.rpartition(":")
+    world.client.tag(world.image, repository, tag)
+    try:
+        old = world.containers(print, images=[name]).__enter__()
+        old.scratch.mark_done("take")
+        world.retry()
+        again = world.containers(print, images=[name]).__enter__()
+        assert again.scratch.is_done("take")
+        world.client.tag(extractor, repository, tag)
+        world.retry()
+        with world.containers(print, images=[name]) as moved:
+            assert not moved.scratch.is_done("take")
+    finally:
+        world.client.remove_image(name)
+    assert world.nothing_left()
+
+
 def test_stop_ends_a_container_that_ignores_term(world: World) -> None:
     seen: list[str] = []
     ended: list[Ended] = []
@@ -290,6 +340,16 @@ def test_a_command_that_is_not_there_ends_as_in_a_shell(world: World) -> None:
     ended, seen = run(world, "true", entrypoint=["no-such-command"])
     assert ended == Ended(127)
     assert "no-such-command failed" in seen[0]
+
+
+def test_why_an_image_cannot_be_pulled_is_said(world: World) -> None:
+    name = "127.0.0.1:9/nothing:1"
+    with (
+        pytest.raises(PassingFault, match=r"nor can it be pulled: .*127\.0\.0\.1:9"),
+        world.containers(print, pull=world.client.pull) as containers,
+    ):
+        containers.run("run", world.spec("true", image=name))
+    assert world.nothing_left()
 
 
 def test_an_image_can_be_pulled(world: World) -> None:
