@@ -11,7 +11,7 @@ from deploy.images.errors import BuildError
 from deploy.package.errors import PackageError
 
 # A module of this package each, with `add_arguments` and `main`; what it says of itself is its help.
-VERBS = ("version", "source", "manifest", "build", "repository", "sbom", "artifacts")
+VERBS = ("version", "source", "manifest", "build", "repository")
 
 
 def main(arguments: list[str] | None = None) -> int:
