@@ -50,6 +50,13 @@ def printable(line: bytes) -> str:
     return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", line.decode(errors="replace"))
 
 
+def one_line(text: str) -> str:
+    """Text that somebody else wrote as one printable line, cut at `MAX_LINE` bytes."""
+    data = text.encode(errors="backslashreplace").replace(b"\n", b"\\n")
+    lines = Lines()
+    return "".join([*lines.feed(data), *lines.rest()])
+
+
 class TaskLog:
     """Writes the first lines of an output, counts those after them, and writes the last of these.
 

@@ -23,6 +23,7 @@ from corpus.errors import (
     NothingNew,
     PassingFault,
 )
+from operators.output import one_line
 
 # A report is kept in Airflow's database; the services' own are a few kilobytes.
 MAX_BYTES = 256 * 1024
@@ -36,7 +37,7 @@ _BY_STATUS: dict[int, type[CorpusError]] = {
 
 
 class Problem(BaseModel):
-    """An error as `CorpusError.to_dict` wrote it."""
+    """An error as `CorpusError.to_dict` wrote it; as text it is fit for a log, whoever wrote it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +47,8 @@ class Problem(BaseModel):
     fields: dict[str, Any] = {}
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+        message = one_line(self.message)
+        return f"{message}\n{one_line(self.hint)}" if self.hint else message
 
 
 class Outcome(BaseModel):
@@ -74,7 +76,9 @@ def read_report(service: str, exit_status: int, file: Path) -> dict[str, Any]:
     try:
         report = corpus.services.get(service).report.model_validate(outcome.report)
     except ValidationError as error:
-        raise AirflowFailException(f"{service} wrote a report of another shape: {error}") from None
+        raise AirflowFailException(
+            f"{service} wrote a report of another shape: {_problem(error)}"
+        ) from None
     return report.model_dump(mode="json")
 
 
@@ -89,25 +93,28 @@ def _read(service: str, exit_status: int, file: Path) -> Outcome:
         )
     try:
         return Outcome.model_validate(json.loads(content))
-    except ValueError as error:
+    # The latter where it is nested too deep.
+    except (ValueError, RecursionError) as error:
         raise AirflowFailException(
-            f"{service} wrote a result that cannot be read: {error}"
+            f"{service} wrote a result that cannot be read: {_problem(error)}"
         ) from None
 
 
 def read_bounded(file: Path) -> bytes | None:
     """What a result file holds, and of one that is too long a byte too much; None without a file.
 
-    What ran may have made it a link to a file of the worker, or a pipe that nobody writes to: these
-    count as no file.
+    What ran may have made it a link to a file of the worker, a pipe that nobody writes to, or a
+    folder: these count as no file.
     """
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    # Before it is opened as a file, which a folder cannot be.
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         return stream.read(MAX_BYTES + 1)
 
 
@@ -122,7 +129,15 @@ def _raise(service: str, exit_status: int, problem: Problem | None) -> NoReturn:
         kind = _BY_STATUS.get(exit_status, CorpusError)
         problem = Problem(type=kind.__name__, message=f"{service}: {how_it_ended(exit_status)}.")
     exception = AirflowFailException if problem.type in FINAL else AirflowException
-    raise exception(f"{problem.type}: {problem}")
+    raise exception(f"{one_line(problem.type)}: {problem}")
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong with a result, in a line; a validation's own text repeats what it was given."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        error = ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    return one_line(str(error))
 
 
 def as_airflow(error: CorpusError) -> AirflowException:

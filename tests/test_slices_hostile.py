@@ -162,6 +162,14 @@ def pipe(key: str) -> Attack:
     return attack
 
 
+def a_folder(key: str) -> Attack:
+    def attack(folder: Path) -> None:
+        (folder / key).unlink()
+        (folder / key).mkdir()
+
+    return attack
+
+
 def a_socket(key: str) -> Attack:
     def attack(folder: Path) -> None:
         before = os.getcwd()
@@ -250,6 +258,7 @@ FOLDERS: dict[str, tuple[Attack, str]] = {
     "dangling link": (linked("blobs/x", "/nonexistent"), "blobs/x: is not a regular file"),
     "link among temporary files": (linked("blobs/.tmp-1-2-3", "/etc"), "is not a regular file"),
     "pipe": (pipe(PART.format("samples")), "is not a regular file"),
+    "folder": (a_folder(PART.format("samples")), "is not a regular file"),
     "socket": (a_socket("blobs/s"), "is not a regular file"),
     "deep folders": (deep, "too deep"),
 }  # fmt: skip

@@ -70,12 +70,10 @@ class HostileFolder:
         if descriptor is None:
             return None
         with open(descriptor, "rb") as stream:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise refused(key, "is not a regular file.")
-            if found.st_size > limit:
-                raise refused(key, f"has {found.st_size} bytes, more than {limit}.")
-            return stream.read(found.st_size)
+            size = os.fstat(descriptor).st_size
+            if size > limit:
+                raise refused(key, f"has {size} bytes, more than {limit}.")
+            return stream.read(size)
 
     def _open(self, key: str) -> int | None:
         *folders, name = key.split("/")
@@ -85,11 +83,16 @@ class HostileFolder:
                 inner = _at(part, folder, key, os.O_DIRECTORY)
                 os.close(folder)
                 folder = inner
-            return _at(name, folder, key)
+            descriptor = _at(name, folder, key)
         except FileNotFoundError:
             return None
         finally:
             os.close(folder)
+        # Before it is opened as a file, which a folder cannot be.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise refused(key, "is not a regular file.")
+        return descriptor
 
     def _below(self, folder: int, prefix: str) -> Iterator[str]:
         """Keys of the regular files below an open folder, which is closed."""

@@ -22,6 +22,7 @@ from operators.containers.engine import Engine
 from operators.containers.scratch import RESULT, Scratch, user_of
 from operators.containers.spec import Bind, Limits, Spec
 from operators.identity import task_try
+from operators.output import one_line
 from operators.result import MAX_BYTES, as_airflow, how_it_ended, read_bounded
 
 if TYPE_CHECKING:
@@ -284,8 +285,10 @@ def _checked(content: bytes, schema: Mapping[str, Any]) -> Any:
     try:
         result = json.loads(content)
         jsonschema.validate(result, schema)
-    except (ValueError, jsonschema.ValidationError) as error:
+    except (ValueError, RecursionError, jsonschema.ValidationError) as error:
         # The first line: the rest repeats the whole document.
-        problem = str(error).splitlines()[0]
+        problem = one_line(str(error).partition("\n")[0])
         raise AirflowFailException(f"Its result is not what it should be: {problem}") from None
+    except jsonschema.SchemaError as error:
+        raise AirflowFailException(f"`result_schema` is no JSON schema: {error.message}") from None
     return result

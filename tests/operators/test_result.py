@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from corpus import errors
 from corpus.errors import CorpusError
+from operators.output import MAX_LINE
 from operators.result import MAX_BYTES, read_report
 
 REPORT = {"update": "u1", "samples": 3, "changed": 0, "due_for_reread": 0}
@@ -114,6 +115,38 @@ def test_a_result_that_cannot_be_read(content: str, tmp_path: Path) -> None:
     file.write_text(content, encoding="latin-1")
     with exactly(AirflowFailException):
         read_report("label", 0, file)
+
+
+def test_a_result_that_is_nested_too_deep(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    file.write_text("[" * MAX_BYTES)
+    with exactly(AirflowFailException):
+        read_report("label", 0, file)
+
+
+def test_a_folder_is_no_result(tmp_path: Path) -> None:
+    (tmp_path / "result.json").mkdir()
+    with exactly(AirflowException) as caught:
+        read_report("label", 1, tmp_path / "result.json")
+    assert "left no result" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "BadInput", "message": "a\n\x1b[2Kb" * 9_999, "hint": "c\r\ud800d\n"},
+        {"type": "x\n\x1b[2K", "message": "a", "hint": None},
+        {"type": "BadInput", "message": "a", "\x1b[2K\n" * 9_999: "b"},
+        ["\x1b[2K\n" * 9_999],
+    ],
+)
+def test_what_a_sandbox_says_forges_no_line_of_the_log(error: Any, tmp_path: Path) -> None:
+    with pytest.raises(AirflowException) as caught:
+        read_report("ingest", 1, outcome(tmp_path, status="error", error=error))
+    lines = str(caught.value).split("\n")
+    assert len(lines) <= 2
+    # Four characters stand for one that cannot be printed.
+    assert all(line.isprintable() and len(line) < 5 * MAX_LINE for line in lines)
 
 
 @pytest.mark.parametrize(
