@@ -7,6 +7,7 @@ VERDICTS ?=
 SEED ?= 1
 COUNT ?= 20000
 FUZZ_FILES ?=
+REPO ?= $(WORK)/apt
 export VENV
 
 PYTHON_RUN = $(VENV)/bin/python
@@ -15,7 +16,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.cluster --work "$(WORK)"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb test-package bench bench-features fuzz clean
+.PHONY: help setup setup-dev run up down test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release test-package bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +94,14 @@ cluster-down: setup ## Stop it; the data stays, except with PURGE=1
 
 deb: ## Build the Debian package of the last commit into dist/; WORKTREE=1 of the files as they are, NOCHECK=1 without tests
 	@exec /usr/bin/python3 -m deploy.package build --work "$(WORK)" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
+
+apt-repo: ## Put packages into a signed apt repository; DEB=FILES (default: what dist holds) KEY=FILE REPO=.work/apt
+	@sh deploy/package/install.sh aptly gnupg
+	@exec /usr/bin/python3 -m deploy.package repository --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") $(or $(DEB),$(wildcard dist/*.deb))
+
+release: setup deb ## Lay out all that a release consists of in dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
+	@sh deploy/package/install.sh aptly gnupg
+	@exec /usr/bin/python3 -m deploy.package artifacts --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") --installed "$(VENV)/lib/python3.11/site-packages"
 
 test-package: setup-dev ## Prove the package: its build, its contents, and its way onto hosts
 	@WORK="$(WORK)" sh tests/package/run.sh
