@@ -42,10 +42,6 @@ class TaskKey:
         names = (self.dag_id, self.run_id, self.task_id)
         return not any(name in _NOT_NAMES or "/" in name for name in names)
 
-    def __str__(self) -> str:
-        index = f"[{self.map_index}]" if self.map_index >= 0 else ""
-        return f"{self.dag_id} {self.run_id} {self.task_id}{index}"
-
 
 @dataclass(frozen=True)
 class TaskState:

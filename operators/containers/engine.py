@@ -34,6 +34,17 @@ class Engine:
     def url(self) -> str:
         return " or ".join(self.client.urls)
 
+    def once(self, question: Callable[[Client], T]) -> T:
+        """The engine's answer, for who comes again anyway. Raises as `ask` does."""
+        return self.ask(question, lambda: True)
+
+    def look(self, question: Callable[[Client], T]) -> T:
+        """What there is on the engine. Raises `PassingFault` also where it refuses to say."""
+        try:
+            return self.once(question)
+        except EngineError as error:
+            raise PassingFault(f"the Docker engine at {self.url} does not say: {error}") from error
+
     def ask(self, question: Callable[[Client], T], giving_up: Callable[[], bool]) -> T:
         """The engine's answer. Raises `PassingFault` when it stays away or when `giving_up` says so,
         `BadSetting` where the worker may not talk to it, and `EngineError` when it refuses.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from corpus.settings import Settings
-from operators.containers.client import EngineError, NoSuchThing
+from operators.containers.client import Client, EngineError, NoSuchThing
 from operators.containers.engine import Engine
 from operators.containers.report import Report
 
@@ -75,8 +75,11 @@ class OldImages:
         if not self.days:
             return 0
         before = datetime.now(UTC) - timedelta(days=self.days)
-        used = {str(entry["ImageID"]) for entry in self._ask("containers", [])}
-        listed = self._ask("images", [TITLE])
+        used = {
+            str(entry["ImageID"])
+            for entry in self.engine.look(lambda client: client.containers([]))
+        }
+        listed = self.engine.look(lambda client: client.images([TITLE]))
         ours = [str(entry["Id"]) for entry in listed if entry["Labels"].get(TITLE) in NAMES]
         images = [image for each in ours if (image := self._inspect(each))]
         old = [
@@ -87,16 +90,21 @@ class OldImages:
         return sum(self._remove(image) for image in old)
 
     def _inspect(self, image_id: str) -> Image | None:
-        with contextlib.suppress(NoSuchThing):
-            return _image(self._ask("image", image_id))
-        return None
+        try:
+            return _image(self.engine.once(lambda client: client.image(image_id)))
+        except NoSuchThing:
+            return None
+        except EngineError as error:
+            # An image that is damaged keeps none of the others.
+            self.report.once(image_id, f"Kept image {image_id}: {error.message}")
+            return None
 
     def _remove(self, image: Image) -> bool:
         if not self.dry_run:
             try:
                 # By each of its names, without force: the engine refuses what came into use meanwhile.
                 for name in image.tags or (image.id,):
-                    self._ask("remove_image", name)
+                    self.engine.once(functools.partial(Client.remove_image, name=name))
             except NoSuchThing:
                 return False
             except EngineError as error:
@@ -106,9 +114,6 @@ class OldImages:
             "image", _label(image), f"nothing has used it, and it is older than {self.days} days"
         )
         return True
-
-    def _ask(self, method: str, *arguments: Any) -> Any:
-        return self.engine.ask(lambda client: getattr(client, method)(*arguments), lambda: True)
 
 
 def _image(entry: dict[str, Any]) -> Image:

@@ -11,7 +11,7 @@ STEP = PREFIX + "step"
 IMAGE = PREFIX + "image"
 # The folder docker.scratch: an engine may serve two clusters, and each leaves alone what the other has.
 SCRATCH = PREFIX + "scratch"
-# sha256 of image and command: whether a container does what a task wants done.
+# sha256 of the image's name and the command: whether a container does what a step wants done.
 WORK = PREFIX + "work"
 
 

@@ -56,6 +56,3 @@ class Sightings:
     def end_pass(self) -> None:
         """Forget what this pass has not seen: it would begin anew."""
         self._first = {name: first for name, first in self._first.items() if name in self._now}
-
-    def __len__(self) -> int:
-        return len(self._first)

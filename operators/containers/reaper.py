@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from corpus.errors import CorpusError
+from corpus.errors import CorpusError, PassingFault
 from corpus.settings import Settings
 from operators.containers.report import Counts, Report
 
@@ -64,10 +64,19 @@ class Reaper:
 
     def look(self) -> Counts:
         """One pass. Raises `CorpusError` where it could not be completed."""
-        counts = self._sweep.look()
+        try:
+            counts = self._sweep.look()
+        except OSError as error:
+            place = error.filename or self.settings.docker.scratch
+            raise PassingFault(f"{place}: {error.strerror or error}.") from error
         if time.monotonic() - self._images_at >= _IMAGES_EVERY_S:
-            counts.removed_images = self._images.remove()
-            self._images_at = time.monotonic()
+            try:
+                counts.removed_images = self._images.remove()
+                self._images_at = time.monotonic()
+            except PassingFault as error:
+                # What tasks left does not stay for it, however long it lasts.
+                counts.failed += 1
+                self.report.once("images", f"Old images were not looked for: {error}")
             if not self.dry_run:
                 remove_former(self.settings)
         self.report.end_pass()

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from corpus.errors import BadSetting
 from corpus.settings import Settings
@@ -113,8 +112,7 @@ class Sweep:
         return dict(holdings)
 
     def _containers(self, counts: Counts) -> Iterable[Container]:
-        listed: list[dict[str, Any]] = self._ask("containers", [f"{PREFIX}task_id"])
-        for entry in listed:
+        for entry in self.engine.look(lambda client: client.containers([f"{PREFIX}task_id"])):
             labels = entry["Labels"]
             if (place := labels.get(SCRATCH)) != str(self.root):
                 whose = f"work in {place}" if place else f"have no label {SCRATCH}"
@@ -177,8 +175,8 @@ class Sweep:
                 if container.running:
                     # Removed by force, whether it stops or not.
                     with contextlib.suppress(EngineError):
-                        self._ask("stop", container.id, GRACE_S)
-                self._ask("remove", container.id)
+                        self.engine.once(lambda client: client.stop(container.id, GRACE_S))
+                self.engine.once(lambda client: client.remove(container.id))
             except NoSuchThing:
                 return True
             except EngineError as error:
@@ -223,9 +221,6 @@ class Sweep:
                 continue
             if self._due(f"crumb {folder.name}", time.monotonic(), counts):
                 self._remove_folder(folder, None, "it is what a killed process left", counts)
-
-    def _ask(self, method: str, *arguments: Any) -> Any:
-        return self.engine.ask(lambda client: getattr(client, method)(*arguments), lambda: True)
 
 
 def _sound(task: TaskTry) -> bool:
