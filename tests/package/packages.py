@@ -1,0 +1,50 @@
+"""Packages for tests: this checkout's own, and others that differ from it in version or payload."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.package.build import Built, build
+from deploy.package.source import Source, export, settle
+from deploy.package.version import Version
+
+REPO = Path(__file__).resolve().parents[2]
+# `make test-package WORKTREE=1`: the tracked files as they are, and not the last commit.
+WORKTREE = bool(os.environ.get("WORKTREE"))
+Change = Callable[[Path], None]
+
+
+def source(parent: Path, version: str | None = None, change: Change | None = None) -> Source:
+    """The checkout's source tree, after `change` was called with its folder."""
+    found = export(
+        REPO, parent, worktree=WORKTREE, version=Version.parse(version) if version else None
+    )
+    if change:
+        change(found.folder)
+        settle(found)
+    return found
+
+
+class Packages:
+    """Builds below one folder. A binary package takes some seconds, since the tests are left out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._built: dict[tuple[str, Change | None], Path] = {}
+
+    def __call__(self, version: str, change: Change | None = None) -> Path:
+        """The .deb of a version; `change` may alter the source tree, its payload say. Each is built once."""
+        key = version, change
+        if key not in self._built:
+            place = self.folder / str(len(self._built))
+            tree = source(place / "source", version, change)
+            self._built[key] = build(tree, place, binary_only=True, check=False).deb
+            shutil.rmtree(tree.folder)
+        return self._built[key]
+
+    def whole(self) -> Built:
+        """This checkout's own, source package and tests included."""
+        return build(source(self.folder / "source"), self.folder / "whole")
