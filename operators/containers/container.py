@@ -18,7 +18,7 @@ from operators.containers.image_ids import ImageIds
 from operators.containers.labels import IMAGE, SCRATCH, STEP, WORK, TaskTry
 from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch
-from operators.containers.spec import GRACE_S, Spec
+from operators.containers.spec import ENGINES, GRACE_S, Spec
 from operators.output import TaskLog
 
 _STOPPED = 128 + 15
@@ -114,7 +114,8 @@ class TaskContainers:
 
         It is removed when this returns or raises, unless a later try has it by then.
         """
-        if any(bind.shows(url) for bind in spec.binds for url in self.engine.client.urls):
+        sockets = (*ENGINES, *self.engine.client.urls)
+        if any(bind.shows(url) for bind in spec.binds for url in sockets):
             raise BadSetting(
                 "no container sees the socket of the Docker engine: it is root on the host."
             )

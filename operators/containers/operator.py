@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import ssl
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +18,7 @@ from corpus.errors import BadInput, CorpusError
 from operators.containers.client import Client
 from operators.containers.container import Ended, TaskContainers
 from operators.containers.engine import Engine
+from operators.containers.environment import SECRETS_ARE_FILES, without_secrets
 from operators.containers.scratch import RESULT, Scratch, user_of
 from operators.containers.spec import Bind, Limits, Spec
 from operators.identity import task_try
@@ -31,13 +31,12 @@ if TYPE_CHECKING:
 _RESULTS = "/results"
 _SECRETS = "/run/secrets"
 _STEP = "run"
-_FILES = "Secrets go into files: `secrets` names a folder of the host that is mounted read-only."
 _OUTPUT = "Output is for people; with `result_schema` a result is read from a file."
 _HARDENED = "A container has no more rights than it needs."
 _LABELLED = "Labels are set by the operator: a container is found by them."
 # Arguments of DockerOperator that this one does not take, and why.
 REFUSED = {
-    **dict.fromkeys(("private_environment", "env_file"), _FILES),
+    **dict.fromkeys(("private_environment", "env_file"), SECRETS_ARE_FILES),
     **dict.fromkeys(("retrieve_output", "retrieve_output_path", "xcom_all"), _OUTPUT),
     **dict.fromkeys(
         ("privileged", "cap_add", "device_requests", "ipc_mode", "extra_hosts", "dns", "dns_search",
@@ -55,8 +54,6 @@ REFUSED = {
     "api_version": "The engine's own is used.",
     **dict.fromkeys(("tls_hostname", "tls_ssl_version"), "Name the host as its certificate does."),
 }  # fmt: skip
-_SECRET_NAME = re.compile(r"PASS|PWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|APIKEY|_KEY|^KEY$", re.I)
-_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 class ContainerOperator(DockerOperator):
@@ -144,7 +141,7 @@ class ContainerOperator(DockerOperator):
         )
         self.command = command
         self.entrypoint = entrypoint
-        self.environment = _without_secrets(environment or {})
+        self.environment = without_secrets(environment or {})
         self.binds = [_bind(text) for text in binds]
         self.secrets = secrets
         self.network = network
@@ -200,7 +197,7 @@ class ContainerOperator(DockerOperator):
             self._containers.stop()
 
     def _spec(self, docker: DockerSettings, scratch: Scratch) -> Spec:
-        environment, binds = {**_without_secrets(self.environment)}, list(self.binds)
+        environment, binds = {**without_secrets(self.environment)}, list(self.binds)
         if self.result_schema is not None:
             environment["CORPUS_RESULT"] = f"{_RESULTS}/{RESULT}"
             binds.append(Bind(str(scratch.folder(_STEP)), _RESULTS, writable=True))
@@ -264,19 +261,6 @@ def _bind(text: str) -> Bind:
     if not (source.startswith("/") and target.startswith("/")) or mode not in ("", "ro", "rw"):
         raise BadInput(f"{text!r} is not /source:/target or /source:/target:rw.", field="binds")
     return Bind(source, target, writable=mode == "rw")
-
-
-def _without_secrets(environment: dict[str, str]) -> dict[str, str]:
-    """The variables, none of which looks like a secret. The error does not repeat a value."""
-    # What another task will give is looked at when it is there.
-    for name, value in environment.items() if isinstance(environment, dict) else ():
-        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(str(value)):
-            raise BadInput(
-                f"{name} looks like a secret, which everybody would see.",
-                field="environment",
-                hint=_FILES,
-            )
-    return environment
 
 
 def _checked(content: bytes, schema: Mapping[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from corpus.cli.main import nest, parse_override
@@ -112,11 +112,21 @@ def _folder(path: str) -> str:
 def _overridden(configured: Settings, call: Call) -> Settings:
     overrides: dict[str, object] = {}
     for name, value in call.overrides.items():
-        if any(name == taken or name.startswith(f"{taken}.") for taken in _NOT_FOR_RUNS):
-            raise BadInput(
-                "a run may not override this setting where services run in containers.",
-                field=name,
-                hint="It belongs into the settings of the worker, secrets into docker.secrets.",
-            )
-        nest(overrides, *parse_override(f"{name}={value}"))
+        path, parsed = parse_override(f"{name}={value}")
+        for inner in _names(".".join(path), parsed):
+            if any(inner == taken or inner.startswith(f"{taken}.") for taken in _NOT_FOR_RUNS):
+                raise BadInput(
+                    "a run may not override this setting where services run in containers.",
+                    field=inner,
+                    hint="It belongs into the settings of the worker, secrets into docker.secrets.",
+                )
+        nest(overrides, path, parsed)
     return Settings.load(overrides) if overrides else configured
+
+
+def _names(name: str, value: object) -> Iterator[str]:
+    """Names of a setting and of all within it, as where a whole section is given."""
+    yield name
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _names(f"{name}.{key}", inner)

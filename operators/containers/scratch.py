@@ -19,6 +19,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -149,12 +150,26 @@ class Scratch:
 
 def user_of(setting: str) -> tuple[int, int]:
     """uid and gid that containers run as, of the setting `docker.user`. Raises `BadSetting`."""
-    if setting:
-        uid, gid = map(int, setting.split(":"))
-        if not (uid and gid):
-            raise BadSetting("no container runs as root.", field="docker.user")
-        return uid, gid
-    return (os.geteuid(), os.getegid()) if os.geteuid() else CORPUS_USER
+    own = os.geteuid()
+    if not setting:
+        return (own, os.getegid()) if own else CORPUS_USER
+    numbers = re.fullmatch(r"([0-9]+):([0-9]+)", setting)
+    if not numbers:
+        raise BadSetting(
+            f"{setting!r} is not uid:gid.",
+            field="docker.user",
+            hint="Both are numbers, 1000:1000 say: names of users are not the same in all images.",
+        )
+    uid, gid = map(int, numbers.groups())
+    if not (uid and gid):
+        raise BadSetting("no container runs as root.", field="docker.user")
+    if own not in (0, uid):
+        raise BadSetting(
+            f"the worker runs as uid {own}, and can share no folder with containers of uid {uid}.",
+            field="docker.user",
+            hint="Leave it empty for the worker's own user, or run the worker as root.",
+        )
+    return uid, gid
 
 
 def key(task: TaskTry) -> str:

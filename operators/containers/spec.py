@@ -17,6 +17,13 @@ from corpus.settings import DockerSettings
 
 # Airflow sends KILL five seconds after TERM; the container has to be gone by then.
 GRACE_S = 3
+# Sockets of engines, where they usually are on a host. A worker may have one elsewhere.
+ENGINES = tuple(
+    f"unix://{run}/{socket}"
+    for run in ("/run", "/var/run")
+    for socket in ("docker.sock", "containerd/containerd.sock", "docker/containerd/containerd.sock",
+                   "podman/podman.sock", "crio/crio.sock")
+)  # fmt: skip
 _FILES = 16_384
 _LOG_OPTIONS = {
     "local": {"max-size": "10m", "max-file": "2", "compress": "false"},

@@ -1,8 +1,7 @@
-"""What needs no engine: labels, the scratch folder, what containers may see, arguments of operators."""
+"""What needs no engine: labels, the scratch folder, what containers may see."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import uuid
@@ -10,18 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk import DAG, BaseOperator
-from airflow.serialization.serialized_objects import DagSerialization
 
 from corpus.errors import BadInput, BadSetting, PassingFault
 from corpus.services import SERVICES
 from corpus.settings import Settings
-from operators import ContainerOperator
 from operators.call import Call
 from operators.containers.client import EngineError, NoSuchThing
 from operators.containers.labels import TaskTry
-from operators.containers.operator import REFUSED
 from operators.containers.places import Places, local
 from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch, read_owner, remove, user_of
@@ -166,11 +160,27 @@ class TestScratch:
         mine.release()
         assert (precious / "file").exists()
 
-    def test_root_is_nobody_to_run_as(self) -> None:
+    def test_root_is_nobody_to_run_as(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
         assert user_of("1000:1001") == (1000, 1001)
         for setting in ("0:0", "1000:0", "0:1000"):
             with pytest.raises(BadSetting):
                 user_of(setting)
+
+    @pytest.mark.parametrize(
+        "setting", ["1000", "nobody", "1000:", ":1000", "1:2:3", "-1:1", "a:b"]
+    )
+    def test_a_user_is_two_numbers(self, setting: str) -> None:
+        with pytest.raises(BadSetting, match="is not uid:gid"):
+            user_of(setting)
+
+    def test_a_worker_that_is_not_root_has_containers_of_its_own_user(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        assert user_of("1000:1001") == (1000, 1001)
+        with pytest.raises(BadSetting, match="the worker runs as uid 1000"):
+            user_of("1001:1001")
 
 
 class TestPlaces:
@@ -235,6 +245,19 @@ class TestPlaces:
             with pytest.raises(BadInput, match="may not override"):
                 places("label", settings(), overrides={name: "1"})
 
+    @pytest.mark.parametrize(
+        "overrides",
+        [
+            {"store": '{"options": {"endpoint_url": "https://elsewhere"}}'},
+            {"store": '{"options": {}}'},
+            {"store ": '{"options": {}}'},
+            {"sources": '{"archive_passwords": ["x"]}'},
+        ],
+    )
+    def test_a_section_is_no_way_around_that(self, overrides: dict[str, str]) -> None:
+        with pytest.raises(BadInput, match="may not override"):
+            places("label", settings(), overrides=overrides)
+
 
 class TestSpec:
     SPEC = Spec(
@@ -278,56 +301,3 @@ class TestRefusals:
     ) -> None:
         with pytest.raises(kind), refusals(self.SPEC):
             raise error
-
-
-class TestContainerOperator:
-    def test_takes_or_refuses_each_argument_of_docker_operator(self) -> None:
-        theirs = inspect.signature(DockerOperator.__init__).parameters
-        ours = inspect.signature(ContainerOperator.__init__).parameters
-        renamed = {"cpus", "kwargs", "self"}
-        assert set(theirs) - set(ours) - renamed == set(REFUSED)
-
-    @pytest.mark.parametrize("name", sorted(REFUSED))
-    def test_says_what_to_do_instead(self, name: str) -> None:
-        with pytest.raises(BadInput) as caught:
-            ContainerOperator(task_id="t", image="i", **{name: {"A": "s3cret"}})
-        assert name in str(caught.value)
-        assert caught.value.hint
-        assert "s3cret" not in str(caught.value)
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("DB_PASSWORD", "s3cret"),
-            ("aws_secret_access_key", "s3cret"),
-            ("GITHUB_TOKEN", "s3cret"),
-            ("DATABASE", "postgres://user:s3cret@host/db"),
-        ],
-    )
-    def test_a_variable_that_looks_like_a_secret_is_refused(self, name: str, value: str) -> None:
-        with pytest.raises(BadInput, match=name) as caught:
-            ContainerOperator(task_id="t", image="i", environment={name: value})
-        assert "s3cret" not in str(caught.value)
-        assert "files" in str(caught.value.hint)
-
-    @pytest.mark.parametrize("bind", ["folder:/x", "/a", "/a:b", "/a:/b:rwx"])
-    def test_a_bind_that_is_none(self, bind: str) -> None:
-        with pytest.raises(BadInput, match="binds"):
-            ContainerOperator(task_id="t", image="i", binds=[bind])
-
-    def test_what_it_is_given_is_what_is_kept_of_it(self) -> None:
-        """Paths of secrets, limits and binds are nobody's business who may only look at a DAG."""
-        with DAG("kept") as dag:
-            ContainerOperator(
-                task_id="t",
-                image="i",
-                command="a 'b c'",
-                environment={"A": "1"},
-                secrets="/secrets",
-                binds=["/a:/b"],
-            )
-        assert isinstance(dag.get_task("t"), BaseOperator)
-        kept = json.dumps(DagSerialization.to_dict(dag))
-        assert "a 'b c'" in kept
-        assert "/secrets" not in kept
-        assert "/a:/b" not in kept

@@ -1,0 +1,36 @@
+"""Variables of a container: everybody who may look at its task sees them, so they are no secrets."""
+
+from __future__ import annotations
+
+import re
+
+from corpus.errors import BadInput
+
+SECRETS_ARE_FILES = (
+    "Secrets go into files: `secrets` names a folder of the host that is mounted read-only."
+)
+# Whole words of a name: MAX_TOKENS, BYPASS_CACHE and GROUP_KEY are no secrets.
+_SECRET_NAME = re.compile(
+    r"""(?<![a-z0-9])
+    (?: [a-z0-9]*(?:password|passwd|passphrase) | pass | pwd | sshpass | secret | token
+      | credentials? | apikey
+      | (?:secrets | (?:api|access|secret|private|encryption|signing|fernet|account)[^a-z0-9]?key) $
+      | (?<!.) key $
+    )
+    (?![a-z0-9])""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+
+
+def without_secrets(environment: dict[str, str]) -> dict[str, str]:
+    """The variables, none of which looks like a secret. The error does not repeat a value."""
+    # What another task will give is looked at when it is there.
+    for name, value in environment.items() if isinstance(environment, dict) else ():
+        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(str(value)):
+            raise BadInput(
+                f"{name} looks like a secret, which everybody would see.",
+                field="environment",
+                hint=SECRETS_ARE_FILES,
+            )
+    return environment
