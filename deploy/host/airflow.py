@@ -1,27 +1,28 @@
-"""What Airflow's public API tells of releases: which ones runs are on, and which ones new runs would begin with."""
+"""What Airflow's public API tells of a release: how many runs are on it, and whether new ones would begin with it."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 from deploy.host.errors import BadInput, Unavailable
 from deploy.host.settings import Api
 
-# Airflow's own default for the most that one answer holds ([api] maximum_page_limit).
-PAGE = 100
 _ANSWER_S = 30
 _UNFINISHED = ("queued", "running")
 
 
 class Airflow:
-    """Airflow's API as one user, who may see all DAGs: what is not shown would count as unused."""
+    """Airflow's API as one user, who may see all DAGs: what is not shown would count as unused.
+
+    Each question is asked about one release and answered by a count. A list of all unfinished runs would come in
+    pages, and a run that ends between two pages moves another one out of both.
+    """
 
     def __init__(self, api: Api) -> None:
         if not api.url.startswith(("http://", "https://")):
@@ -32,36 +33,25 @@ class Airflow:
         self._opener = build_opener(ProxyHandler({}))
         self._headers = {"Content-Type": "application/json"}
 
-    def pinned(self) -> Counter[str]:
-        """How many unfinished runs are on each release. Raises `Unavailable`, `BadInput`."""
-        runs = self._pages("dags/~/dagRuns", "dag_runs", state=_UNFINISHED, order_by="id")
-        return Counter(run["bundle_version"] for run in runs if run.get("bundle_version"))
+    def runs_on(self, release: str) -> int:
+        """How many runs that are queued or running began with a release. Raises `BadInput`, `Unavailable`."""
+        return self._count("dags/~/dagRuns", bundle_version=release, state=_UNFINISHED)
 
-    def next(self) -> set[str]:
-        """Releases that a new run of some DAG would begin with, as long as no newer one is read."""
-        dags = self._pages("dags", "dags", order_by="dag_id")
-        return {dag["bundle_version"] for dag in dags if dag.get("bundle_version")}
+    def dags_of(self, release: str) -> int:
+        """How many DAGs would begin a new run with it, since Airflow has read no newer. Raises as above."""
+        return self._count("dags", bundle_version=release)
 
-    def _pages(self, path: str, key: str, **query: Any) -> Iterator[Mapping[str, Any]]:
-        self._log_in()
-        seen = 0
-        while True:
-            words = urlencode({**query, "limit": PAGE, "offset": seen}, doseq=True)
-            answer = self._call(f"/api/v2/{path}?{words}")
-            try:
-                page, total = list(answer[key]), int(answer["total_entries"])
-            except (KeyError, TypeError, ValueError):
-                raise Unavailable(f"{self._url} does not answer as Airflow 3 does.") from None
-            yield from page
-            seen += len(page)
-            if seen >= total:
-                return
-            if not page:
-                raise Unavailable(f"{self._url} told of {total} entries and gave {seen}.")
+    def _count(self, path: str, **query: Any) -> int:
+        if "Authorization" not in self._headers:
+            self._log_in()
+        words = urlencode({**query, "limit": 1}, doseq=True)
+        answer = self._call(f"/api/v2/{path}?{words}")
+        count = answer.get("total_entries") if isinstance(answer, dict) else None
+        if not isinstance(count, int):
+            raise Unavailable(f"{self._url} does not answer as Airflow 3 does.")
+        return count
 
     def _log_in(self) -> None:
-        if "Authorization" in self._headers:
-            return
         file = self._api.password_file
         try:
             password = file.read_text(encoding="utf-8").strip()
@@ -75,7 +65,8 @@ class Airflow:
 
     def _call(self, path: str, body: Mapping[str, str] | None = None) -> Any:
         data = json.dumps(body).encode() if body is not None else None
-        request = Request(self._url + path, data, self._headers)  # noqa: S310 (http or https, see above)
+        # http or https, as was seen to above.
+        request = Request(self._url + path, data, self._headers)  # noqa: S310
         try:
             with self._opener.open(request, timeout=_ANSWER_S) as answer:
                 return json.load(answer)
@@ -86,7 +77,7 @@ class Airflow:
                     "all DAGs and runs, and api.password_file hold the password."
                 ) from None
             raise Unavailable(f"{self._url} answered {error.code} {error.reason}.") from None
-        except (URLError, HTTPException, OSError) as error:
+        except (HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise Unavailable(f"Airflow at {self._url} does not answer: {reason}") from None
         except ValueError:

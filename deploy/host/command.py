@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from deploy.host import install, listing, rollback, status, switch
+from deploy.host import (
+    check,
+    database,
+    install,
+    listing,
+    logs,
+    prune,
+    reap,
+    rollback,
+    status,
+    switch,
+)
 from deploy.host.errors import HostError
 from deploy.host.settings import FILE, Settings
 
@@ -31,6 +42,11 @@ VERBS: dict[str, Verb] = {
     "releases": listing,
     "switch": switch,
     "rollback": rollback,
+    "prune": prune,
+    "check": check,
+    "clean-logs": logs,
+    "clean-database": database,
+    "reap": reap,
 }
 
 
@@ -61,7 +77,9 @@ def _end(message: str, status: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="corpus-airflow", description=__doc__, epilog="corpus-airflow(8) has the rest."
+        prog="corpus-airflow",
+        description="The releases of the bundle's code on this host, and what the host does for the cluster by itself.",
+        epilog="corpus-airflow(8) has the rest.",
     )
     _config(parser, None)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,12 @@ def options(parser: ArgumentParser) -> None:
 
 def run(settings: Settings, wanted: Namespace) -> int:
     releases = Releases(settings.releases.folder)
-    runs: Counter[str] | None = None
+    runs: dict[str, int] = {}
     fault = None
     if settings.api.url:
         try:
-            runs = Airflow(settings.api).pinned()
+            airflow = Airflow(settings.api)
+            runs = {name: airflow.runs_on(name) for name in releases.names()}
         except HostError as error:
             fault = str(error)
     rows = [_row(releases, name, runs) for name in reversed(releases.names())]
@@ -52,13 +52,13 @@ def run(settings: Settings, wanted: Namespace) -> int:
     return 0
 
 
-def _row(releases: Releases, name: str, runs: Counter[str] | None) -> dict[str, Any]:
+def _row(releases: Releases, name: str, runs: dict[str, int]) -> dict[str, Any]:
     return {
         "version": name,
         "installed": output.moment(installed(releases, name)),
         "is": {releases.current: "current", releases.previous: "previous"}.get(name),
         "bytes": size(releases / name),
-        "runs": None if runs is None else runs[name],
+        "runs": runs.get(name),
     }
 
 
