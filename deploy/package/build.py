@@ -24,10 +24,11 @@ _STEP = re.compile(r"^ *(dh_\w+|dpkg-source: info: building|dpkg-deb: building|=
 
 @dataclass(frozen=True)
 class Built:
-    """The files of a build, in one folder, and how long it took."""
+    """The files of a build, in one folder, all that was said meanwhile, and how long it took."""
 
     version: str
     files: list[Path]
+    log: Path
     seconds: float
 
     @property
@@ -60,7 +61,7 @@ def build(source: Source, target: Path, *, binary_only: bool = False, check: boo
     seconds = run("dpkg-buildpackage", command, log, environment=environment, tell=_told)
     target.mkdir(parents=True, exist_ok=True)
     files = [Path(shutil.move(file, target / file.name)) for file in _results(parent, name)]
-    return Built(source.version.debian, files, seconds)
+    return Built(source.version.debian, files, log, seconds)
 
 
 def _environment(source: Source, check: bool) -> dict[str, str]:
