@@ -18,8 +18,9 @@ from deploy.host.settings import Settings
 
 HELP = "verify the package's files, all releases, folders and periodic jobs"
 
-# Of the containers' user.
+# Of the containers' user; and whose the rest is.
 UID = 50000
+ROOT = 0
 # Periods that a job may miss.
 _MISSED = 3
 
@@ -62,8 +63,8 @@ def look(settings: Settings) -> Iterator[Check]:
         )
     yield _link(releases)
     for folder, owner, mode in (
-        (settings.releases.folder, 0, 0o755),
-        (settings.state.folder, 0, 0o755),
+        (settings.releases.folder, ROOT, 0o755),
+        (settings.state.folder, ROOT, 0o755),
         (settings.logs.folder, UID, None),
         (settings.scratch.folder, UID, 0o700),
         (settings.corpus.folder, UID, None),

@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was typed; the exit status. A wrong word ends in `SystemExit` with status 2, as argparse does."""
     wanted = _parser().parse_args(arguments)
     try:
-        return VERBS[wanted.verb].run(Settings.load(wanted.config), wanted)
+        ended = VERBS[wanted.verb].run(Settings.load(wanted.config), wanted)
+        sys.stdout.flush()
+        return ended
     except BrokenPipeError:
         # Whoever read has enough; Python would complain once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

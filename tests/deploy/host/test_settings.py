@@ -73,3 +73,13 @@ def test_a_mistake_ends_the_command_in_a_line(host: Host, capsys: pytest.Capture
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1
     assert "did you mean releases.kept?" in told[0]
+
+
+def test_every_setting_is_in_the_manual_page_with_its_default():
+    page = (REPO / "debian" / "corpus-airflow.8").read_text().replace("\\-", "-")
+    for name, table in asdict(Settings()).items():
+        for key, default in table.items():
+            shown = (
+                "empty" if default == "" else f"{default:g}" if key == "max_gb" else str(default)
+            )
+            assert re.search(rf'(?m)^\.BR {name}\.{key} " \(("? ?)?{re.escape(shown)}', page), key
