@@ -93,7 +93,7 @@ def _require_tools(folder: Path, environment: dict[str, str]) -> None:
         missing = done.stderr.partition("Unmet build dependencies: ")[2].strip()
         if not missing:
             raise ToolsMissing(f"dpkg-checkbuilddeps failed: {done.stderr.strip()}")
-        names = re.sub(r" \([^)]*\)| \|.*", "", missing).replace("debhelper-compat", "debhelper")
+        names = re.sub(r" \([^)]*\)| \| \S+", "", missing).replace("debhelper-compat", "debhelper")
         raise ToolsMissing(
             f"Packages that a build needs are missing: {missing}. Type this, as root, then try again:\n"
             f"    apt-get install --no-install-recommends {names}"

@@ -52,6 +52,7 @@ def export(
         _archive(repo, source.folder)
     control = source.folder / "debian" / "control"
     if not control.is_file():
+        shutil.rmtree(source.folder)
         raise BadSource(
             f"The last commit of {repo} holds no debian/control: commit it, or --worktree"
         )

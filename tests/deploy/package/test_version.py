@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from deploy.package.errors import BadSource, BadVersion
 from deploy.package.version import Version, describe, own, stamp
+from tests.deploy.package.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -68,7 +68,7 @@ def precedes(one: str, other: str) -> bool:
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not installed")
 def test_dpkg_orders_versions_as_they_came_to_be():
     debian = [Version.parse(text).debian for text in ORDER]
-    for one, other in itertools.combinations(debian, 2):
+    for one, other in itertools.pairwise(debian):
         assert precedes(one, other), f"{one} is not older than {other}"
         assert not precedes(other, one)
 
@@ -114,51 +114,6 @@ def test_pythons_own_spelling_would_not_do():
 def test_what_has_no_place_in_the_order_is_refused(text: str):
     with pytest.raises(BadVersion, match="is no version; use one as"):
         Version.parse(text)
-
-
-class Checkout:
-    """A repository of git with a code that says 0.1.0."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "corpus").mkdir(parents=True)
-        (folder / "corpus" / "__init__.py").write_text('"""Text."""\n\n__version__ = "0.1.0"\n')
-        self.git("init", "-q", "-b", "main")
-        self.git("add", ".")
-        self.commit("First")
-
-    def git(self, *arguments: str) -> str:
-        who = {
-            f"GIT_{role}_{what}": "a@b.example"
-            for role in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
-        }
-        command = ["git", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **who},
-        )
-        return done.stdout.strip()
-
-    def commit(self, subject: str) -> None:
-        self.git("commit", "-q", "--allow-empty", "-m", subject)
-
-    @property
-    def digits(self) -> str:
-        return "g" + self.git("rev-parse", "HEAD")[:7]
-
-    @property
-    def version(self) -> str:
-        return describe(self.folder).debian
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path / "checkout")
 
 
 def test_without_a_tag_it_is_a_build_on_the_way_to_what_the_code_says(checkout: Checkout):
