@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.package.packages import REPO, source
-from tests.package.roots import base
+from tests.package.roots import Root, base
+from tests.package.apt_host import AptHost, published
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a test bed is made by root"),
@@ -22,13 +23,13 @@ WORK = Path(os.environ.get("WORK", ".work")).absolute()
 # Every mount ends with the process that has this name space, and so does the network: there is none but loopback.
 BED = """
 set -e
-mount -t overlay overlay -o "lowerdir=$BASE,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/bed"
-mount --rbind /dev "$FOLDER/bed/dev"
-mount -t proc proc "$FOLDER/bed/proc"
-mkdir -p "$FOLDER/bed$AIRFLOW"
-mount --bind "$AIRFLOW" "$FOLDER/bed$AIRFLOW"
-mount -o remount,bind,ro "$FOLDER/bed$AIRFLOW"
-exec "$@" -- chroot "$FOLDER/bed"
+mount -t overlay overlay -o "lowerdir=$BASE,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"
+mount --rbind /dev "$FOLDER/root/dev"
+mount -t proc proc "$FOLDER/root/proc"
+mkdir -p "$FOLDER/root$AIRFLOW"
+mount --bind "$AIRFLOW" "$FOLDER/root$AIRFLOW"
+mount -o remount,bind,ro "$FOLDER/root$AIRFLOW"
+exec "$@" -- chroot "$FOLDER/root"
 """
 
 
@@ -42,18 +43,17 @@ def airflow() -> Path:
 
 
 def test_the_tests_of_debian_pass(deb: Path, airflow: Path, tmp_path: Path):
-    for name in ("upper", "work", "bed"):
-        (tmp_path / name).mkdir()
+    root = Root(base(WORK / "package" / "root"), tmp_path / "bed")
+    host = AptHost(root, published(tmp_path / "apt", deb))
+    assert host.update().returncode == 0
     # Just the tests: for a whole source tree autopkgtest wants the tools to build it.
     tests = source(tmp_path / "source").folder / "debian" / "tests"
     shutil.copytree(tests, tmp_path / "tree" / "debian" / "tests")
     done = subprocess.run(
         [
             *("unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", BED, "sh"),
-            *("autopkgtest", "--output-dir", tmp_path / "output"),
-            f"--env=CORPUS_AIRFLOW_PYTHON={airflow}/bin/python",
-            "--user=nobody",
-            *(deb, tmp_path / "tree"),
+            *("autopkgtest", "--user=nobody", "--output-dir", tmp_path / "output"),
+            *(f"--env=CORPUS_AIRFLOW_PYTHON={airflow}/bin/python", tmp_path / "tree"),
         ],
         check=False,
         text=True,
@@ -61,8 +61,8 @@ def test_the_tests_of_debian_pass(deb: Path, airflow: Path, tmp_path: Path):
         stderr=subprocess.STDOUT,
         env={
             **os.environ,
-            "BASE": str(base(WORK / "package" / "root")),
-            "FOLDER": str(tmp_path),
+            "BASE": str(root.base),
+            "FOLDER": str(root.folder),
             "AIRFLOW": str(airflow),
         },
     )
