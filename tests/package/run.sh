@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 python=${VENV:-.venv}/bin/python
 export WORK="${WORK:-.work}"
-packages="aptly autopkgtest debhelper dpkg-dev git gnupg lintian mmdebstrap piuparts python3-pytest"
+packages="aptly autopkgtest debhelper dpkg-dev faketime git gnupg lintian mmdebstrap piuparts python3-pytest"
 
 missing=""
 for package in $packages; do

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.package.apt_host import AptHost, published
 from tests.package.packages import REPO, source
 from tests.package.roots import Root, base
-from tests.package.apt_host import AptHost, published
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a test bed is made by root"),
