@@ -6,18 +6,23 @@ engine's full client would load for a quarter of a second, in the process of eve
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-# Output as it comes: the number of its stream (1 stdout, 2 stderr), and a piece of it.
-Chunks = Iterable[tuple[int, bytes]]
 _HEADER = 8
 _READ = 65_536
+_KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 
 
 class EngineError(Exception):
@@ -93,17 +98,17 @@ class Client:
     def remove(self, container: str) -> None:
         self._json("DELETE", f"/containers/{container}", {"force": 1, "v": 1})
 
-    def attach(self, container: str) -> Chunks:
+    def attach(self, container: str) -> Output:
         """Output from now on, until the container ends. Nothing of it is lost before the start."""
         query = {"stream": 1, "stdout": 1, "stderr": 1}
-        return _frames(self._stream("POST", f"/containers/{container}/attach", query))
+        return self._stream("POST", f"/containers/{container}/attach", query)
 
-    def logs(self, container: str, since: float | None) -> Chunks:
+    def logs(self, container: str, since: float | None) -> Output:
         """Output that the engine has kept, from a time (Unix) on, and what comes until it ends."""
         query: dict[str, Any] = {"follow": 1, "stdout": 1, "stderr": 1}
         if since is not None:
             query["since"] = f"{since:.9f}"
-        return _frames(self._stream("GET", f"/containers/{container}/logs", query))
+        return self._stream("GET", f"/containers/{container}/logs", query)
 
     def _json(
         self,
@@ -121,7 +126,7 @@ class Client:
         finally:
             connection.close()
 
-    def _stream(self, method: str, path: str, query: Mapping[str, Any]) -> http.client.HTTPResponse:
+    def _stream(self, method: str, path: str, query: Mapping[str, Any]) -> Output:
         connection = self._connection(self.timeout_s)
         try:
             response = _ask(connection, method, path, query)
@@ -130,7 +135,7 @@ class Client:
             raise
         # From here on it is the response that has the socket. A container may be silent for hours.
         connection.socket.settimeout(None)
-        return response
+        return Output(connection.socket, response)
 
     def _connection(self, timeout_s: float) -> _Connection:
         problem: OSError = FileNotFoundError("no engine is named")
@@ -140,6 +145,25 @@ class Client:
             except OSError as error:
                 problem = error
         raise problem
+
+
+class Output:
+    """Output of a container as it comes, to be read once."""
+
+    def __init__(self, way: socket.socket, response: http.client.HTTPResponse) -> None:
+        self._way = way
+        self._response = response
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return _frames(self._response)
+
+    def cut(self) -> None:
+        """End it, also from a signal handler that has interrupted who reads it.
+
+        The engine takes long to stop a container whose output nobody takes.
+        """
+        with contextlib.suppress(OSError):
+            self._way.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(http.client.HTTPConnection):
@@ -159,6 +183,9 @@ class _Connection(http.client.HTTPConnection):
                 raise
         else:
             self.socket = socket.create_connection((self.host, self.port), timeout_s)
+            # Its host may be gone without a word, while a silent container is waited for.
+            for level, option, value in _KEEP_ALIVE:
+                self.socket.setsockopt(level, option, value)
             if tls:
                 self.socket = tls.wrap_socket(self.socket, server_hostname=self.host)
         self.sock = self.socket
@@ -193,7 +220,7 @@ def _ask(
 
 
 def _frames(response: http.client.HTTPResponse) -> Iterator[tuple[int, bytes]]:
-    """Pieces of a stream in which stdout and stderr take turns: four bytes that begin with the
+    """Numbers of streams (1 stdout, 2 stderr) and pieces of them, out of one in which stdout and stderr take turns: four bytes that begin with the
     stream's number, four with the length of what follows.
     """
     pending = b""

@@ -7,12 +7,12 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from corpus.errors import BadSetting, PassingFault
-from operators.containers.client import Chunks, Client, EngineError, NoSuchThing
+from operators.containers.client import Client, EngineError, NoSuchThing, Output
 from operators.containers.engine import Engine, is_away
 from operators.containers.image_ids import ImageIds
 from operators.containers.labels import IMAGE, SCRATCH, STEP, WORK, TaskTry
@@ -68,6 +68,8 @@ class TaskContainers:
         self.images = images
         self.work = work
         self.stopped = False
+        self._output: Output | None = None
+        self._unreadable = False
         self._found: dict[str, dict[str, Any]] = {}
         self._made = False
         self._ids = ImageIds(self._ask, engine.url, say, pull)
@@ -123,8 +125,8 @@ class TaskContainers:
         began = time.monotonic()
         container: str | None = None
         try:
-            container, chunks = self._adopted(step, spec) or self._begun(step, spec)
-            self._watch(container, chunks, log)
+            container = self._adopted(step, spec) or self._begun(step, spec)
+            self._watch(container, log)
             ended = self._ended(container)
         except NoSuchThing as error:
             if self.stopped:
@@ -146,6 +148,8 @@ class TaskContainers:
         Nothing is said: a log is locked while a line is written, and this may be in the middle of one.
         """
         self.stopped = True
+        if self._output:
+            self._output.cut()
         self._remove_all()
 
     def _remove_all(self) -> Exception | None:
@@ -164,12 +168,12 @@ class TaskContainers:
                     return error
                 time.sleep(0.2)
 
-    def _adopted(self, step: str, spec: Spec) -> tuple[str, Chunks] | None:
+    def _adopted(self, step: str, spec: Spec) -> str | None:
         """What a former try has started for this step, if it did not fail."""
         container = self._found.pop(step, None)
         if container is None:
             return None
-        found = container["Id"]
+        found: str = container["Id"]
         state = self._ask(lambda client: client.container(found))["State"]
         failed = not state["Running"] and state["ExitCode"] != 0
         if container["Labels"].get(WORK) != spec.digest or failed:
@@ -179,10 +183,12 @@ class TaskContainers:
         attempt = f" of attempt {owner.try_number}" if owner else ""
         self.say(f"Going on with container {found[:12]}{attempt}.")
         if state["Status"] == "created":
-            return found, self._started(found, spec)
-        return found, self._again(found, None)
+            self._start(found, spec)
+        else:
+            self._read_again(found, None)
+        return found
 
-    def _begun(self, step: str, spec: Spec) -> tuple[str, Chunks]:
+    def _begun(self, step: str, spec: Spec) -> str:
         self.scratch.require_owned()
         labels = {
             **self.task.labels(),
@@ -206,26 +212,26 @@ class TaskContainers:
         self.scratch.forget(step)
         self._made = True
         with refusals(spec):
-            container = self._ask(create)
+            container: str = self._ask(create)
         if not self.scratch.owned():
             # Who took the task over in this moment may not have seen it.
             self._ask(lambda client: _end(client, container))
         self.scratch.require_owned()
-        return container, self._started(container, spec)
+        self._start(container, spec)
+        return container
 
-    def _started(self, container: str, spec: Spec) -> Chunks:
+    def _start(self, container: str, spec: Spec) -> None:
         """Start a container; its output comes from an attachment, which no bound of a log cuts."""
-        chunks: Chunks = self._ask(lambda client: client.attach(container))
+        self._output = self._ask(lambda client: client.attach(container))
         if not self.stopped:
             with refusals(spec):
                 self._ask(lambda client: client.start(container))
-        return chunks
 
-    def _watch(self, container: str, chunks: Chunks, log: TaskLog) -> None:
+    def _watch(self, container: str, log: TaskLog) -> None:
         """Write a container's output until it has ended, whatever happens to the engine meanwhile."""
         since: float | None = None
         while not self.stopped:
-            for stream, chunk in _until_broken(chunks):
+            for stream, chunk in _until_broken(self._output):
                 log.feed(chunk, stream)
                 since = time.time()
             silent = time.monotonic()
@@ -237,18 +243,19 @@ class TaskContainers:
             except Exception as error:
                 if not is_away(error):
                     raise
-            chunks = self._again(container, since)
+            self._read_again(container, since)
 
-    def _again(self, container: str, since: float | None) -> Chunks:
-        """The output of a container from the log that the engine keeps."""
+    def _read_again(self, container: str, since: float | None) -> None:
+        """Have the output of a container from the log that the engine keeps."""
+        self._output = None
         try:
-            chunks: Chunks = self._ask(lambda client: client.logs(container, since))
+            self._output = self._ask(lambda client: client.logs(container, since))
         except NoSuchThing:
             raise
         except EngineError as error:
-            self.say(f"Its output cannot be read again: {error}")
-            return ()
-        return chunks
+            if not self._unreadable:
+                self.say(f"Its output cannot be read again: {error}")
+            self._unreadable = True
 
     def _ended(self, container: str) -> Ended:
         if self.stopped:
@@ -272,10 +279,10 @@ class TaskContainers:
         return self.engine.ask(question, lambda: self.stopped)
 
 
-def _until_broken(chunks: Chunks) -> Chunks:
+def _until_broken(output: Output | None) -> Iterator[tuple[int, bytes]]:
     """Output as it comes, to its end or until the engine goes away."""
     try:
-        yield from chunks
+        yield from output or ()
     except Exception as error:
         if not is_away(error):
             raise

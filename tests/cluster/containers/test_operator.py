@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +14,8 @@ import pytest
 from airflow.utils.session import create_session
 
 from operators import ContainerOperator
-from tests.cluster.containers.world import World
+from tests import airflow_home
+from tests.cluster.containers.world import World, wait_for
 
 pytestmark = pytest.mark.airflow
 COUNT = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
@@ -49,6 +54,8 @@ def test_output_is_no_result(world: World) -> None:
         ("""echo '{"count": "many"}' > $CORPUS_RESULT""", "'many' is not of type 'integer'"),
         ("head -c 300000 /dev/zero > $CORPUS_RESULT", "more than 262144 bytes"),
         ("ln -s /etc/hostname $CORPUS_RESULT", "left no file at $CORPUS_RESULT"),
+        ("mkdir $CORPUS_RESULT", "left no file at $CORPUS_RESULT"),
+        ("head -c 200000 /dev/zero | tr '\\0' '[' > $CORPUS_RESULT", "is not what it should be"),
     ],
 )
 def test_a_result_that_is_none_fails_at_once(
@@ -105,6 +112,45 @@ def test_a_task_beyond_its_time_leaves_nothing(world: World) -> None:
     assert world.nothing_left()
 
 
+TASK = """
+import sys
+from tests import airflow_home
+from airflow.sdk import DAG
+from operators import ContainerOperator
+with DAG(sys.argv[1]) as dag:
+    ContainerOperator(task_id="task", image=sys.argv[2], entrypoint="sh -c", command=[sys.argv[3]])
+ti = airflow_home.run_dag(dag).get_task_instance("task")
+print("state", ti.state)
+"""
+
+
+def test_a_task_is_ended_in_the_middle_of_writing_a_line(world: World) -> None:
+    """A log is locked while a line is written, and the signal handler runs in that very moment."""
+    script = "trap '' TERM; while true; do echo chatty; done"
+    task = subprocess.Popen(
+        [sys.executable, "-c", TASK, world.task.dag_id, world.image, script],
+        cwd=airflow_home.REPO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert task.stdout is not None
+    try:
+        for line in task.stdout:
+            if "chatty" in line:
+                break
+        # Nobody reads on, so the pipe is full soon, and the task in the middle of a line.
+        time.sleep(3)
+        task.send_signal(signal.SIGTERM)
+        assert wait_for(lambda: not world.live(), 30)
+        out, _ = task.communicate(timeout=60)
+    finally:
+        task.kill()
+        task.communicate()
+    assert out.splitlines()[-1] == "state failed"
+    assert world.nothing_left()
+
+
 def test_it_sees_what_it_is_given(world: World) -> None:
     given = world.work / "given"
     given.mkdir()
@@ -150,8 +196,6 @@ def test_the_first_engine_that_answers_is_used(world: World) -> None:
 
 def test_a_mapped_task_has_a_container_for_each(world: World) -> None:
     from airflow.sdk import DAG
-
-    from tests import airflow_home
 
     with DAG(world.task.dag_id) as dag:
         ContainerOperator.partial(

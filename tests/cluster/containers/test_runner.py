@@ -164,9 +164,8 @@ def test_an_archive_larger_than_tmp_is_ingested(
     assert world.nothing_left()
 
 
-def test_steps_that_were_done_are_not_done_again(samples: World) -> None:
-    """The worker is killed once the sandbox has begun: the next try goes on from there."""
-    world = samples
+def killed_in_sandbox(world: World) -> None:
+    """A first try of ingest whose worker is killed once the sandbox has begun."""
     run(docker_runner(world), call("collect"), world.work)
     world.retry(generation=world.task.generation + 1)
     script = f"""
@@ -188,11 +187,40 @@ DockerRunner(Settings.load(), task).run(
     killed = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(os.listdir(world.scratch)) == 1
+
+
+def test_steps_that_were_done_are_not_done_again(samples: World) -> None:
+    world = samples
+    killed_in_sandbox(world)
     runner = DockerRunner(Settings.load(), world.retry())
     status, result, seen = run(runner, call("ingest"), world.work)
     assert status == 0, result
     assert seen[0] == "Step 'take' was done by an earlier attempt."
     assert result["report"]["samples"] == 6
+    assert world.nothing_left()
+
+
+def test_a_task_that_another_image_began_is_begun_anew(
+    samples: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker comes back upgraded: what the corpus is told of images is what really ran."""
+    world = samples
+    name = f"corpus-test-upgraded:{os.getpid()}"
+    world.client.tag(world.extractor, *name.split(":"))
+    monkeypatch.setenv("CORPUS_DOCKER__EXTRACTOR_IMAGE", name)
+    try:
+        killed_in_sandbox(world)
+        build = ["docker", "build", "-q", "-t", name, "-"]
+        upgraded = f"FROM {world.extractor}\nLABEL upgraded=yes\n"
+        subprocess.run(build, input=upgraded.encode(), check=True)
+        runner = DockerRunner(Settings.load(), world.retry())
+        status, result, seen = run(runner, call("ingest"), world.work)
+    finally:
+        world.client.remove_image(name, force=True)
+    assert status == 0, result
+    assert "Step 'take' was done by an earlier attempt." not in seen
+    made = [(labels["corpus.step"], labels["corpus.try_number"]) for labels in world.created()]
+    assert made[-3:] == [(step, str(world.task.try_number)) for step in ("take", "run", "give")]
     assert world.nothing_left()
 
 
@@ -263,6 +291,17 @@ def test_too_little_memory_says_which_setting(
     with pytest.raises(PassingFault, match="needed more memory") as caught:
         docker_runner(world).run(call("label"), result=world.work / "r", on_line=print)
     assert "docker.memory_bytes" in str(caught.value.hint)
+    assert world.nothing_left()
+
+
+def test_a_service_whose_child_lacked_memory_tells_what_came_of_it(
+    world: World, stand_in: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORPUS_DOCKER__MEMORY_BYTES", str(64 * 2**20))
+    image = stand_in('python -c "bytes(1) * 2 ** 28"; echo {} > /results/result.json; exit 2')
+    monkeypatch.setenv("CORPUS_DOCKER__SERVICES_IMAGE", image)
+    status, result, _ = run(docker_runner(world), call("label"), world.work)
+    assert (status, result) == (2, {})
     assert world.nothing_left()
 
 
