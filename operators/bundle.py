@@ -96,7 +96,8 @@ class ReleaseBundle(BaseDagBundle):
                 f"The run began with release {version}, which this host has not had for {self._wait_s:.0f} s. "
                 f"Install corpus-airflow={version} here, then clear the task; or clear it with the newest version."
             )
-        raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=self._again_s))
+        again = datetime.now(UTC) + timedelta(seconds=self._again_s)
+        raise AirflowRescheduleException(again)  # type: ignore[no-untyped-call]
 
     def _absence(self, version: str) -> Path:
         """A file whose age is how long this host has been seen without a release."""
