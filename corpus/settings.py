@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from corpus import __version__
 from corpus.errors import BadSetting
 
 CONFIG_FILE = Path("/etc/corpus-airflow/corpus.toml")
@@ -224,11 +225,12 @@ class DockerSettings(Section):
     )
     services_image: str = Field(
         "corpus-services:latest",
-        description="Image of all services but those below; an id or a digest pins it.",
+        description="Image of all services but those below; an id or a digest pins it. `{version}` in it is "
+        "the version of the bundle that runs, so that a run ends with the images that it began with.",
     )
     extractor_image: str = Field(
         "corpus-extractor:latest",
-        description="Image of what reads hostile bytes (`ingest`, `extract`).",
+        description="Image of what reads hostile bytes (`ingest`, `extract`); `{version}` as above.",
     )
     pull: bool = Field(False, description="Pull an image that the engine does not have.")
     scratch: str = Field(
@@ -278,6 +280,12 @@ class DockerSettings(Section):
     engine_wait_s: float = Field(
         300.0, ge=0, description="Seconds that a task waits for an engine that does not answer."
     )
+
+    @field_validator("services_image", "extractor_image")
+    @classmethod
+    def _of_this_version(cls, image: str) -> str:
+        # A tag takes no plus sign.
+        return image.replace("{version}", __version__.replace("+", "-"))
 
 
 class ReaperSettings(Section):

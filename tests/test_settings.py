@@ -75,3 +75,12 @@ def test_the_reference_is_the_code_s():
 def test_a_typo_is_told_what_it_is_near_to():
     with pytest.raises(BadSetting, match=r"no such setting\. Did you mean splits\.seed\?"):
         Settings.load({"splits": {"sed": 1}})
+
+
+def test_images_may_be_those_of_the_version_that_runs(monkeypatch):
+    monkeypatch.setattr("corpus.settings.__version__", "1.4.0+15.gabc1234")
+    docker = Settings.load(
+        {"docker": {"services_image": "registry.example/services:{version}"}}
+    ).docker
+    assert docker.services_image == "registry.example/services:1.4.0-15.gabc1234"
+    assert docker.extractor_image == "corpus-extractor:latest"

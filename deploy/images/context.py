@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 
 from deploy.images import wheelhouse
+from deploy.package.errors import PackageError
+from deploy.package.version import Version, describe, own, stamp
 
 # As in the Dockerfile: no time stamp of this checkout enters an image.
 EPOCH = 1_735_689_600
@@ -29,6 +31,7 @@ def make_context(folder: Path, wheels: Path) -> None:
     shutil.copy("docker/Dockerfile", folder / "docker")
     shutil.copytree("corpus", folder / "source" / "corpus", ignore=_NO_SOURCE)
     shutil.copy("setup.py", folder / "source")
+    stamp(folder / "source", Version.parse(version()))
     for part in ("docker", "source"):
         for path in (folder / part, *(folder / part).rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -36,10 +39,12 @@ def make_context(folder: Path, wheels: Path) -> None:
 
 
 def version() -> str:
-    """The version of this checkout."""
-    from corpus import __version__
-
-    return __version__
+    """The version that a tag gives this commit; without one, what the code is on its way to."""
+    try:
+        found = describe(Path.cwd())
+        return found.pep440 if found.is_release else own(Path.cwd()).pep440
+    except PackageError:
+        return own(Path.cwd()).pep440
 
 
 def revision() -> str:
