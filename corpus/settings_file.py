@@ -23,8 +23,8 @@ def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: b
 
     Secrets are left out, `store.options` above all: they belong into files of `conf.d`. Of them only
     the passwords of archives are written where they are asked for, which a sandbox needs that opens
-    archives. How a worker runs services is left out as well. Without `addresses`, where the corpus, its sources and its verdicts lie is left out too.
-    Raises `BadSetting` for what TOML cannot hold.
+    archives. How a worker runs services is left out as well; without `addresses`, also where the
+    corpus, its sources and its verdicts lie. Raises `BadSetting` for what TOML cannot hold.
     """
     written = {"sources.archive_passwords"} if archive_passwords else set()
     left_out = _OF_WORKERS if addresses else _OF_WORKERS | _ADDRESSES
