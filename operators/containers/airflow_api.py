@@ -21,6 +21,9 @@ _SECONDS = (5.0, 30.0)
 _TOKEN_REFUSED = (requests.codes.unauthorized, requests.codes.forbidden)
 # Part of an address these would ask for something else than the run of that name.
 _NOT_NAMES = ("", ".", "..", "~")
+# How Airflow words the 404 for a run that is gone, and for a DAG that it has not (or not yet) serialized,
+# whose run may be there. Any other 404 is not about these.
+_NO_RUN, _NO_DAG = "DagRun with dag_id:", "The Dag with ID:"
 
 
 @dataclass(frozen=True, order=True)
@@ -57,7 +60,7 @@ class NoAnswer(PassingFault):
 
 
 class Refused(NoAnswer):
-    """Airflow's API answered, and this user may not see the DAG."""
+    """Airflow's API answered, and does not tell of the tasks of this DAG."""
 
 
 class AirflowApi:
@@ -85,7 +88,7 @@ class AirflowApi:
 
         The list for one DAG, rather than the batch call for all: that one writes into Airflow's
         audit log each time, and leaves out silently what the user may not see. Raises `NoAnswer`,
-        and `Refused` where the user may not see the DAG.
+        and `Refused` where the user may not see the DAG, or Airflow cannot read it just now.
         """
         wanted = sorted(keys)
         found: dict[TaskKey, TaskState] = {}
@@ -108,8 +111,12 @@ class AirflowApi:
                 )
             try:
                 content = answer.json()
-                if answer.status_code == requests.codes.not_found and _is_airflows(content):
-                    return {}
+                if answer.status_code == requests.codes.not_found:
+                    detail = content["detail"]
+                    if detail.startswith(_NO_RUN):
+                        return {}
+                    if detail.startswith(_NO_DAG):
+                        raise Refused(f"Airflow has the run {first.run_id}, but: {detail}.")
                 if answer.status_code == requests.codes.ok:
                     page = {_key(entry): _state(entry) for entry in content["task_instances"]}
                     known = len(found)
@@ -119,7 +126,7 @@ class AirflowApi:
                         return found
                     if len(found) > known:
                         continue
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, LookupError, TypeError, AttributeError):
                 pass
             raise NoAnswer(
                 f"{self.url} answered {answer.status_code} to {path}, not as Airflow does."
@@ -186,12 +193,6 @@ class _Bearer(requests.auth.AuthBase):
 
 def _part(name: str) -> str:
     return quote(name, safe="")
-
-
-def _is_airflows(content: Any) -> bool:
-    """Whether a 404 says that there is no such run, and not that there is no such address."""
-    detail = content.get("detail") if isinstance(content, dict) else None
-    return isinstance(detail, str) and detail != "Not Found"
 
 
 def _key(entry: dict[str, Any]) -> TaskKey:

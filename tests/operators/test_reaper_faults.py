@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from corpus.errors import PassingFault
 from corpus.settings import Settings
 from operators.containers import reaper
+from operators.containers.airflow_api import AirflowApi, NoAnswer, Refused, TaskKey
 from operators.containers.images import TITLE
 from operators.containers.reaper import Reaper
 from operators.containers.report import Report
@@ -24,7 +26,7 @@ IMAGE = {"Id": "sha256:1", "Labels": {TITLE: "corpus-airflow"}}
 class Server(ThreadingHTTPServer):
     """An Airflow without a task, and an engine that has one image, at one address.
 
-    `broken` are paths to which the answer is status 500.
+    `broken` are paths to which the answer is status 500; `missing` is what it says of what is not there.
     """
 
     answers: dict[str, Any] = {  # noqa: RUF012
@@ -37,6 +39,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.broken: set[str] = set()
+        self.missing = ""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,10 +47,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        broken = path in self.server.broken
-        self.send_response(500 if broken else 200)
+        status, answer = 200, self.server.answers.get(path)
+        if path in self.server.broken:
+            status, answer = 500, {"message": "driver failed"}
+        elif answer is None:
+            status, answer = 404, {"detail": self.server.missing}
+        self.send_response(status)
         self.end_headers()
-        answer = {"message": "driver failed"} if broken else self.server.answers[path]
         self.wfile.write(json.dumps(answer).encode())
 
     do_POST = do_GET
@@ -107,6 +113,28 @@ def test_what_tasks_left_is_looked_for_whatever_the_images(
     assert passes.look().failed == failed
     assert passes.look().failed == failed
     assert capsys.readouterr().out.count(says) == 1
+
+
+@pytest.mark.parametrize(
+    ("detail", "kind"),
+    [
+        ("DagRun with dag_id: `d` and run_id: `r` was not found", None),
+        ("The Dag with ID: `d` was not found", Refused),
+        ("Not Found", NoAnswer),
+        ("anything else", NoAnswer),
+        (None, NoAnswer),
+    ],
+)
+def test_a_task_is_gone_only_where_its_run_is(
+    settings: Settings, server: Server, detail: str, kind: type[NoAnswer] | None
+) -> None:
+    """A DAG that Airflow has not serialized just now may have runs whose tasks are at work."""
+    server.missing = detail
+    api = AirflowApi(
+        settings.reaper.api_url, settings.reaper.api_user, Path(settings.reaper.api_password_file)
+    )
+    with pytest.raises(kind, check=lambda error: type(error) is kind) if kind else nullcontext():
+        assert api.find([TaskKey("d", "r", "t", -1)]) == {}
 
 
 def test_a_disk_that_cannot_be_read_is_a_passing_fault(
