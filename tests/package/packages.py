@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from deploy.package.build import Built, build
@@ -17,11 +21,21 @@ WORKTREE = bool(os.environ.get("WORKTREE"))
 Change = Callable[[Path], None]
 
 
+@cache
+def checkout() -> Path:
+    """What is tested: a clone, so that a commit made meanwhile does not count; or this checkout, as it is."""
+    if WORKTREE:
+        return REPO
+    folder = Path(tempfile.mkdtemp(prefix="corpus-checkout-"))
+    atexit.register(shutil.rmtree, folder)
+    subprocess.run(["git", "clone", "-q", "--shared", REPO, folder], check=True)
+    return folder
+
+
 def source(parent: Path, version: str | None = None, change: Change | None = None) -> Source:
     """The checkout's source tree, after `change` was called with its folder."""
-    found = export(
-        REPO, parent, worktree=WORKTREE, version=Version.parse(version) if version else None
-    )
+    wanted = Version.parse(version) if version else None
+    found = export(checkout(), parent, worktree=WORKTREE, version=wanted)
     if change:
         change(found.folder)
         settle(found)

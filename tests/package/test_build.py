@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from deploy.images.errors import Failed
 from deploy.package.build import Built
 from deploy.package.build import build as build_tree
-from tests.package.packages import REPO, Packages, source
+from tests.package.packages import Packages, checkout, source
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -27,6 +29,13 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def build_date(folder: Path) -> datetime:
+    """What the clock said when it was built."""
+    (file,) = folder.glob("*.buildinfo")
+    (line,) = (line for line in file.read_text().splitlines() if line.startswith("Build-Date: "))
+    return parsedate_to_datetime(line.partition(": ")[2])
+
+
 def test_neither_path_nor_umask_time_zone_language_or_clock_show_in_what_is_built(tmp_path: Path):
     faketime = shutil.which("faketime")
     if not faketime:
@@ -35,18 +44,19 @@ def test_neither_path_nor_umask_time_zone_language_or_clock_show_in_what_is_buil
     command = [sys.executable, "-m", "deploy.package", "build", "--nocheck"]
     subprocess.run(
         [*command, "--work", here / "work", "--dist", here / "dist"],
-        cwd=REPO,
+        cwd=checkout(),
         check=True,
         umask=0o022,
         env={**os.environ, "TZ": "Pacific/Kiritimati", "LC_ALL": "C", "HOME": "/nonexistent"},
     )
     subprocess.run(
         [faketime, "-f", "+500d", *command, "--work", there / "work", "--dist", there / "dist"],
-        cwd=REPO,
+        cwd=checkout(),
         check=True,
         umask=0o077,
         env={**os.environ, "TZ": "America/St_Johns", "LC_ALL": "C.UTF-8", "USER": "builder"},
     )
+    assert build_date(there / "dist") - build_date(here / "dist") > timedelta(days=499)
     assert len(digests(here / "dist")) == 3
     assert digests(here / "dist") == digests(there / "dist")
 
@@ -71,7 +81,7 @@ def test_what_it_says_of_its_source_is_what_can_be_built_again(
 
 def test_a_checkout_can_be_built_in_place_and_stays_clean(tmp_path: Path):
     clone = tmp_path / "checkout"
-    subprocess.run(["git", "clone", "-q", REPO, clone], check=True)
+    subprocess.run(["git", "clone", "-q", checkout(), clone], check=True)
     # What a checkout in use holds, and no build may remove or take along.
     for name in (".venv/stays", ".work/stays", "dist/stays", "corpus/__pycache__/stays.pyc"):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from deploy.host.manifest import PACKAGES, Manifest
 from deploy.package.build import Built
 from deploy.package.git import git
 from deploy.package.version import describe
-from tests.package.packages import REPO, WORKTREE
+from tests.package.packages import WORKTREE, checkout
 
 
 def field(deb: Path, name: str) -> str:
@@ -41,7 +41,7 @@ def laid_out(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_version_is_gits(deb: Path):
-    version = describe(REPO, worktree=WORKTREE).debian
+    version = describe(checkout(), worktree=WORKTREE).debian
     assert field(deb, "Version") == version
     assert deb.name == f"corpus-airflow_{version}_all.deb"
 
@@ -82,9 +82,9 @@ def test_the_payload_is_the_bundle_and_its_manifest_is_true(laid_out: Path, deb:
     manifest = Manifest.read(payload)
     manifest.check(payload)
     assert manifest.version == field(deb, "Version")
-    assert manifest.revision.removesuffix("-dirty") == git(REPO, "rev-parse", "HEAD")
+    assert manifest.revision.removesuffix("-dirty") == git(checkout(), "rev-parse", "HEAD")
     listing = ["ls-files"] if WORKTREE else ["ls-tree", "-r", "--name-only", "HEAD"]
-    assert set(manifest.files) == set(git(REPO, *listing, *PACKAGES).splitlines())
+    assert set(manifest.files) == set(git(checkout(), *listing, *PACKAGES).splitlines())
 
 
 def test_the_code_says_the_version_of_the_package(laid_out: Path):
@@ -93,7 +93,7 @@ def test_the_code_says_the_version_of_the_package(laid_out: Path):
         ["/usr/bin/python3", "-B", "-c", "import corpus; print(corpus.__version__)"],
         cwd=payload, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.stdout.strip() == describe(REPO, worktree=WORKTREE).pep440
+    assert done.stdout.strip() == describe(checkout(), worktree=WORKTREE).pep440
 
 
 def test_the_command_runs_alone(laid_out: Path):
@@ -128,7 +128,7 @@ def test_examples_are_the_files_of_the_cluster(laid_out: Path):
         "cluster.env": "cluster.env.example",
     }.items():
         if WORKTREE:
-            text = (REPO / "docker" / origin).read_text()
+            text = (checkout() / "docker" / origin).read_text()
         else:
-            text = git(REPO, "show", f"HEAD:docker/{origin}") + "\n"
+            text = git(checkout(), "show", f"HEAD:docker/{origin}") + "\n"
         assert (examples / name).read_text() == text
