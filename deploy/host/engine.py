@@ -57,7 +57,7 @@ def compose_run(compose: Compose, service: str, *command: str) -> subprocess.Com
         raise BadInput(
             f"There is no compose file {', '.join(missing)}: set compose.file, or put the site's there."
         )
-    words = ["docker", "compose", "--ansi", "never", "--project-name", compose.project]
+    words = ["docker", "compose", "--progress", "quiet", "--project-name", compose.project]
     if compose.env_file:
         words += ["--env-file", compose.env_file]
     for file in compose.files:

@@ -15,6 +15,8 @@ from deploy.host.releases import INSIDE
 from deploy.host.settings import Images
 
 _TOLD = 5
+# By the contract of `docker run`: its own failure, and a command that cannot be run or is not in the image.
+_NOT_STARTED = (125, 126, 127)
 # Nothing but this host's disk, read-only, is within reach of code that nobody has tried yet.
 _HARDENED = [
     "--network=none",
@@ -92,8 +94,7 @@ def _dags(done: subprocess.CompletedProcess[str], image: str) -> int:
         found = json.loads(done.stdout.splitlines()[-1])
         dags, errors = list(found["dags"]), dict(found["errors"])
     except (IndexError, ValueError, KeyError, TypeError):
-        if done.returncode == 125:
-            # By its contract the client's own failure, and not that of what it runs.
+        if done.returncode in _NOT_STARTED:
             raise HostError(
                 f"A container of {image} could not be started: {said}\n"
                 'With images.airflow = "" in host.toml files are compiled, and DAGs not loaded.'
