@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -123,9 +124,7 @@ def test_until_it_is_configured_what_was_current_is_current_and_whole(
     installed: Root, deb: Path, older_deb: Path
 ):
     """As after a power cut between dpkg's two steps."""
-    installed.install(older_deb)
-    place = installed.folder / "upper" / "packages" / deb.name
-    place.write_bytes(deb.read_bytes())
+    shutil.copy(deb, installed.folder / "upper" / "packages")
     installed.says("dpkg", "--unpack", f"/packages/{deb.name}")
     old = version_of(older_deb)
     assert current(installed) == old
@@ -133,6 +132,24 @@ def test_until_it_is_configured_what_was_current_is_current_and_whole(
     Manifest.read(release).check(release)
     installed.says("dpkg", "--configure", "-a")
     assert current(installed) == version_of(deb)
+
+
+@pytest.mark.parametrize("seconds", ["0.05", "0.15", "0.25", "0.35", "0.45", "0.6"])
+def test_killed_at_whatever_moment_one_release_is_current_and_the_rest_can_be_made_up_for(
+    installed: Root, deb: Path, older_deb: Path, seconds: str
+):
+    old, new = version_of(older_deb), version_of(deb)
+    shutil.copy(deb, installed.folder / "upper" / "packages")
+    installed.says("dpkg", "--unpack", f"/packages/{deb.name}")
+    # The shell is the first process of its name space: with it, all others are killed.
+    installed("sh", "-c", f"dpkg --configure -a > /dev/null & sleep {seconds}")
+    assert current(installed) in {old, new}
+    release = installed.folder / "upper" / STATE[1:] / "releases" / current(installed)
+    Manifest.read(release).check(release)
+    installed.says("dpkg", "--configure", "-a")
+    assert current(installed) == new
+    assert releases(installed) == sorted(["current", old, new])
+    assert not installed.says("find", f"{STATE}/releases", "-name", ".new-*")
 
 
 def test_an_edited_setting_outlasts_upgrades(installed: Root, build: Packages, deb: Path):
@@ -175,8 +192,7 @@ def test_a_package_whose_dag_does_not_compile_leaves_the_old_release_running(
 def test_a_package_whose_files_are_not_those_that_were_built_is_refused(
     installed: Root, deb: Path, older_deb: Path
 ):
-    place = installed.folder / "upper" / "packages"
-    (place / deb.name).write_bytes(deb.read_bytes())
+    shutil.copy(deb, installed.folder / "upper" / "packages")
     installed.says("dpkg", "--unpack", f"/packages/{deb.name}")
     installed.says("sh", "-c", f"echo 1 >> /usr/share/corpus-airflow/payload/{DAG}")
     done = installed("dpkg", "--configure", "-a")
@@ -192,6 +208,21 @@ def test_a_first_install_that_fails_can_be_purged(root: Root, build: Packages):
     assert "no release is current" in done.stdout
     root.says("apt-get", "purge", "-q", "-y", "corpus-airflow")
     assert root.files() == before
+
+
+def test_timers_are_enabled_and_an_administrators_word_counts(installed: Root, deb: Path):
+    folder = "/etc/systemd/system/timers.target.wants"
+
+    def enabled() -> list[str]:
+        found = installed.says("ls", folder).split()
+        return [name for name in found if name.startswith("corpus")]
+
+    timers = [f"corpus-airflow-{name}.timer" for name in ("database", "logs", "prune", "reaper")]
+    assert enabled() == timers
+    # What `systemctl disable` does; nothing of systemd runs here.
+    installed.says("rm", f"{folder}/{timers[0]}")
+    assert installed.install(deb).returncode == 0
+    assert enabled() == timers[1:]
 
 
 def test_what_removal_leaves_goes_on_running(installed: Root, older_deb: Path):
