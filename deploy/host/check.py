@@ -88,7 +88,14 @@ def _whole(name: str, folder: Path, cure: str) -> Check:
 
 
 def _link(releases: Releases) -> Check:
-    current = releases.current
+    try:
+        current = releases.current
+    except OSError as error:
+        return Check(
+            "current",
+            "",
+            f"{error.filename} is no link; move it away, then `corpus-airflow install`.",
+        )
     if current is None:
         return Check("current", "", "No release is current; `corpus-airflow install` makes one.")
     if current not in releases.names():

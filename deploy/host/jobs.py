@@ -61,7 +61,9 @@ class States:
         """None where it never ran. Raises `Damaged`."""
         file = self.folder / f"{job}.json"
         try:
-            return Outcome(**json.loads(file.read_text(encoding="utf-8")))
+            outcome = Outcome(**json.loads(file.read_text(encoding="utf-8")))
+            datetime.fromisoformat(outcome.ended)
+            return outcome
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:

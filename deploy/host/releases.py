@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,12 +106,16 @@ class Releases:
                 history.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {name}\n")
 
     def history(self) -> list[tuple[datetime, str]]:
-        """When `current` became which release, oldest first."""
+        """When `current` became which release, oldest first. A line that is none is passed over."""
         if not self._history.is_file():
             return []
-        lines = self._history.read_text(encoding="utf-8").splitlines()
-        split = (line.split(" ", 1) for line in lines if " " in line)
-        return [(datetime.fromisoformat(when), name) for when, name in split]
+        found = []
+        for line in self._history.read_text(encoding="utf-8", errors="replace").splitlines():
+            when, _, name = line.partition(" ")
+            with suppress(ValueError):
+                # Aware, also where somebody has written a time without a zone.
+                found.append((datetime.fromisoformat(when).astimezone(UTC), name))
+        return found
 
     @property
     def previous(self) -> str | None:

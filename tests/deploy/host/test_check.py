@@ -69,6 +69,9 @@ def test_a_link_to_nowhere(whole: Host, capsys: pytest.CaptureFixture[str]):
     assert "`corpus-airflow install` makes one" in wrong(whole, capsys)["current"]
     link.symlink_to("0.9.0")
     assert "'0.9.0', which is no release here" in wrong(whole, capsys)["current"]
+    link.unlink()
+    link.mkdir()
+    assert "is no link; move it away" in wrong(whole, capsys)["current"]
 
 
 def test_folders(whole: Host, capsys: pytest.CaptureFixture[str]):

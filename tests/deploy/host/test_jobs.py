@@ -11,6 +11,10 @@ import pytest
 from deploy.host.errors import Damaged, HostError, Unavailable
 from deploy.host.jobs import FAILED, OFF, OK, Off, States
 
+UNDATED = json.dumps(
+    {"job": "prune", "started": "", "ended": "yesterday", "status": "ok", "message": ""}
+)
+
 
 @pytest.fixture
 def states(tmp_path: Path) -> States:
@@ -62,7 +66,7 @@ def test_a_state_is_readable_by_all_and_nothing_else_is_left(states: States):
     assert {path.name for path in states.folder.iterdir()} == {"prune.json", ".prune.lock"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"job": "prune"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"job": "prune"}', UNDATED])
 def test_a_damaged_state_is_told_and_replaced(states: States, text: str):
     states.folder.mkdir()
     (states.folder / "prune.json").write_text(text)

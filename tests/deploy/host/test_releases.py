@@ -58,6 +58,15 @@ def test_the_way_back_is_the_release_before(releases: Releases, payload: Payload
     assert [name for _, name in releases.history()] == ["1.0.0", "1.1.0", "1.2.0", "1.1.0"]
 
 
+def test_a_line_of_the_history_that_is_none_is_passed_over(releases: Releases, payload: Payload):
+    for version in ("1.0.0", "1.1.0"):
+        releases.switch(releases.install(payload(version)))
+    with (releases.folder / ".history").open("ab") as history:
+        history.write(b"\xff\xfe noise\nyesterday 1.0.0\nyesterday")
+    assert [name for _, name in releases.history()] == ["1.0.0", "1.1.0"]
+    assert releases.previous == "1.0.0"
+
+
 def test_the_umask_of_who_installs_does_not_show(releases: Releases, payload: Payload):
     before = os.umask(0o077)
     try:
