@@ -1,0 +1,52 @@
+"""The example pipelines: they parse, and call what the Makefile has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPO = Path(__file__).parents[2]
+FILE = REPO / "docs" / "examples" / "ci" / "gitlab-ci.yml"
+# Keys of a pipeline that are no jobs: https://docs.gitlab.com/ee/ci/yaml/
+GLOBAL = {"stages", "default", "variables", "workflow", "include"}
+
+
+@pytest.fixture(scope="module")
+def jobs() -> dict[str, Any]:
+    pipeline = yaml.safe_load(FILE.read_text())
+    found = {name: job for name, job in pipeline.items() if name not in GLOBAL}
+    assert found
+    assert all(job["stage"] in pipeline["stages"] for job in found.values())
+    return found
+
+
+def test_every_job_calls_targets_that_there_are_with_variables_that_they_take(
+    jobs: dict[str, Any],
+):
+    makefile = (REPO / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    for name, job in jobs.items():
+        assert all(isinstance(line, str) for line in job["script"]), name
+        calls = [line.split()[1:] for line in job["script"] if line.startswith("make ")]
+        assert calls, name
+        for target, *settings in calls:
+            assert target in targets, name
+            for setting in settings:
+                assert f"$({setting.partition('=')[0]})" in makefile, setting
+
+
+def test_only_a_tag_of_a_version_is_published(jobs: dict[str, Any]):
+    (rule,) = jobs["release"]["rules"]
+    pattern = re.search(r"=~ /(.*)/", rule["if"])
+    assert pattern
+    assert re.search(pattern[1], "v1.4.0rc1")
+    assert not re.search(pattern[1], "venus")
+    assert "dist/" in jobs["release"]["artifacts"]["paths"]
+    # The secret key never leaves the job.
+    sent = [line for line in jobs["release"]["script"] if line.endswith('"$APT_TARGET/"')]
+    assert sent
+    assert all("--exclude=keys" in line for line in sent)
