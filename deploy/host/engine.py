@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from deploy.host.errors import BadInput, Unavailable
 from deploy.host.settings import Compose
@@ -16,12 +20,29 @@ _ANSWER_S = 30
 
 @dataclass(frozen=True)
 class Container:
-    """A running container of the compose project; `status` as `docker ps` has it."""
+    """A running container of the compose project.
+
+    `health` is empty where it has no check; `folders` are those of the host that it mounts, by their place inside.
+    """
 
     id: str
     name: str
     service: str
-    status: str
+    health: str
+    started: datetime
+    folders: dict[str, Path]
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Container:
+        """One of `docker inspect`."""
+        return cls(
+            told["Id"][:12],
+            told["Name"].removeprefix("/"),
+            told["Config"]["Labels"]["com.docker.compose.service"],
+            told["State"].get("Health", {}).get("Status", ""),
+            datetime.fromisoformat(told["State"]["StartedAt"]),
+            {mount["Destination"]: Path(mount["Source"]) for mount in told["Mounts"]},
+        )
 
 
 def ask(*arguments: str, seconds: float = _ANSWER_S) -> subprocess.CompletedProcess[str]:
@@ -42,12 +63,13 @@ def has_image(name: str) -> bool:
 
 def containers(project: str) -> list[Container]:
     """Those of a compose project that run, by name. Raises `Unavailable`."""
-    row = '{{.ID}}\t{{.Names}}\t{{.Label "com.docker.compose.service"}}\t{{.Status}}'
-    done = ask("ps", "--filter", f"label=com.docker.compose.project={project}", "--format", row)
-    if done.returncode:
-        raise Unavailable(f"Docker does not answer: {end_of(done.stderr)}")
-    found = [Container(*line.split("\t", 3)) for line in done.stdout.splitlines()]
-    return sorted(found, key=lambda container: container.name)
+    found = ask("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project}")
+    if found.returncode:
+        raise Unavailable(f"Docker does not answer: {end_of(found.stderr)}")
+    ids = found.stdout.split()
+    # One that has ended since is missing from the answer.
+    told = json.loads(ask("inspect", *ids).stdout or "[]") if ids else []
+    return sorted(map(Container.of, told), key=lambda container: container.name)
 
 
 def compose_run(compose: Compose, service: str, *command: str) -> subprocess.CompletedProcess[str]:

@@ -31,7 +31,7 @@ def reap(settings: Settings, *, dry_run: bool = False) -> str:
         return Off(f"Off: no compose file {compose.file}, so no worker runs here.")
     running = [one for one in engine.containers(compose.project) if one.service == "reaper"]
     if running:
-        if "(unhealthy)" in running[0].status:
+        if running[0].health == "unhealthy":
             raise HostError(
                 f"The reaper {running[0].name} completes no pass; `docker logs {running[0].name}` says why."
             )

@@ -103,7 +103,7 @@ class Releases:
             link.symlink_to(name)
             link.replace(self.folder / "current")
             with self._history.open("a", encoding="utf-8") as history:
-                history.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {name}\n")
+                history.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {name}\n")
 
     def history(self) -> list[tuple[datetime, str]]:
         """When `current` became which release, oldest first. A line that is none is passed over."""

@@ -10,18 +10,10 @@ from deploy.host import engine, jobs, output
 from deploy.host.engine import Container
 from deploy.host.errors import Damaged, Unavailable
 from deploy.host.jobs import Outcome, States
-from deploy.host.manifest import VERSION
 from deploy.host.releases import INSIDE, Releases
 from deploy.host.settings import Settings
 
 HELP = "show the current release, the containers and their releases, and the periodic jobs"
-
-# What a container was started for is its first process, or the child of the first where that is an init. Both keep
-# the environment that they began with: docker/airflow/with-release has put the release into it.
-_PATHS = (
-    'for id in 1 $(cat /proc/1/task/1/children); do tr "\\0" "\\n" < /proc/$id/environ; done'
-    " | grep ^PYTHONPATH= || true"
-)
 
 
 def options(parser: ArgumentParser) -> None:
@@ -44,7 +36,14 @@ def look(settings: Settings) -> dict[str, Any]:
     since = [when for when, name in releases.history() if name == current]
     try:
         containers = [
-            {**asdict(one), "release": begun_with(one)}
+            {
+                "name": one.name,
+                "service": one.service,
+                "id": one.id,
+                "started": output.moment(one.started),
+                "health": one.health or None,
+                "release": begun_with(one, releases),
+            }
             for one in engine.containers(settings.compose.project)
         ]
         fault = None
@@ -62,12 +61,17 @@ def look(settings: Settings) -> dict[str, Any]:
     }
 
 
-def begun_with(container: Container) -> str | None:
-    """The release whose code a container's process took at its start; None where it takes none."""
-    done = engine.ask("exec", container.id, "sh", "-c", _PATHS)
-    paths = [path for line in done.stdout.splitlines() for path in line[11:].split(":")]
-    names = [path.removeprefix(f"{INSIDE}/") for path in paths if path.startswith(f"{INSIDE}/")]
-    return next((name for name in names if VERSION.fullmatch(name)), None)
+def begun_with(container: Container, releases: Releases) -> str | None:
+    """The release that was current when a container was started; None where it does not use this host's.
+
+    A process of it would tell, but for those of Celery and of the API: these write their titles over the environment
+    that docker/airflow/with-release has given them.
+    """
+    folder = container.folders.get(INSIDE)
+    if folder is None or folder.resolve() != releases.folder.resolve():
+        return None
+    before = [name for when, name in releases.history() if when <= container.started]
+    return before[-1] if before else None
 
 
 def _outcome(states: States, job: str) -> dict[str, Any] | None:
@@ -89,8 +93,11 @@ def _print(found: dict[str, Any]) -> None:
     elif not found["containers"]:
         print("  none runs here")
     else:
-        rows = [(one["name"], one["release"] or "-", one["status"]) for one in found["containers"]]
-        output.table(("name", "began with", "status"), rows, "  ")
+        rows = [
+            (one["name"], one["release"] or "-", one["started"], one["health"] or "")
+            for one in found["containers"]
+        ]
+        output.table(("name", "began with", "started", "health"), rows, "  ")
     print("\nperiodic jobs")
     output.table(
         ("job", "last", "last success", "last failure", ""),

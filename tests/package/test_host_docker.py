@@ -31,8 +31,8 @@ x-airflow: &airflow
   environment: {environment}
   volumes: ["{repo}:/opt/corpus-airflow/1.2.3:ro", "{home}:/home/airflow"]
 services:
-  worker: {{<<: *airflow, entrypoint: [], command: [sleep, "600"]}}
-  redis: {{<<: *airflow, environment: {{}}, entrypoint: [], command: [sleep, "600"]}}
+  worker: {{<<: *airflow, entrypoint: [], command: [sleep, "600"], volumes: ["{releases}:/opt/corpus-airflow:ro"]}}
+  redis: {{<<: *airflow, entrypoint: [], command: [sleep, "600"]}}
   init: {{<<: *airflow, profiles: [init], entrypoint: []}}
   reaper: {{<<: *airflow, entrypoint: [], command: [sleep, "600"]}}
 """
@@ -146,6 +146,7 @@ def cluster(host: Host, image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
             environment=json.dumps(environment),
             repo=REPO,
             home=home,
+            releases=host.releases.folder,
         )
     )
     yield host
@@ -159,16 +160,22 @@ def compose(host: Host, *words: str) -> None:
 
 
 def test_containers_are_shown_with_their_release(cluster: Host, capsys: pytest.CaptureFixture[str]):
+    cluster.install("1.0.0", "1.1.0")
     compose(cluster, "up", "--detach", "worker", "redis")
+    cluster.install("1.2.0")
+    capsys.readouterr()
     cluster("status", "--json")
     found = json.loads(capsys.readouterr().out)
     assert found["engine_fault"] is None
-    assert {one["service"]: one["release"] for one in found["containers"]} == {
-        "worker": "1.2.3",
-        "redis": None,
-    }
+    releases = {one["service"]: one["release"] for one in found["containers"]}
+    assert releases == {"worker": "1.1.0", "redis": None}
     cluster("status")
-    assert "-worker-1  1.2.3       Up" in capsys.readouterr().out
+    assert "-worker-1  1.1.0       " in capsys.readouterr().out
+    compose(cluster, "restart", "--timeout", "0", "worker")
+    cluster("status", "--json")
+    found = json.loads(capsys.readouterr().out)
+    releases = {one["service"]: one["release"] for one in found["containers"]}
+    assert releases["worker"] == "1.2.0"
 
 
 def test_old_rows_are_removed_by_airflow_itself(cluster: Host, capsys: pytest.CaptureFixture[str]):
