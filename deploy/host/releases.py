@@ -160,7 +160,10 @@ class Releases:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """One change at a time; also clears away what a change that was killed has left."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Whatever the umask: containers read it.
+            self.folder.chmod(0o755)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for left in self.folder.glob(f"{_NEW}*"):

@@ -75,7 +75,8 @@ def test_the_umask_of_who_installs_does_not_show(releases: Releases, payload: Pa
         os.umask(before)
     modes = {path.stat().st_mode & 0o777 for path in (releases / "1.0.0").rglob("*.py")}
     assert modes == {0o644}
-    assert (releases / "1.0.0").stat().st_mode & 0o777 == 0o755
+    for folder in (releases.folder, releases / "1.0.0"):
+        assert folder.stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize("harm", ["changed", "missing", "not part of it"])
