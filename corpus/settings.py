@@ -80,7 +80,7 @@ class SourceSettings(Section):
 
 
 class ShardSettings(Section):
-    max_bytes: int = Field(256 * 2**20, ge=1, description="Input bytes of one shard, about.")
+    max_bytes: int = Field(512 * 2**20, ge=1, description="Input bytes of one shard, about.")
     max_files: int = Field(5_000, ge=1, description="Input files of one shard.")
     max_shards: int = Field(
         512, ge=1, le=1024, description="Shards of one update; beyond it shards grow."
