@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
-import resource
 import shutil
 import statistics
 import tempfile
@@ -45,15 +44,11 @@ Found = dict[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class OurRun:
-    """Seconds of each service and of all; CPU seconds of the machine and of the services' processes.
-
-    What containers use is not known to be theirs.
-    """
+    """Seconds of each service and of all, and CPU seconds of the machine meanwhile."""
 
     services: dict[str, float]
     seconds: float
     busy_s: float
-    cpu_s: float | None
 
 
 def main() -> None:
@@ -108,7 +103,7 @@ def ours(folder: Path, files: Path, options: argparse.Namespace) -> tuple[OurRun
     update = pinned.PinnedUpdate(
         folder, files, options.feature_sets, len(options.cores), options.runner
     )
-    began, before, busy = time.perf_counter(), _cpu_s(), table.busy_s()
+    began, busy = time.perf_counter(), table.busy_s()
     shards = update.collect(options.cores[0])
     services = {"collect": time.perf_counter() - began}
     for service in ("ingest", "extract"):
@@ -119,16 +114,10 @@ def ours(folder: Path, files: Path, options: argparse.Namespace) -> tuple[OurRun
         services,
         time.perf_counter() - began,
         table.busy_s() - busy,
-        _cpu_s() - before if options.runner == "process" else None,
     )
     rows = staged(update, options.feature_sets)
     shutil.rmtree(folder)
     return own, rows
-
-
-def _cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def staged(update: pinned.PinnedUpdate, feature_sets: Sequence[str]) -> Found:
@@ -170,20 +159,15 @@ def report(
     }
     seconds = {name: statistics.median(run.seconds for run in runs) for name, runs in named.items()}
     busy = {name: statistics.median(run.busy_s for run in runs) for name, runs in named.items()}
-    spent = {
-        name: statistics.median(own) if None not in (own := [run.cpu_s for run in runs]) else None
-        for name, runs in named.items()
-    }
     print(f"\n{count} files, {size:.0f} MB, {', '.join(options.feature_sets)}, {WORKERS} workers;")
     print(f"ours by the {options.runner} runner; medians of {options.repeat}\n")
     table.show(
-        ["", "seconds", "files/s", "own CPU s", "machine's CPU s", "all seconds"],
+        ["", "seconds", "files/s", "machine's CPU s", "all seconds"],
         [
             [
                 name,
                 seconds[name],
                 count / seconds[name],
-                "" if spent[name] is None else spent[name],
                 busy[name],
                 " ".join(f"{run.seconds:.1f}" for run in runs),
             ]
@@ -212,8 +196,7 @@ def report(
     ratios = {name: seconds[name] / seconds["ours"] for name in named if name != "ours"}
     verdict = "met" if ratios["Karton"] >= GOAL else "not met"
     print(f"{ratios['Karton']:.2f} times Karton, goal {GOAL}: {verdict}")
-    if spent["ours"] and spent["Karton"]:
-        print(f"{spent['Karton'] / spent['ours']:.2f} times less CPU time")
+    print(f"{busy['Karton'] / busy['ours']:.2f} times less CPU time")
     print(f"{ratios['Karton without blobs']:.2f} times Karton whose bucket is taken for the blobs")
     table.leave(
         options.json,
@@ -224,7 +207,6 @@ def report(
             "files": count,
             "mb": size,
             "seconds": {name: [run.seconds for run in runs] for name, runs in named.items()},
-            "own_cpu_s": spent,
             "machine_cpu_s": busy,
             "services": services,
             "karton_cpu_s": roles,

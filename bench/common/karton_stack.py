@@ -65,9 +65,6 @@ class KartonRun:
     roles_cpu_s: Mapping[str, float]
     rows: list[dict[str, Any]]
 
-    @property
-    def cpu_s(self) -> float:
-        return sum(self.roles_cpu_s.values())
 
 
 class KartonStack:
