@@ -66,7 +66,6 @@ class KartonRun:
     rows: list[dict[str, Any]]
 
 
-
 class KartonStack:
     """Everything up and idle inside a `with` block; `folder` is its own, and is removed afterwards."""
 
