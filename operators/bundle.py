@@ -25,6 +25,11 @@ _WITH_PLUGINS = (
     *("airflow.listeners.listener", "airflow.sdk.listener"),
 )
 
+# How often a release is not taken up because DAG files are being read; and after how many waits without a task
+# that misses it a release counts as missing anew.
+_PATIENCE = 5
+_FORGOTTEN = 20
+
 
 class ReleaseMissing(Exception):
     """This host has not the release that a run began with, and it did not arrive in time."""
@@ -51,6 +56,7 @@ class ReleaseBundle(BaseDagBundle):
         self._wait_s = wait_s
         self._again_s = again_s
         self._taken = self.version
+        self._waited = 0
 
     def initialize(self) -> None:
         """Raises `AirflowRescheduleException` while the release is not here, `ReleaseMissing` after `wait_s`."""
@@ -71,10 +77,20 @@ class ReleaseBundle(BaseDagBundle):
         return BundleVersion(version=self._taken or self._linked())
 
     def refresh(self) -> None:
-        """Go on with the release that is current now; a bundle of a given version stays with that."""
-        if self.version is None:
-            self._taken = self._linked()
-            activate(self.releases / self._taken)
+        """Go on with the release that is current now; a bundle of a given version stays with that.
+
+        The DAG processor takes what its children send for DAGs of the release that it is on when they end, so it
+        goes to another one only between them. In the unlikely case that there are always some, it goes all the same.
+        """
+        if self.version is not None:
+            return
+        linked = self._linked()
+        if self._taken not in (None, linked) and self._waited < _PATIENCE and _children():
+            self._waited += 1
+            return
+        self._waited = 0
+        self._taken = linked
+        activate(self.releases / linked)
 
     def _linked(self) -> str:
         link = self.releases / CURRENT
@@ -87,11 +103,8 @@ class ReleaseBundle(BaseDagBundle):
             ) from None
 
     def _put_off(self, version: str) -> None:
-        absence = self._absence(version)
-        if not absence.exists():
-            absence.parent.mkdir(parents=True, exist_ok=True)
-            absence.touch()
-        if time.time() - absence.stat().st_mtime > self._wait_s:
+        since = self._absent_since(version)
+        if time.time() - since > self._wait_s:
             raise ReleaseMissing(
                 f"The run began with release {version}, which this host has not had for {self._wait_s:.0f} s. "
                 f"Install corpus-airflow={version} here, then clear the task; or clear it with the newest version."
@@ -99,8 +112,22 @@ class ReleaseBundle(BaseDagBundle):
         again = datetime.now(UTC) + timedelta(seconds=self._again_s)
         raise AirflowRescheduleException(again)  # type: ignore[no-untyped-call]
 
+    def _absent_since(self, version: str) -> float:
+        """Since when tasks that came to this host have missed a release, one after the other."""
+        absence = self._absence(version)
+        now = time.time()
+        try:
+            since, last = float(absence.read_text()), absence.stat().st_mtime
+        except (OSError, ValueError):
+            since = last = now
+        if now - last > _FORGOTTEN * self._again_s:
+            # It may have been here meanwhile.
+            since = now
+        absence.parent.mkdir(parents=True, exist_ok=True)
+        absence.write_text(str(since))
+        return since
+
     def _absence(self, version: str) -> Path:
-        """A file whose age is how long this host has been seen without a release."""
         return Path(tempfile.gettempdir(), f"{self.name}-missing", version)
 
 
@@ -131,6 +158,12 @@ def _load_plugins_of(folder: Path) -> None:
         for member in list(vars(sys.modules.get(name, object)).values()):
             if hasattr(member, "cache_clear"):
                 member.cache_clear()
+
+
+def _children() -> bool:
+    """Whether this process has any."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return any(one.read_text().strip() for one in lists)
 
 
 def _without_releases(paths: Iterable[str], releases: Path) -> list[str]:

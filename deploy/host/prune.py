@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from deploy.host import engine
 from deploy.host.airflow import Airflow
 from deploy.host.errors import HostError
 from deploy.host.jobs import States
 from deploy.host.listing import installed
 from deploy.host.releases import Releases
 from deploy.host.settings import Api, Settings
+from deploy.host.status import begun_with
 
 HELP = "remove old releases that no unfinished run is on"
 
@@ -54,7 +57,16 @@ def judged(settings: Settings) -> dict[str, str | None]:
         stays |= _used(old, settings.api)
     else:
         stays |= _lately(old, releases, settings.releases.unasked_days)
+    stays |= _begun(releases, settings.compose.project) if None in stays.values() else {}
     return stays
+
+
+def _begun(releases: Releases, project: str) -> dict[str, str | None]:
+    """Those that processes here are on: they import from them for as long as they live."""
+    if shutil.which("docker") is None:
+        return {}
+    begun = {begun_with(one, releases): one.name for one in engine.containers(project)}
+    return {name: f"{container} began with it" for name, container in begun.items() if name}
 
 
 def _used(names: list[str], api: Api) -> dict[str, str | None]:

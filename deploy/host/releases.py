@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.host.errors import BadInput, Damaged
+from deploy.host.errors import BadInput, Damaged, HostError
 from deploy.host.manifest import VERSION, Manifest
 
 # Where containers see the folder; compiled code names it in tracebacks.
@@ -92,9 +92,11 @@ class Releases:
 
     def switch(self, name: str) -> None:
         """Make `current` another release, in one step. Raises `BadInput`, and `Damaged` where it is."""
-        folder = self / name
-        Manifest.read(folder).check(folder)
         with self._lock():
+            # Not before: another one may be removing it.
+            folder = self / name
+            Manifest.read(folder).check(folder)
+            self._record()
             if self.current == name:
                 return
             os.sync()
@@ -102,8 +104,26 @@ class Releases:
             link.unlink(missing_ok=True)
             link.symlink_to(name)
             link.replace(self.folder / "current")
-            with self._history.open("a", encoding="utf-8") as history:
-                history.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {name}\n")
+            self._record()
+
+    def _record(self) -> None:
+        """Note what is current, and since when, where that was not done: a flip may have been cut short after it."""
+        current, history = self.current, self.history()
+        if current is None or (history and history[-1][1] == current):
+            return
+        since = datetime.fromtimestamp((self.folder / "current").lstat().st_mtime, UTC)
+        try:
+            with self._history.open("ab+") as file:
+                # On a line of its own, whatever a full disk has left of the last one.
+                file.seek(max(0, file.tell() - 1))
+                start = "" if file.read() in (b"", b"\n") else "\n"
+                line = f"{start}{since.isoformat(timespec='milliseconds')} {current}\n"
+                file.write(line.encode())
+        except OSError as error:
+            raise HostError(
+                f"{current} is current, and that could not be noted in {self._history} ({error.strerror}): "
+                "make room, then type it again."
+            ) from None
 
     def history(self) -> list[tuple[datetime, str]]:
         """When `current` became which release, oldest first. A line that is none is passed over."""

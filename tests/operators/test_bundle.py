@@ -94,9 +94,50 @@ def test_a_release_that_does_not_come_fails_the_task_with_what_to_do(
     with pytest.raises(AirflowRescheduleException):
         waiting.initialize()
     (noted,) = releases.glob("*-missing/1.2.0")
-    os.utime(noted, (time.time() - 700,) * 2)
+    noted.write_text(str(time.time() - 700))
     with pytest.raises(ReleaseMissing, match=r"Install corpus-airflow=1\.2\.0 here"):
         waiting.initialize()
+
+
+def test_an_absence_that_nobody_met_for_long_is_over(
+    bundle: Callable[..., ReleaseBundle], releases: Path
+):
+    waiting = bundle("1.2.0", wait_s=600)
+    with pytest.raises(AirflowRescheduleException):
+        waiting.initialize()
+    (noted,) = releases.glob("*-missing/1.2.0")
+    noted.write_text(str(time.time() - 70_000))
+    os.utime(noted, (time.time() - 60_000,) * 2)
+    with pytest.raises(AirflowRescheduleException):
+        waiting.initialize()
+
+
+def test_a_release_is_taken_up_between_two_readings_of_dag_files(releases: Path):
+    code = """
+import subprocess, sys
+from pathlib import Path
+from operators.bundle import ReleaseBundle
+
+releases = Path(sys.argv[1])
+bundle = ReleaseBundle(name="corpus", releases=str(releases))
+bundle.initialize()
+(releases / "current").unlink()
+(releases / "current").symlink_to("1.1.0")
+reader = subprocess.Popen(["sleep", "60"])
+bundle.refresh()
+print(bundle.get_current_version().version)
+reader.kill()
+reader.wait()
+bundle.refresh()
+print(bundle.get_current_version().version)
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(releases)],
+        env={**os.environ, "PYTHONPATH": str(releases / "1.0.0")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["1.0.0", "1.1.0"], done.stderr
 
 
 def test_no_release_at_all_is_said(bundle: Callable[..., ReleaseBundle], releases: Path):

@@ -1,5 +1,6 @@
 #!/bin/sh
-# `make test-package`: installs the Debian tools that the tests need, then runs them. Arguments go to pytest.
+# `make test-package`: brings the Debian tools, an engine and an image where there are none, runs
+# the tests, and stops what it started. Arguments go to pytest.
 set -eu
 cd "$(dirname "$0")/../.."
 python=${VENV:-.venv}/bin/python
@@ -20,4 +21,11 @@ if [ -n "$missing" ]; then
     apt-get update -q > /dev/null
     DEBIAN_FRONTEND=noninteractive $install > /dev/null
 fi
-exec "$python" -m pytest tests/package "$@"
+
+# The host command is tried on a real engine, with the real image.
+if ! sh deploy/engine.sh status; then
+    trap 'sh deploy/engine.sh down' EXIT
+fi
+trap 'exit 130' INT TERM
+"$python" -m deploy.images --work "$WORK" airflow
+"$python" -m pytest tests/package "$@"

@@ -178,6 +178,17 @@ def test_containers_are_shown_with_their_release(cluster: Host, capsys: pytest.C
     assert releases["worker"] == "1.2.0"
 
 
+def test_the_release_that_a_container_began_with_stays(
+    cluster: Host, capsys: pytest.CaptureFixture[str]
+):
+    cluster.install("1.0.0")
+    compose(cluster, "up", "--detach", "worker")
+    cluster.install("1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0")
+    cluster.set("releases", unasked_days=0)
+    assert cluster("prune") == 0
+    assert "here are 1.0.0, 1.3.0, 1.4.0, 1.5.0" in capsys.readouterr().out
+
+
 def test_old_rows_are_removed_by_airflow_itself(cluster: Host, capsys: pytest.CaptureFixture[str]):
     cluster.set("database", days=30)
     # A database that cannot be opened: Airflow fails, and so does the job.

@@ -16,6 +16,7 @@ import pytest
 
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.usefixtures("without_docker")
 MANY = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0")
 
 

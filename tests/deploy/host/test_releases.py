@@ -67,6 +67,19 @@ def test_a_line_of_the_history_that_is_none_is_passed_over(releases: Releases, p
     assert releases.previous == "1.0.0"
 
 
+def test_a_flip_that_was_cut_short_before_it_was_noted_is_noted_by_the_next(
+    releases: Releases, payload: Payload
+):
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        releases.install(payload(version))
+    releases.switch("1.0.0")
+    (releases.folder / "current").unlink()
+    (releases.folder / "current").symlink_to("1.1.0")
+    releases.switch("1.2.0")
+    assert releases.previous == "1.1.0"
+    assert [name for _, name in releases.history()] == ["1.0.0", "1.1.0", "1.2.0"]
+
+
 def test_the_umask_of_who_installs_does_not_show(releases: Releases, payload: Payload):
     before = os.umask(0o077)
     try:
