@@ -49,7 +49,7 @@ test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
 test-cluster: setup-dev ## Prove the cluster in real containers, faults included (half an hour)
 	@WORK="$(WORK)" sh tests/cluster/run.sh
 
-test-all: test test-browser test-cluster ## Every suite
+test-all: test test-browser test-cluster test-package ## Every suite
 
 lint: setup-dev ## Check style, types and the direction of imports
 	@$(VENV)/bin/ruff check .
@@ -121,5 +121,5 @@ bench: setup-dev ## Measure what the docs claim, as ratios within one run
 fuzz: setup-dev ## Feed mutated executables to all feature sets; SEED=1 COUNT=20000
 	@$(PYTHON_RUN) -m tests.fuzz --seed $(SEED) --count $(COUNT) --keep "$(WORK)/fuzz" $(FUZZ_FILES)
 
-clean: ## Remove the virtual environment and the work folder
-	@rm -rf $(VENV) .work
+clean: ## Remove the virtual environment and the work folder, WORK
+	@rm -rf "$(VENV)" "$(WORK)"

@@ -3,7 +3,6 @@
 HostError            1
   BadInput           2    what was typed, or a setting
   Damaged            3    files are not those that were built
-  Refused            4    it could be done, and would break what runs
   Unavailable       75    what is needed does not answer; nothing was changed, and later it may work
 """
 
@@ -22,10 +21,6 @@ class BadInput(HostError):
 
 class Damaged(HostError):
     status = 3
-
-
-class Refused(HostError):
-    status = 4
 
 
 class Unavailable(HostError):

@@ -141,6 +141,9 @@ def _as_owner(folder: Path) -> Iterator[None]:
         yield
         return
     owner = folder.stat()
+    groups = os.getgroups()
+    # Before the others: whoever is not root may not. Else root's own groups would still open doors.
+    os.setgroups([])
     os.setegid(owner.st_gid)
     os.seteuid(owner.st_uid)
     try:
@@ -148,3 +151,4 @@ def _as_owner(folder: Path) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(0)
+        os.setgroups(groups)

@@ -14,7 +14,13 @@ from deploy.host.errors import BadInput
 FILE = Path("/etc/corpus-airflow/host.toml")
 # Lower bounds of numbers; any other number may be 0.
 _LEAST = {"releases.kept": 1}
-_TOML_NAMES = {Path: "a path", str: "a string", int: "a whole number", float: "a number"}
+_TOML_NAMES = {
+    Path: "a path",
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,11 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Reaper:
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a host; each attribute is a table of host.toml."""
 
@@ -89,6 +100,7 @@ class Settings:
     api: Api = field(default_factory=Api)
     compose: Compose = field(default_factory=Compose)
     database: Database = field(default_factory=Database)
+    reaper: Reaper = field(default_factory=Reaper)
 
     @classmethod
     def load(cls, file: Path | None = None) -> Settings:
@@ -127,7 +139,7 @@ def _table(kind: Any, name: str, table: Any) -> Any:
 def _value(kind: type, name: str, value: Any) -> Any:
     accepted: Any = {Path: str, float: (int, float)}.get(kind, kind)
     # In Python a bool is an int, and in TOML it is not.
-    if not isinstance(value, accepted) or isinstance(value, bool):
+    if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
         raise BadInput(f"{name} is to be {_TOML_NAMES[kind]}, and is {value!r}.")
     if kind is Path and not Path(value).is_absolute():
         raise BadInput(f"{name} is to be an absolute path, and is {value!r}.")

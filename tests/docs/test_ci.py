@@ -46,6 +46,9 @@ def test_only_a_tag_of_a_version_is_published(jobs: dict[str, Any]):
     assert re.search(pattern[1], "v1.4.0rc1")
     assert not re.search(pattern[1], "venus")
     assert "dist/" in jobs["release"]["artifacts"]["paths"]
+    # What branches make has no way out, and no key of ours.
+    rehearsal = "\n".join([*jobs["rehearsal"]["before_script"], *jobs["rehearsal"]["script"]])
+    assert "APT_" not in rehearsal
     # The secret key never leaves the job.
     sent = [line for line in jobs["release"]["script"] if line.endswith('"$APT_TARGET/"')]
     assert sent

@@ -34,7 +34,7 @@ services:
   worker: {{<<: *airflow, entrypoint: [], command: [sleep, "600"], volumes: ["{releases}:/opt/corpus-airflow:ro"]}}
   redis: {{<<: *airflow, entrypoint: [], command: [sleep, "600"]}}
   init: {{<<: *airflow, profiles: [init], entrypoint: []}}
-  reaper: {{<<: *airflow, entrypoint: [], command: [sleep, "600"]}}
+  reaper: {{<<: *airflow, entrypoint: [], command: [sleep, "600"], depends_on: [redis]}}
 """
 
 
@@ -223,3 +223,7 @@ def test_elsewhere_a_pass_of_it_is_run(
     # The reaper itself, which has no Airflow to ask here, and says so by its status.
     assert cluster("reap", *words) == 75
     assert "The reaper's pass was not completed: " in capsys.readouterr().err
+    # Nor is anything else of the file started for it.
+    project = cluster.tables["compose"]["project"]
+    label = f"label=com.docker.compose.project={project}"
+    assert docker("ps", "--quiet", "--filter", label).stdout == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +105,32 @@ def test_the_password_of_the_api(whole: Host, capsys: pytest.CaptureFixture[str]
     assert "is empty" in wrong(whole, capsys)[f"password {password}"]
     password.write_text("a secret")
     assert wrong(whole, capsys) == {}
+
+
+@pytest.mark.skipif("FAKEROOTKEY" in os.environ, reason="fakeroot reads whatever its user owns")
+def test_a_password_that_the_asker_may_not_read_is_not_wrong(tmp_path: Path):
+    password = tmp_path / "password"
+    password.write_text("a secret")
+    password.chmod(0)
+    # By itself: pytest's folder, and so the settings, are closed to others as well.
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        found = check.password(password)
+    finally:
+        if root:
+            os.seteuid(0)
+    assert (found.told, found.wrong) == ("not looked at: needs root", "")
+
+
+def test_runs_that_are_not_known_are_told(whole: Host, capsys: pytest.CaptureFixture[str]):
+    assert whole("check") == 0
+    assert "ok    runs: api.url is empty" in capsys.readouterr().out
+    (whole.folder / "password").write_text("a secret")
+    whole.set("api", url="http://127.0.0.1:1", password_file=str(whole.folder / "password"))
+    assert whole("check") == 0
+    assert " runs: " not in capsys.readouterr().out
 
 
 def test_jobs_that_failed_or_do_not_run(whole: Host, capsys: pytest.CaptureFixture[str]):

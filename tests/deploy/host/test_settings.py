@@ -31,6 +31,7 @@ REPO = Path(__file__).resolve().parents[3]
         ("[logs]\nmax_gb = -1", "logs.max_gb is to be 0 or more"),
         ("[logs]\nmax_gb = nan", "logs.max_gb is to be 0 or more"),
         ("[logs]\nfolder = 'logs'", "logs.folder is to be an absolute path, and is 'logs'"),
+        ("[reaper]\nenabled = 1", "reaper.enabled is to be true or false, and is 1"),
         ("[images]\nairflow = 3", "images.airflow is to be a string, and is 3"),
         ("[releases", "is no TOML"),
     ],
@@ -79,7 +80,5 @@ def test_every_setting_is_in_the_manual_page_with_its_default():
     page = (REPO / "debian" / "corpus-airflow.8").read_text().replace("\\-", "-")
     for name, table in asdict(Settings()).items():
         for key, default in table.items():
-            shown = (
-                "empty" if default == "" else f"{default:g}" if key == "max_gb" else str(default)
-            )
+            shown = {"": "empty", "0.0": "0", "True": "true"}.get(str(default), str(default))
             assert re.search(rf'(?m)^\.BR {name}\.{key} " \(("? ?)?{re.escape(shown)}', page), key

@@ -55,6 +55,15 @@ def test_without_a_compose_file(host: Host, capsys: pytest.CaptureFixture[str]):
     assert "There is no compose file" in capsys.readouterr().err
 
 
+def test_a_reaper_that_is_not_wanted_is_off(host: Host, capsys: pytest.CaptureFixture[str]):
+    (host.folder / "compose.yaml").write_text("services: {}\n")
+    host.set("reaper", enabled=False)
+    assert host("reap") == 0
+    assert "Off: reaper.enabled is false." in capsys.readouterr().out
+    state = json.loads((host.folder / "state" / "reap.json").read_text())
+    assert state["status"] == "off"
+
+
 def test_a_worker_host_without_docker_says_so(host: Host, capsys: pytest.CaptureFixture[str]):
     (host.folder / "compose.yaml").write_text("services: {}\n")
     assert host("reap") == 75
