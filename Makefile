@@ -43,7 +43,7 @@ test: setup-dev lint ## Lint, type-check and run the tests
 	@$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
 
 test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
-	@sh tests/browser/install.sh
+	@[ -x /usr/bin/chromium ] || sh deploy/install.sh chromium fonts-dejavu-core
 	@$(VENV)/bin/pytest tests/browser
 
 test-cluster: setup-dev ## Prove the cluster in real containers, faults included (half an hour)
@@ -96,11 +96,11 @@ deb: ## Build the Debian package of the last commit into dist/; WORKTREE=1 of th
 	@exec /usr/bin/python3 -m deploy.package build --work "$(WORK)" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
 
 apt-repo: ## Put packages into a signed apt repository; DEB=FILES (default: what dist holds) KEY=FILE REPO=.work/apt
-	@sh deploy/package/install.sh aptly gnupg
+	@sh deploy/install.sh aptly gnupg
 	@exec /usr/bin/python3 -m deploy.package repository --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") $(or $(DEB),$(wildcard dist/*.deb))
 
 release: setup deb ## Lay out all that a release consists of in dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
-	@sh deploy/package/install.sh aptly gnupg
+	@sh deploy/install.sh aptly gnupg
 	@exec /usr/bin/python3 -m deploy.package artifacts --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") --installed "$(VENV)/lib/python3.11/site-packages"
 
 test-package: setup-dev ## Prove the package: its build, its contents, and its way onto hosts

@@ -19,19 +19,8 @@ command -v g++ >/dev/null 2>&1 || missing="$missing g++"
 header='import sysconfig, pathlib, sys; sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())'
 { [ -n "$python" ] && "$python" -c "$header"; } || missing="$missing python3-dev"
 if [ -n "$missing" ]; then
-    install="apt-get install -y --no-install-recommends$missing"
-    if [ "$(id -u)" = 0 ]; then
-        say "Installing Debian packages:$missing"
-        # shellcheck disable=SC2086 # a list of package names
-        { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing; } >/dev/null
-    elif sudo -n true 2>/dev/null; then
-        say "Installing Debian packages with sudo:$missing"
-        sudo -n sh -c "apt-get update -q && $install" >/dev/null
-    else
-        say "Debian packages are missing. Type this, then try again:" >&2
-        say "    sudo $install" >&2
-        exit 1
-    fi
+    # shellcheck disable=SC2086 # a list of package names
+    sh deploy/install.sh $missing
     python=${PYTHON:-$(command -v python3.11 || command -v python3)}
 fi
 
