@@ -64,14 +64,19 @@ def bundle(
     return made
 
 
-def test_a_process_imports_the_release_of_its_run_whatever_it_had_loaded(releases: Path):
-    versions = [None, "1.1.0", "1.0.0", "1.1.0"]
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", PROCESS, str(releases), json.dumps(versions)],
+def process(releases: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process that began on release 1.0.0."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code, str(releases), *arguments],
         env={**os.environ, "PYTHONPATH": str(releases / "1.0.0")},
         capture_output=True,
         text=True,
     )
+
+
+def test_a_process_imports_the_release_of_its_run_whatever_it_had_loaded(releases: Path):
+    versions = [None, "1.1.0", "1.0.0", "1.1.0"]
+    done = process(releases, PROCESS, json.dumps(versions))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [
         [str(releases / version / "dags"), version, [version] * 3]
@@ -131,12 +136,7 @@ reader.wait()
 bundle.refresh()
 print(bundle.get_current_version().version)
 """
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(releases)],
-        env={**os.environ, "PYTHONPATH": str(releases / "1.0.0")},
-        capture_output=True,
-        text=True,
-    )
+    done = process(releases, code)
     assert done.stdout.split() == ["1.0.0", "1.1.0"], done.stderr
 
 
@@ -167,11 +167,6 @@ for bundle in (newest, fixed):
 import corpus.version
 print(corpus.version.VERSION)
 """
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(releases)],
-        env={**os.environ, "PYTHONPATH": str(releases / "1.0.0")},
-        capture_output=True,
-        text=True,
-    )
+    done = process(releases, code)
     # Until it is refreshed it is whole: of the release that it was.
     assert done.stdout.split() == ["1.0.0", "1.0.0", "1.1.0", "1.0.0", "1.1.0"], done.stderr
