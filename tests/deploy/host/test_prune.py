@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ import pytest
 from tests.deploy.host.conftest import Host
 
 pytestmark = pytest.mark.usefixtures("without_docker")
+DOCKER = shutil.which("docker")
 MANY = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0")
 
 
@@ -191,6 +193,18 @@ def test_an_address_of_a_file_is_refused(many: Host, capsys: pytest.CaptureFixtu
     many.set("api", url="file:///etc")
     assert many("prune") == 2
     assert "api.url is to begin with http" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(DOCKER is None, reason="There is no Docker client here")
+def test_an_engine_that_does_not_answer_removes_nothing(
+    many: Host, api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    # Its containers may be on any of the releases, and may live on without it.
+    monkeypatch.setenv("PATH", os.path.dirname(str(DOCKER)))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{many.folder}/no-engine.sock")
+    assert many("prune") == 75
+    assert "Docker does not answer" in capsys.readouterr().err
+    assert many.releases.names() == list(MANY)
 
 
 def test_where_nothing_is_old_nobody_is_asked(host: Host, api: Api):

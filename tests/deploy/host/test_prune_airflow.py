@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("airflow") is None, reason="Airflow is not installed here"
     ),
+    pytest.mark.usefixtures("without_docker"),
 ]
 
 # A DAG that Airflow knows in 1.3.0, and a run in each state, each on a release of its own.
