@@ -40,7 +40,7 @@ down: setup ## Stop what `make up` started
 	@exec $(EMBEDDED) down
 
 test: setup-dev lint ## Lint, type-check and run the tests
-	@$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
+	@$(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
 	@[ -x /usr/bin/chromium ] || sh deploy/install.sh chromium fonts-dejavu-core

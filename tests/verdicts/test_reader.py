@@ -113,7 +113,7 @@ class TestManifest:
             (b"\x00\x01\x02\x03", {"field": "sha256"}),
             (csv(f"{A},malicious,").replace(b"malicious,", b"malicious,\xff,,"), {"row": 1, "field": "who"}),
             (b"PAR1 and then no more", {}),
-            (gzip.compress(csv(f"{A},malicious,,,"))[:-12], {}),
+            (gzip.compress(csv(f"{A},malicious,,,"), mtime=0)[:-12], {}),
             (b'{"sha256": "' + A.encode() + b'", "verdict": "benign"}\n{"sha', {"row": 2}),
             (b'{"sha256": "' + A.encode() + b'"}', {"row": 1, "field": "verdict"}),
             (b'{"sha256": "' + A.encode() + b'", "verdict": ["benign"]}', {"row": 1, "field": "verdict"}),
