@@ -12,7 +12,7 @@ from corpus.settings import CONFIG_FILE, Settings
 
 _HEAD = f"""# Settings
 
-Made from `corpus/settings.py` by `make docs`; a test keeps the two alike.
+Made from `corpus/settings/` by `make docs`; a test keeps the two alike.
 
 A setting has the value that the first of these gives it:
 

@@ -97,7 +97,7 @@ def test_a_checkout_can_be_built_in_place_and_stays_clean(tmp_path: Path):
     (tar,) = tmp_path.glob("*.tar.xz")
     for command in (["dpkg-deb", "--contents", deb], ["tar", "--list", "--file", tar]):
         listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        assert "corpus/settings.py" in listing
+        assert "corpus/settings/content.py" in listing
         assert "stays" not in listing
     status = ["git", "status", "--porcelain"]
     assert not subprocess.run(status, cwd=clone, check=True, capture_output=True).stdout

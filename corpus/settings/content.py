@@ -1,0 +1,192 @@
+"""Settings of the corpus: where it lies, what goes into it, and how that is judged."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from corpus.settings.section import Section
+
+
+class StoreSettings(Section):
+    root: str = Field(
+        "corpus-data", description="Where the corpus lives: a folder or an fsspec URL."
+    )
+    options: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Options for the fsspec file system (for s3: key, secret, endpoint_url).",
+    )
+
+
+class SourceSettings(Section):
+    urls: list[str] = Field(
+        default_factory=list,
+        description="Folders, files or fsspec URLs with samples; a .csv, .jsonl or .parquet file is "
+        "read as a manifest.",
+    )
+    include: list[str] = Field(
+        default_factory=lambda: ["**"],
+        description="Glob patterns of the paths to take; one without `/` matches names at any depth, "
+        "and a name without wildcards also a folder with all in it.",
+    )
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="Glob patterns of the paths to leave out, read as those of `include`: `sub` or "
+        "`a/sub` leaves out that folder.",
+    )
+    archive_passwords: list[SecretStr] = Field(
+        default_factory=lambda: [SecretStr("infected")],
+        description="Passwords tried, in this order, on encrypted archives.",
+    )
+    max_depth: int = Field(3, ge=0, description="How many archives deep members are opened.")
+    max_members: int = Field(20_000, ge=1, description="Members of one source file, at all depths.")
+    max_ratio: float = Field(
+        200.0,
+        gt=1,
+        description="Unpacked over packed size of one archive beyond which it is refused.",
+    )
+    max_unpacked_bytes: int = Field(
+        4 * 2**30, ge=1, description="Unpacked bytes of one source file, at all depths."
+    )
+    max_file_bytes: int = Field(
+        512 * 2**20, ge=1, description="Size of one executable beyond which it is rejected."
+    )
+
+
+class ShardSettings(Section):
+    max_bytes: int = Field(512 * 2**20, ge=1, description="Input bytes of one shard, about.")
+    max_files: int = Field(5_000, ge=1, description="Input files of one shard.")
+    max_shards: int = Field(
+        512, ge=1, le=1024, description="Shards of one update; beyond it shards grow."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Tasks that run at a time: an update is cut so that all of them have work.",
+    )
+    min_files: int = Field(
+        250, ge=1, description="Input files of one shard below which none is cut for a worker."
+    )
+
+
+class VerdictSettings(Section):
+    urls: list[str] = Field(
+        default_factory=list,
+        description="Verdict files, or folders of them: CSV, JSONL or Parquet manifests, VirusTotal "
+        "v2 or v3 reports as JSON or JSONL.",
+    )
+    malicious_threshold: int = Field(
+        5,
+        ge=1,
+        description="Detections from which a VirusTotal report says malicious (EMBER2024: 5).",
+    )
+    benign_threshold: int = Field(
+        0, ge=0, description="Detections up to which a report says benign (EMBER2024: 0)."
+    )
+    reread_days: int = Field(
+        90,
+        ge=0,
+        description="A report made sooner than this after the file was first seen is provisional.",
+    )
+    correlated_engines: list[list[str]] = Field(
+        default_factory=lambda: [
+            ["ALYac", "Arcabit", "BitDefender", "Emsisoft", "eScan", "MicroWorld-eScan", "FireEye",
+             "Trellix", "GData", "MAX", "VIPRE", "CTX"],
+            ["Avast", "Avast-Mobile", "AVG"],
+            ["K7AntiVirus", "K7GW"],
+        ],
+        description="Engines that share a scanner; each list counts as one detection at most.",
+    )  # fmt: skip
+
+
+class LabelSettings(Section):
+    precedence: list[str] = Field(
+        default_factory=lambda: ["analyst", "manifest", "virustotal"],
+        description="Who is believed first: names of `who`, or kinds of verdict.",
+    )
+    min_report_age_days: int = Field(
+        0,
+        ge=0,
+        description="A VirusTotal report made sooner than this after first-seen does not count.",
+    )
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="Verdicts below this confidence do not count."
+    )
+    min_family_confidence: float = Field(
+        0.0, ge=0, le=1, description="Family names below this confidence are left out."
+    )
+
+
+class FeatureSettings(Section):
+    sets: list[str] = Field(
+        default_factory=lambda: ["basic-v1"], description="Feature sets that an update extracts."
+    )
+    jobs: int = Field(1, ge=1, description="Child processes of one extraction task.")
+    timeout_s: float = Field(60.0, gt=0, description="Seconds one file may take.")
+    memory_bytes: int = Field(
+        2 * 2**30, ge=64 * 2**20, description="Memory a child may use for one file."
+    )
+    recycle_after: int = Field(1_000, ge=1, description="Files after which a child is replaced.")
+
+
+class GroupSettings(Section):
+    tlsh_distance: int = Field(
+        30, ge=0, le=50, description="TLSH distance up to which two samples are near-duplicates."
+    )
+    imphash: bool = Field(True, description="Equal import hashes make one group.")
+    ignored_imphashes: list[str] = Field(
+        default_factory=lambda: ["f34d5f2d4577ed6d9ceec516c1f5a744"],
+        description="Import hashes that say nothing: by default the one of every .NET executable.",
+    )
+
+
+class SplitSettings(Section):
+    validation_from: str | None = Field(
+        None,
+        description="First day (YYYY-MM-DD) of the validation split; empty: set by weeks below.",
+    )
+    test_from: str | None = Field(
+        None, description="First day (YYYY-MM-DD) of the test split; empty: set by weeks below."
+    )
+    validation_weeks: int = Field(
+        4, ge=0, description="Weeks before the test weeks, at the first snapshot, for validation."
+    )
+    test_weeks: int = Field(
+        12, ge=0, description="Last weeks, at the first snapshot, for test (EMBER2024: 12 of 64)."
+    )
+    ratio: list[float] = Field(
+        default_factory=lambda: [0.7, 0.1, 0.2],
+        description="Shares of train, validation and test where first-seen is not known.",
+    )
+    seed: int = Field(0, description="Seed of the ratio split.")
+
+
+class GateSettings(Section):
+    max_failure_share_warn: float = Field(0.02, ge=0, le=1, description="Failed extractions: warn.")
+    max_failure_share_block: float = Field(
+        0.2, ge=0, le=1, description="Failed extractions: block."
+    )
+    min_failure_samples: int = Field(
+        10,
+        ge=1,
+        description="Extractions from which failures can block; with fewer they only warn.",
+    )
+    min_class_share_warn: float = Field(
+        0.05, ge=0, le=1, description="Share of the smaller labelled class: warn below."
+    )
+    min_class_share_block: float = Field(
+        0.0, ge=0, le=1, description="Share of the smaller labelled class: block below."
+    )
+    max_growth_warn: float = Field(
+        1.0, ge=0, description="New samples over those of the last snapshot: warn above."
+    )
+    max_growth_block: float = Field(
+        100.0, ge=0, description="New samples over those of the last snapshot: block above."
+    )
+    min_growth_samples: int = Field(
+        100, ge=0, description="Samples of the last snapshot from which growth can block."
+    )
+    min_drift_samples: int = Field(
+        200, ge=1, description="New samples from which drift is judged at all."
+    )
+    max_psi_warn: float = Field(0.25, ge=0, description="Population stability index: warn above.")
+    max_psi_block: float = Field(10.0, ge=0, description="Population stability index: block above.")

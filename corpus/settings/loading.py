@@ -1,0 +1,82 @@
+"""Reads the settings of files, the environment and a run, and says which of them is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    TomlConfigSettingsSource,
+)
+
+from corpus.errors import BadSetting
+
+CONFIG_FILE = Path("/etc/corpus-airflow/corpus.toml")
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def config_files(file: Path | None = None) -> list[Path]:
+    """The settings files that exist, in the order they are read: a later one wins."""
+    path = file or Path(os.environ.get("CORPUS_CONFIG", CONFIG_FILE))
+    if file and not file.is_file():
+        raise BadSetting("there is no such settings file.", file=str(file))
+    if not path.is_file():
+        return []
+    folders = [path.parent / "conf.d"]
+    # Where what is secret lies apart, as in a container that gets it by a mount of its own.
+    if secrets := os.environ.get("CORPUS_CONFIG_SECRETS"):
+        folders.append(Path(secrets))
+    return [path, *(found for folder in folders for found in sorted(folder.glob("*.toml")))]
+
+
+def load(cls: type[S], overrides: dict[str, Any], files: list[Path]) -> S:
+    """Settings of the files, of which a later one wins; the environment wins over files, `overrides` over all.
+
+    Raises `BadSetting`.
+    """
+
+    class Loaded(cls):  # type: ignore[valid-type,misc]
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            # A later file wins over an earlier one, so conf.d mends corpus.toml.
+            toml = [TomlConfigSettingsSource(settings_cls, path) for path in reversed(files)]
+            return (init_settings, EnvSettingsSource(settings_cls), *toml)
+
+    try:
+        loaded = Loaded(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        unknown = first["type"] == "extra_forbidden"
+        raise BadSetting(
+            f"there is no such setting.{_meant(cls, field)}" if unknown else f"{first['msg']}.",
+            field=field,
+            hint="`corpus config` lists every setting and where its value came from.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BadSetting(str(error), file=", ".join(map(str, files))) from error
+    return loaded
+
+
+def _meant(cls: type[BaseModel], name: str) -> str:
+    """A guess at the setting that someone meant, as a sentence; empty where none is near."""
+    names = list(cls.model_fields)
+    for section, field in cls.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += [f"{section}.{inner}" for inner in field.annotation.model_fields]
+    near = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
