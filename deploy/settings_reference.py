@@ -53,7 +53,7 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    value = field.get_default(call_default_factory=True)
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
