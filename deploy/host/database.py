@@ -1,4 +1,7 @@
-"""`clean-database`: old rows of Airflow's metadata database go. No task can do this: tasks do not reach it."""
+"""`clean-database`: old rows go, of Airflow's metadata database and of Celery's results.
+
+No task can do this: tasks do not reach the one, and should not change the other.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from deploy.host.errors import HostError
 from deploy.host.jobs import Off, States
 from deploy.host.settings import Settings
 
-HELP = "remove old rows from Airflow's metadata database"
+HELP = "remove old rows from the databases of Airflow and of Celery's results"
 
 
 def options(parser: ArgumentParser) -> None:
@@ -34,13 +37,20 @@ def clean(settings: Settings, *, dry_run: bool = False) -> str:
     command = ["airflow", "db", "clean", "--clean-before-timestamp", before, "--skip-archive"]
     # Without the last one it ends with 0 whatever happens.
     command += ["--dry-run"] if dry_run else ["--yes", "--error-on-cleanup-failure"]
-    done = engine.compose_run(settings.compose, "init", *command)
-    said = engine.end_of(done.stderr or done.stdout)
+    told = _run(settings, "init", command, f"rows older than {before} may still be there")
+    results = ["python", "-m", "operators.celery_results", "--days", str(days)]
+    results += ["--dry-run"] if dry_run else []
+    # The scheduler has the address of both. Airflow may print lines before the last, which tells.
+    gone = _run(settings, "scheduler", results, "Airflow's own old rows are gone")
+    gone = engine.end_of(gone, lines=1)
+    return f"{told}\n{gone}" if dry_run else f"Removed rows older than {before}. {gone}"
+
+
+def _run(settings: Settings, service: str, command: list[str], state: str) -> str:
+    """What a command in a container of a service printed. Raises `HostError`, which tells the `state` of things."""
+    done = engine.compose_run(settings.compose, service, *command, options=["--no-deps"])
     if done.returncode:
-        raise HostError(
-            f"`airflow db clean` ended with status {done.returncode}; rows older than {before} "
-            f"may still be there.\n{said}"
-        )
-    if dry_run:
-        return done.stdout.strip()
-    return f"Removed rows older than {before}."
+        said = engine.end_of(done.stderr or done.stdout)
+        name = " ".join(command[:3])
+        raise HostError(f"`{name}` ended with status {done.returncode}; {state}.\n{said}")
+    return done.stdout.strip()
