@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,11 @@ class TaskContainers:
     def __exit__(self, *_: object) -> None:
         if (self._found or self._made) and (problem := self._remove_all()):
             self.say(f"Its containers are left to the reaper: {problem}")
-        self.scratch.release()
+        try:
+            self.scratch.release()
+        except (OSError, subprocess.SubprocessError) as error:
+            # What the task has done is done.
+            self.say(f"Its folder is left to the reaper: {error}")
 
     def _find(self, adopt: bool) -> None:
         """Look for what former tries left; what is of another generation is stopped and removed.
@@ -150,6 +155,8 @@ class TaskContainers:
         self.stopped = True
         if self._output:
             self._output.cut()
+        # First, since Airflow may lose its patience: a task that is cleared while it runs is of the same generation.
+        self.scratch.give_up()
         self._remove_all()
 
     def _remove_all(self) -> Exception | None:

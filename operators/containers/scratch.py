@@ -8,6 +8,7 @@
         spool/          its temporary files
         take/ run/ give/    a folder a step, for its result.json
         take.done ...   steps that have ended well
+        given-up        there once the task was told to stop: nobody goes on with what is here
 
 The folder is gone when its task has ended; one that stays belonged to a worker that was killed.
 """
@@ -39,6 +40,7 @@ WITHDRAWN = ".withdrawn-"
 # The images' own user.
 CORPUS_USER = (50000, 50000)
 _DONE = "done"
+_GIVEN_UP = "given-up"
 
 
 class Scratch:
@@ -58,10 +60,13 @@ class Scratch:
         """Whether an earlier try of the same generation, at the same work, has left the folder as it
         had it.
 
-        It has not where the host went down since: what is written here is never synced to the disk.
+        It has not where that one was told to stop, or where the host went down since: what is written
+        here is never synced to the disk.
         """
         owner = read_owner(self.path)
         if owner is None or owner.generation != self.task.generation:
+            return False
+        if (self.path / _GIVEN_UP).exists():
             return False
         told = _read(self.path)
         return told.get("boot") == _boot() and told.get("work") == work
@@ -100,6 +105,13 @@ class Scratch:
         """
         if not self.owned():
             raise PassingFault("a later attempt has taken this task over.")
+
+    def give_up(self) -> None:
+        """Have later tries begin anew, even if nothing of this one can be removed any more."""
+        if self.owned():
+            # On a full disk there is no more to be done.
+            with contextlib.suppress(OSError):
+                (self.path / _GIVEN_UP).touch()
 
     def release(self) -> None:
         """Remove the folder, unless a later try has it."""

@@ -81,6 +81,22 @@ class TestScratch:
         cleared.claim()
         assert not cleared.is_done("run")
 
+    def test_after_a_try_that_was_told_to_stop_it_is_made_anew(self, tmp_path: Path) -> None:
+        """A task that is cleared while it runs keeps its generation, and is to run again all the same."""
+        first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
+        first.claim()
+        first.mark_done("take")
+        first.give_up()
+        # It may still do away with what it has.
+        assert first.owned()
+        assert not second.continues()
+        second.claim()
+        assert not second.is_done("take")
+        assert second.continues()
+        # Too late to touch what is another's.
+        first.give_up()
+        assert second.continues()
+
     def test_after_a_crash_of_the_host_it_is_made_anew(self, tmp_path: Path) -> None:
         """Nothing in it was synced, so that files of a step that is done may be empty."""
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
