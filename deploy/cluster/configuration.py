@@ -82,8 +82,6 @@ def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> 
         # A person waits for `down`; what was running is tried again.
         "CORPUS_STOP_GRACE": "2m",
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        # On a machine of few tasks; a thousand would keep the API busy.
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         _SLOTS: str(slots),
         "AIRFLOW__CORE__PARALLELISM": str(slots * others),
     }
