@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from corpus.settings import hosts
+from deploy.package.version import describe
 
 REPO = Path(__file__).parents[2]
 FILE = REPO / "docs" / "examples" / "ci" / "gitlab-ci.yml"
@@ -31,12 +36,27 @@ def test_every_job_calls_targets_that_there_are_with_variables_that_they_take(
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     for name, job in jobs.items():
         assert all(isinstance(line, str) for line in job["script"]), name
-        calls = [line.split()[1:] for line in job["script"] if line.startswith("make ")]
+        calls = [shlex.split(line)[1:] for line in job["script"] if line.startswith("make ")]
         assert calls, name
         for target, *settings in calls:
             assert target in targets, name
             for setting in settings:
                 assert f"$({setting.partition('=')[0]})" in makefile, setting
+
+
+def test_images_bear_the_tag_that_hosts_ask_for_and_come_before_the_package(
+    jobs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    stages = yaml.safe_load(FILE.read_text())["stages"]
+    assert stages.index(jobs["images"]["stage"]) < stages.index(jobs["release"]["stage"])
+    assert jobs["images"]["rules"] == jobs["release"]["rules"]
+    (line,) = (
+        one for one in jobs["images"]["script"] if one.startswith("export CORPUS_IMAGE_TAG=")
+    )
+    shell = ["sh", "-euc", f'{line}; printf %s "$CORPUS_IMAGE_TAG"']
+    tag = subprocess.run(shell, cwd=REPO, check=True, capture_output=True, text=True).stdout
+    monkeypatch.setattr(hosts, "__version__", describe(REPO).pep440)
+    assert hosts.DockerSettings(services_image="{version}").services_image == tag
 
 
 def test_only_a_tag_of_a_version_is_published(jobs: dict[str, Any]):
