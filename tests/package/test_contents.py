@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import tarfile
@@ -126,9 +127,19 @@ def test_examples_are_the_files_of_the_cluster(laid_out: Path):
         "compose.yaml": "compose.yaml",
         "compose.laptop.yaml": "compose.laptop.yaml",
         "cluster.env": "cluster.env.example",
+        "docker.socket.conf": "docker.socket.conf",
     }.items():
         if WORKTREE:
             text = (checkout() / "docker" / origin).read_text()
         else:
             text = git(checkout(), "show", f"HEAD:docker/{origin}") + "\n"
         assert (examples / name).read_text() == text
+
+
+def test_pages_lead_to_pages_and_examples_of_the_package(laid_out: Path):
+    folder = laid_out / "usr/share/doc/corpus-airflow"
+    pages = sorted(folder.glob("*.md"))
+    assert {"cluster.md", "host.md", "release.md"} <= {page.name for page in pages}
+    for page in pages:
+        for link in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
+            assert (folder / link).is_file(), f"{page.name}: {link}"

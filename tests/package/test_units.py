@@ -20,6 +20,9 @@ from deploy.host.jobs import ALL
 REPO = Path(__file__).resolve().parents[2]
 SERVICES = sorted((REPO / "debian").glob("*.service"))
 TIMERS = sorted((REPO / "debian").glob("*.timer"))
+# Goes beside the engine's own docker.socket.
+DROP_IN = REPO / "docker" / "docker.socket.conf"
+COMPOSE = REPO / "docker" / "compose.yaml"
 
 
 @pytest.fixture
@@ -37,15 +40,38 @@ def read(unit: Path) -> RawConfigParser:
     return parser
 
 
+def verified(folder: Path) -> tuple[int, str]:
+    """The status of systemd-analyze on the units of a folder, and all that it says."""
+    units = [str(path) for path in sorted(folder.iterdir()) if path.is_file()]
+    words = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units]
+    done = subprocess.run(words, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
 def test_systemd_understands_them(tmp_path: Path):
     for unit in (*SERVICES, *TIMERS):
         text = unit.read_text().replace("/usr/bin/corpus-airflow", "/bin/true")
         (tmp_path / unit.name).write_text(text)
-    units = [str(path) for path in sorted(tmp_path.iterdir())]
-    words = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units]
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert verified(tmp_path) == (0, "")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
+def test_systemd_understands_the_engines_second_socket(tmp_path: Path):
+    """The drop-in is read with the unit: a line that systemd does not know is told of."""
+    (tmp_path / "docker.service").write_text("[Service]\nExecStart=/bin/true\n")
+    (tmp_path / "docker.socket").write_text("[Socket]\nListenStream=/run/docker.sock\n")
+    copy = tmp_path / "docker.socket.d" / "corpus-airflow.conf"
+    copy.parent.mkdir()
+    copy.write_text(DROP_IN.read_text())
+    assert verified(tmp_path) == (0, "")
+    copy.write_text(DROP_IN.read_text() + "NoSuchLine=1\n")
+    status, said = verified(tmp_path)
+    assert status == 1
+    assert "NoSuchLine" in said
+    # Where containers look for it.
+    assert read(DROP_IN)["Socket"]["ListenStream"] == "/run/corpus-engine/docker.sock"
+    assert "CORPUS_ENGINE_FOLDER:-/run/corpus-engine}" in COMPOSE.read_text()
 
 
 def test_each_periodic_job_has_its_timer_and_its_line_for_cron():
