@@ -1,6 +1,7 @@
 """What a person is told when the host command cannot do something.
 
 HostError            1
+  Unrecorded         1    a release is current, and the history does not say so
   BadInput           2    what was typed, or a setting
   Damaged            3    files are not those that were built
   Unavailable       75    what is needed does not answer; nothing was changed, and later it may work
@@ -13,6 +14,10 @@ class HostError(Exception):
     """Said in full to who typed the command; `status` is how the command ends."""
 
     status = 1
+
+
+class Unrecorded(HostError):
+    pass
 
 
 class BadInput(HostError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from deploy.host.errors import HostError
+from deploy.host.errors import HostError, Unrecorded
 from deploy.host.manifest import Manifest
 from deploy.host.releases import Releases
 from deploy.host.settings import Settings
@@ -34,9 +34,10 @@ def run(settings: Settings, wanted: Namespace) -> int:
     before = releases.current
     validation = Validation(settings.images)
     try:
-        name = releases.install(payload, validation)
-        if not wanted.no_flip:
-            releases.switch(name)
+        name = releases.install(payload, validation, flip=not wanted.no_flip)
+    except Unrecorded:
+        # It says what is current.
+        raise
     except HostError as error:
         stays = f"{before} stays current" if before else "no release is current"
         error.args = (f"{error}\nThe package's code was not taken; {stays}.",)

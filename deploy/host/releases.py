@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.host.errors import BadInput, Damaged, HostError
+from deploy.host.errors import BadInput, Damaged, Unrecorded
 from deploy.host.manifest import VERSION, Manifest
 
 # Where containers see the folder; compiled code names it in tracebacks.
@@ -63,48 +63,53 @@ class Releases:
         validate: Callable[[Path], None] = lambda _: None,
         *,
         manifest: Manifest | None = None,
+        flip: bool = False,
     ) -> str:
-        """Copy a payload to a release of its own and return its name; `current` stays.
+        """Copy a payload to a release of its own and return its name, the version; `flip` makes it `current` too.
 
         The copy is checked against the manifest (the payload's own by default), and by `validate`, before it
-        gets its name: where either raises, nothing has changed. The name is the version; a build of the same
-        version with other files gets a name of its own, since a run may be using the first.
+        gets its name: where either raises, nothing has changed. Where the release is here nothing is copied.
+        Raises `BadInput` where another build has the name, and what `switch` does.
         """
         wanted = manifest or Manifest.read(payload)
         wanted.check(payload)
+        name = wanted.version
         with self._lock():
-            name = self._name(wanted)
-            if (self.folder / name).is_dir():
+            if not self._has(wanted):
+                copy = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
                 try:
-                    wanted.check(self.folder / name)
-                    return name
-                except Damaged:
-                    pass
-            copy = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
-            try:
-                _copy(payload, wanted, copy, f"{INSIDE}/{name}")
-                wanted.check(copy)
-                validate(copy)
-                self._name_it(copy, name)
-            finally:
-                shutil.rmtree(copy, ignore_errors=True)
+                    _copy(payload, wanted, copy, f"{INSIDE}/{name}")
+                    wanted.check(copy)
+                    validate(copy)
+                    self._name_it(copy, name)
+                finally:
+                    shutil.rmtree(copy, ignore_errors=True)
+            if flip:
+                # Within the lock: an old release would be `prune`'s to remove until it is current.
+                self._flip(name)
         return name
 
     def switch(self, name: str) -> None:
-        """Make `current` another release, in one step. Raises `BadInput`, and `Damaged` where it is."""
+        """Make `current` another release, in one step.
+
+        Raises `BadInput`, `Damaged` where the release is, and `Unrecorded`.
+        """
         with self._lock():
-            # Not before: another one may be removing it.
-            folder = self / name
-            Manifest.read(folder).check(folder)
-            self._record()
-            if self.current == name:
-                return
-            os.sync()
-            link = self.folder / f"{_NEW}current"
-            link.unlink(missing_ok=True)
-            link.symlink_to(name)
-            link.replace(self.folder / "current")
-            self._record()
+            self._flip(name)
+
+    def _flip(self, name: str) -> None:
+        # Within the lock: another one may be removing it.
+        folder = self / name
+        Manifest.read(folder).check(folder)
+        self._record()
+        if self.current == name:
+            return
+        os.sync()
+        link = self.folder / f"{_NEW}current"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        link.replace(self.folder / "current")
+        self._record()
 
     def _record(self) -> None:
         """Note what is current, and since when, where that was not done: a flip may have been cut short after it."""
@@ -120,7 +125,7 @@ class Releases:
                 line = f"{start}{since.isoformat(timespec='milliseconds')} {current}\n"
                 file.write(line.encode())
         except OSError as error:
-            raise HostError(
+            raise Unrecorded(
                 f"{current} is current, and that could not be noted in {self._history} ({error.strerror}): "
                 "make room, then type it again."
             ) from None
@@ -144,9 +149,9 @@ class Releases:
         return next((name for _, name in reversed(self.history()) if name in there), None)
 
     def remove(self, name: str) -> None:
-        """Remove a release that is not the current one."""
-        folder = self / name
+        """Remove a release that is not the current one. Raises `BadInput`."""
         with self._lock():
+            folder = self / name
             if name == self.current:
                 raise BadInput(f"{name} is the current release; switch to another one first.")
             # No longer a release from here on, however long the removal takes.
@@ -158,13 +163,23 @@ class Releases:
     def _history(self) -> Path:
         return self.folder / ".history"
 
-    def _name(self, manifest: Manifest) -> str:
-        there = self.folder / manifest.version
+    def _has(self, wanted: Manifest) -> bool:
+        """Whether a release is here and whole. Raises `BadInput` where its name is another build's."""
+        there = self.folder / wanted.version
+        if not there.is_dir():
+            return False
         try:
-            same = not there.is_dir() or Manifest.read(there).digest == manifest.digest
+            if Manifest.read(there).digest == wanted.digest:
+                wanted.check(there)
+                return True
         except Damaged:
-            same = True
-        return manifest.version if same else f"{manifest.version}.{manifest.digest[:8]}"
+            return False
+        # Under a name of its own it would be here what the name of the first is elsewhere.
+        raise BadInput(
+            f"{there} is another build of {wanted.version}. A run is on a version, so hosts have to agree on its "
+            "code.\nGive this build a version of its own, by a commit or a tag. On a host where no run is on the "
+            "version, remove that folder instead; then try again."
+        )
 
     def _name_it(self, copy: Path, name: str) -> None:
         target = self.folder / name

@@ -25,6 +25,36 @@ def test_to_install_twice_changes_nothing(host: Host, capsys: pytest.CaptureFixt
     assert [name for _, name in host.releases.history()] == ["1.0.0"]
 
 
+def test_another_build_of_a_version_is_refused_with_what_to_do(
+    host: Host, capsys: pytest.CaptureFixture[str]
+):
+    host.install("1.0.0")
+    host.payload("1.0.0", dag="# Another build.\n")
+    assert host("install") == 2
+    told = capsys.readouterr().err
+    assert f"{host.releases.folder / '1.0.0'} is another build of 1.0.0." in told
+    assert "Give this build a version of its own, by a commit or a tag." in told
+    assert "The package's code was not taken; 1.0.0 stays current." in told
+
+
+def test_a_release_that_is_current_and_not_in_the_history_is_told_as_current(
+    host: Host, capsys: pytest.CaptureFixture[str]
+):
+    # As a full disk: nothing can be written to it.
+    history = host.releases.folder / ".history"
+    history.mkdir(parents=True)
+    host.payload("1.0.0")
+    for _ in range(2):
+        assert host("install") == 1
+        assert host.releases.current == "1.0.0"
+        told = capsys.readouterr().err
+        assert "1.0.0 is current, and that could not be noted in" in told
+        assert "not taken" not in told
+    history.rmdir()
+    assert host("install") == 0
+    assert [name for _, name in host.releases.history()] == ["1.0.0"]
+
+
 def test_an_older_package_switches_back(host: Host):
     host.install("1.0.0", "1.1.0", "1.0.0")
     assert (host.releases.current, host.releases.previous) == ("1.0.0", "1.1.0")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -127,12 +129,44 @@ def test_what_does_not_pass_its_validation_gets_no_name(releases: Releases, payl
     assert visible(releases) == set()
 
 
-def test_another_build_of_a_version_is_another_release(releases: Releases, payload: Payload):
-    first = releases.install(payload("1.0.0"))
-    assert releases.install(payload("1.0.0", "again")) not in (first, None)
-    assert releases.install(payload("1.0.0", "third")).startswith("1.0.0.")
-    text = (releases / first / "dags" / "__init__.py").read_text()
-    assert text == "VERSION = '1.0.0'\n"
+def test_another_build_of_a_version_is_refused(releases: Releases, payload: Payload):
+    releases.install(payload("1.0.0"), flip=True)
+    another = payload("1.0.0", "again")
+    with pytest.raises(BadInput, match=r"is another build of 1\.0\.0"):
+        releases.install(another, flip=True)
+    assert visible(releases) == {"1.0.0", "current"}
+    file = releases / "1.0.0" / "dags" / "__init__.py"
+    assert file.read_text() == "VERSION = '1.0.0'\n"
+    # What the message says to do.
+    shutil.rmtree(releases / "1.0.0")
+    assert releases.install(another, flip=True) == "1.0.0"
+    assert file.read_text() == "VERSION = 'again'\n"
+    assert releases.current == "1.0.0"
+
+
+def test_a_release_is_current_before_another_may_remove_it(releases: Releases, payload: Payload):
+    """As where a package that was installed long ago comes again while `prune` is at work."""
+    old, new = payload("1.0.0"), payload("1.1.0")
+    releases.install(old)
+    over = threading.Event()
+
+    def prune() -> None:
+        while not over.is_set():
+            with suppress(BadInput):
+                releases.remove("1.0.0")
+
+    pruners = [threading.Thread(target=prune) for _ in range(4)]
+    for pruner in pruners:
+        pruner.start()
+    try:
+        for _ in range(40):
+            releases.install(old, flip=True)
+            releases.install(new, flip=True)
+    finally:
+        over.set()
+        for pruner in pruners:
+            pruner.join()
+    assert [name for _, name in releases.history()] == ["1.0.0", "1.1.0"] * 40
 
 
 def test_a_damaged_release_is_mended_by_installing_it_again(releases: Releases, payload: Payload):
