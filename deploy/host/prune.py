@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from deploy.host import engine
 from deploy.host.airflow import Airflow
-from deploy.host.errors import HostError
+from deploy.host.errors import BadInput, HostError
 from deploy.host.jobs import States
 from deploy.host.listing import installed
 from deploy.host.releases import Releases
@@ -35,9 +36,13 @@ def run(settings: Settings, wanted: Namespace) -> int:
 def prune(settings: Settings) -> str:
     """What was removed, in a line. Raises `HostError` before anything is."""
     releases = Releases(settings.releases.folder)
-    gone = [name for name, why in judged(settings).items() if why is None]
-    for name in gone:
-        releases.remove(name)
+    gone = []
+    for name, why in judged(settings).items():
+        if why is None:
+            # Made current since, or removed by hand.
+            with suppress(BadInput):
+                releases.remove(name)
+                gone.append(name)
     left = ", ".join(releases.names()) or "none"
     return f"Removed {', '.join(gone) or 'nothing'}; here are {left}."
 
@@ -45,6 +50,8 @@ def prune(settings: Settings) -> str:
 def judged(settings: Settings) -> dict[str, str | None]:
     """Why each release stays, oldest first; None where it may go. Raises `HostError`."""
     releases = Releases(settings.releases.folder)
+    if not releases.folder.is_dir():
+        raise BadInput(f"There is no folder {releases.folder}: set releases.folder, or mount it.")
     kept = settings.releases.kept
     names = releases.names()
     stays: dict[str, str | None] = dict.fromkeys(names)

@@ -9,7 +9,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,6 +30,7 @@ class Api:
         self.dags: dict[str, int] = {}
         self.broken: tuple[int, str] | None = None
         self.asked: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,6 +46,7 @@ class Api:
                 address = urlsplit(self.path)
                 query = parse_qs(address.query)
                 outer.asked.append(self.path)
+                outer.meanwhile()
                 if self.headers["Authorization"] != "Bearer a token":
                     self._answer(401, "{}")
                 elif outer.broken:
@@ -112,6 +114,24 @@ def test_the_newest_stay_and_the_rest_goes(
     assert "Removed 1.0.0, 1.1.0, 1.2.0; here are 1.3.0, 1.4.0, 1.5.0." in capsys.readouterr().out
     state = json.loads((many.folder / "state" / "prune.json").read_text())
     assert state["status"] == "ok"
+
+
+def test_a_release_that_becomes_current_meanwhile_stays(
+    many: Host, api: Api, capsys: pytest.CaptureFixture[str]
+):
+    api.meanwhile = lambda: many.releases.switch("1.1.0")
+    assert many("prune") == 0
+    assert many.releases.names() == ["1.1.0", "1.3.0", "1.4.0", "1.5.0"]
+    assert "Removed 1.0.0, 1.2.0; here are" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("prune",), ("prune", "--dry-run")])
+def test_a_missing_folder_is_told(
+    host: Host, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+):
+    assert host(*words) == 2
+    told = capsys.readouterr().err
+    assert f"There is no folder {host.releases.folder}: set releases.folder" in told
 
 
 def test_what_is_in_use_stays(many: Host, api: Api, capsys: pytest.CaptureFixture[str]):
