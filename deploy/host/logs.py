@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -46,10 +47,11 @@ class Log:
 
 @dataclass
 class Found:
-    """Logs below a folder, and folders that have not changed for a day."""
+    """Logs below a folder, folders that have not changed for a day, and what of both cannot be read."""
 
     logs: list[Log] = field(default_factory=list)
     quiet: set[str] = field(default_factory=set)
+    closed: list[str] = field(default_factory=list)
 
 
 def clean(logs: Logs, *, dry_run: bool = False) -> str:
@@ -64,14 +66,19 @@ def clean(logs: Logs, *, dry_run: bool = False) -> str:
     with _as_owner(root):
         found = _found(root, now)
         old, surplus = chosen(found.logs, logs, now)
-        failed = 0 if dry_run else _remove(root, [*old, *surplus], found.quiet)
+        failed = found.closed
+        if not dry_run:
+            failed = failed + _remove(root, [*old, *surplus], found.quiet)
     rest = sum(log.size for log in found.logs) - sum(log.size for log in (*old, *surplus))
     told = (
         f"{'Would remove' if dry_run else 'Removed'} {_told(old)} of more than {logs.days} days, "
         f"{_told(surplus)} above {logs.max_gb:g} GB; {output.size(rest)} are left."
     )
     if failed:
-        raise OSError(f"{failed} logs or folders below {logs.folder} could not be removed. {told}")
+        raise OSError(
+            f"{len(failed)} logs or folders below {logs.folder} could not be read or removed, {failed[0]} first. "
+            f"{told}"
+        )
     return told
 
 
@@ -97,25 +104,42 @@ def _told(logs: list[Log]) -> str:
 
 def _found(root: Path, now: float) -> Found:
     found = Found()
-    for folder, _, names, handle in os.fwalk(root):
+    for folder, folders, names, handle in os.fwalk(root):
         if os.fstat(handle).st_mtime < now - _DAY_S:
             found.quiet.add(folder)
+        found.closed += [
+            os.path.join(folder, name) for name in folders if not _can_be_walked(name, handle)
+        ]
         for name in names:
             if not name.endswith(".log"):
                 continue
-            with suppress(FileNotFoundError):
+            try:
                 of = os.stat(name, dir_fd=handle, follow_symlinks=False)
                 if stat.S_ISREG(of.st_mode):
                     found.logs.append(Log(of.st_mtime, of.st_size, folder, name))
+            except FileNotFoundError:
+                pass
+            except OSError:
+                found.closed.append(os.path.join(folder, name))
     return found
 
 
-def _remove(root: Path, logs: list[Log], quiet: set[str]) -> int:
-    """Remove logs and the folders that this empties; how many could not be."""
+def _can_be_walked(name: str, parent: int) -> bool:
+    """False where the walk, which passes over what it cannot open, would miss a folder."""
+    try:
+        os.close(os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent))
+    except OSError as error:
+        # Gone since, or a link, which is not followed.
+        return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+    return True
+
+
+def _remove(root: Path, logs: list[Log], quiet: set[str]) -> list[str]:
+    """Remove logs and the folders that this empties; those logs that could not be."""
     names = defaultdict(set)
     for log in logs:
         names[log.folder].add(log.name)
-    failed = 0
+    failed = []
     # By handles of folders: whoever may write here could put a link to another place into a path.
     for folder, folders, _, handle in os.fwalk(root, topdown=False):
         for name in names[folder]:
@@ -124,7 +148,7 @@ def _remove(root: Path, logs: list[Log], quiet: set[str]) -> int:
             except FileNotFoundError:
                 pass
             except OSError:
-                failed += 1
+                failed.append(os.path.join(folder, name))
         for name in folders:
             # One that is new may be a task's that is about to begin its log.
             if os.path.join(folder, name) in quiet:

@@ -142,6 +142,11 @@ def test_root_acts_as_who_owns_the_folder(host: Host, capsys: pytest.CaptureFixt
         group = log(folder, "group/old.log", 100)
         os.chown(group.parent, 0, 4242)
         group.parent.chmod(0o775)
+        # Even its names are hidden from who owns the rest.
+        closed = log(folder, "closed/old.log", 100)
+        closed.parent.chmod(0o700)
+        # A link to such a one is none of these.
+        (folder / "link").symlink_to(closed.parent)
         before = os.getgroups()
         os.setgroups(groups := [*before, 4242])
         try:
@@ -152,10 +157,36 @@ def test_root_acts_as_who_owns_the_folder(host: Host, capsys: pytest.CaptureFixt
         assert group.exists()
         assert not own.exists()
         assert foreign.exists()
-        assert "2 logs or folders below" in capsys.readouterr().err
+        assert closed.exists()
+        told = capsys.readouterr().err
+        assert f"3 logs or folders below {folder} could not be read or removed" in told
+        assert f", {closed.parent} first. Removed 3 logs" in told
         assert os.geteuid() == 0
         state = json.loads((host.folder / "state" / "clean-logs.json").read_text())
         assert state["status"] == "failed"
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or "FAKEROOTKEY" in os.environ, reason="only root can act as another user"
+)
+@pytest.mark.parametrize("mode", [0o700, 0o744])
+def test_what_cannot_be_read_is_no_success(
+    host: Host, mode: int, capsys: pytest.CaptureFixture[str]
+):
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        os.chown(folder, 50000, 50000)
+        old = log(folder, "closed/old.log", 100)
+        old.parent.chmod(mode)
+        host.set("logs", folder=str(folder))
+        for words in (("clean-logs", "--dry-run"), ("clean-logs",)):
+            assert host(*words) == 1
+            told = capsys.readouterr().err
+            assert f"1 logs or folders below {folder} could not be read" in told
+            assert str(old.parent) in told
+        assert old.exists()
 
 
 def test_without_both_rules_it_is_off(host: Host, capsys: pytest.CaptureFixture[str]):
