@@ -88,6 +88,12 @@ def test_each_periodic_job_has_its_timer_and_its_line_for_cron():
         assert read(timer)["Timer"]["OnCalendar"].startswith("*-*-* " if daily else "*:0/5")
 
 
+@pytest.mark.parametrize("name", ["logs", "prune"])
+def test_folders_that_may_be_anywhere_may_be_in_home(name: str):
+    unit = read(REPO / "debian" / f"corpus-airflow-{name}.service")
+    assert unit["Service"]["ProtectHome"] == "no"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to give up")
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed here")
 def test_logs_are_cleaned_with_no_more_capabilities_than_the_unit_leaves(elsewhere: Path):
