@@ -33,15 +33,17 @@ def lay_out(
 ) -> list[Path]:
     """Make a build in `dist` a release, and return its files; the signature comes last.
 
-    Raises `BadPackage` where the files are not those of the build, and what `Repository.add` does.
+    Raises `BadPackage` where the files are not those of the build, and what `sbom` and `Repository.add` do.
     """
     built = list(_built(dist, version))
     (package,) = [file for file in built if file.suffix == ".deb"]
     signature = dist / f"{CHECKSUMS}.asc"
     signature.unlink(missing_ok=True)
+    # Before anything is published: locks that do not agree have none.
+    content = json.dumps(sbom(package, installed=installed), indent=1)
     repository.add([package], key)
     bill = dist / f"{NAME}_{version}.cdx.json"
-    bill.write_text(json.dumps(sbom(package, installed=installed), indent=1) + "\n")
+    bill.write_text(f"{content}\n")
     _copy(repository.public, dist / "apt")
     shutil.copyfile(repository.public / KEY_FILE, dist / KEY_FILE)
     files = sorted([*built, bill])

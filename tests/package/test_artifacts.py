@@ -111,6 +111,21 @@ def test_files_that_are_not_those_of_the_build_are_refused(
     assert repository.published() == {}
 
 
+def test_without_a_bill_nothing_is_published(
+    dist: Path, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    locks = tmp_path / "checkout" / REQUIREMENTS
+    shutil.copytree(REPO / REQUIREMENTS, locks)
+    file = locks / "extractor.lock"
+    file.write_text(re.sub(r"^numpy==\S+", "numpy==1.0", file.read_text(), flags=re.MULTILINE))
+    monkeypatch.chdir(locks.parent)
+    repository = Repository(tmp_path / "apt")
+    with pytest.raises(BadSource, match="numpy as"):
+        lay_out(dist, built.version, repository)
+    assert repository.published() == {}
+    assert not (dist / "apt").exists()
+
+
 # The bill of materials
 
 
