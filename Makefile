@@ -99,6 +99,12 @@ apt-repo: ## Put packages into a signed apt repository; DEB=FILES (default: what
 	@sh deploy/install.sh aptly gnupg
 	@exec /usr/bin/python3 -m deploy.package repository --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") $(or $(DEB),$(wildcard dist/*.deb))
 
+ifneq (,$(filter release,$(MAKECMDGOALS)))
+ifneq (,$(NOCHECK)$(WORKTREE))
+$(error make release signs a commit that was tested: leave out NOCHECK and WORKTREE, which are for `make deb`)
+endif
+endif
+
 release: setup deb ## Lay out all that a release consists of in dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
 	@sh deploy/install.sh aptly gnupg
 	@exec /usr/bin/python3 -m deploy.package artifacts --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") --installed "$(VENV)/lib/python3.11/site-packages"
