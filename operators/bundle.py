@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from typing import Any
 from airflow import settings
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 from airflow.sdk.exceptions import AirflowRescheduleException
+
+log = logging.getLogger(__name__)
 
 # What a release brings; loaded anew where a process goes from one release to another.
 PACKAGES = ("corpus", "operators")
@@ -110,6 +113,15 @@ class ReleaseBundle(BaseDagBundle):
                 f"Install corpus-airflow={version} here, then clear the task; or clear it with the newest version."
             )
         again = datetime.now(UTC) + timedelta(seconds=self._again_s)
+        # In the task's log, where who waits for it looks.
+        log.warning(
+            "This host has not got release %s, which the run began with: the task is put off for %.0f s. "
+            "Install corpus-airflow=%s here within %.0f s.",
+            version,
+            self._again_s,
+            version,
+            since + self._wait_s - time.time(),
+        )
         raise AirflowRescheduleException(again)  # type: ignore[no-untyped-call]
 
     def _absent_since(self, version: str) -> float:

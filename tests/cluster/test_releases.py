@@ -125,6 +125,8 @@ def test_a_run_ends_on_its_release_while_hosts_are_upgraded(
     triggered = datetime.now(UTC)
     update = lab.update()
     until("a task that is put off", lambda: "up_for_reschedule" in states(update), 120)
+    waiting = next(one for one in update.tasks() if one["state"] == "up_for_reschedule")
+    assert f"Install corpus-airflow={NEW} here" in "\n".join(update.log(waiting))
     second.upgrade(NEW)
     update.must_succeed(expected)
     assert releases_of(update) == {NEW}
@@ -136,10 +138,15 @@ def test_a_run_ends_on_its_release_while_hosts_are_upgraded(
         f"New runs take the release {taken:.0f} s after the flip; a task starts {late:.1f} s later."
     )
 
-    # And back, by the same way.
+    # And back, by the same way: both hosts change under a run that is under way.
+    update = lab.update()
+    container = update.held("extract")
     for host in hosts:
         host.upgrade(OLD)
     until("the old release in Airflow", lambda: version_of(lab) == OLD, 120)
+    go_on(container.id)
+    update.must_succeed(expected)
+    assert releases_of(update) == {NEW}
     update = lab.update()
     update.must_succeed(expected)
     assert releases_of(update) == {OLD}

@@ -84,12 +84,16 @@ def test_a_process_imports_the_release_of_its_run_whatever_it_had_loaded(release
     ]
 
 
-def test_a_host_that_lacks_the_release_puts_the_task_off(bundle: Callable[..., ReleaseBundle]):
+def test_a_host_that_lacks_the_release_puts_the_task_off(
+    bundle: Callable[..., ReleaseBundle], caplog: pytest.LogCaptureFixture
+):
     before = datetime.now(UTC)
     with pytest.raises(AirflowRescheduleException) as raised:
         bundle("1.2.0", again_s=30).initialize()
     later = raised.value.reschedule_date - before
     assert timedelta(seconds=29) < later < timedelta(seconds=60)
+    assert "has not got release 1.2.0" in caplog.text
+    assert "Install corpus-airflow=1.2.0 here within 3600 s." in caplog.text
 
 
 def test_a_release_that_does_not_come_fails_the_task_with_what_to_do(
