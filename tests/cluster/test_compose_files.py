@@ -23,7 +23,9 @@ from tests.cluster.secrets import forms
 
 EXAMPLE = REPO / "docker" / "cluster.env.example"
 PRODUCTION, LAPTOP = FILES
-AIRFLOW = {"api-server", "scheduler", "dag-processor", "triggerer", "worker", "reaper", "init"}
+# What a person runs, and ends by itself.
+JOBS = {"init": "init", "corpus": "tools"}
+ALL = {"api-server", "scheduler", "dag-processor", "triggerer", "worker", "reaper", *JOBS}
 
 pytestmark = pytest.mark.skipif(not shutil.which("docker"), reason="there is no docker command")
 
@@ -57,8 +59,8 @@ def laptop(place: Place) -> dict[str, dict[str, Any]]:
 
 
 def test_redis_and_postgres_are_a_laptops(production: dict[str, Any], laptop: dict[str, Any]):
-    assert set(production) == AIRFLOW
-    assert set(laptop) == AIRFLOW | {"redis", "postgres"}
+    assert set(production) == ALL
+    assert set(laptop) == ALL | {"redis", "postgres"}
 
 
 def test_a_host_can_run_any_part_alone(production: dict[str, Any]):
@@ -67,7 +69,7 @@ def test_a_host_can_run_any_part_alone(production: dict[str, Any]):
 
 def test_all_are_hardened_bounded_and_restarted(laptop: dict[str, Any]):
     for name, service in laptop.items():
-        assert service["restart"] == ("no" if name == "init" else "unless-stopped"), name
+        assert service["restart"] == ("no" if name in JOBS else "unless-stopped"), name
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert "cap_add" not in service, name
@@ -79,7 +81,7 @@ def test_all_are_hardened_bounded_and_restarted(laptop: dict[str, Any]):
         assert service["pids_limit"] > 0, name
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
         assert service["stop_grace_period"] == ("15m0s" if name == "worker" else "1m0s"), name
-        assert ("healthcheck" in service) == (name != "init"), name
+        assert ("healthcheck" in service) == (name not in JOBS), name
 
 
 def test_only_the_ui_is_reached_from_outside_and_only_from_this_machine(laptop: dict[str, Any]):
@@ -117,6 +119,7 @@ def test_what_is_not_written_is_mounted_read_only(laptop: dict[str, Any]):
         ("postgres", "/var/lib/postgresql"),
         ("redis", "/data"),
         ("init", "/run/corpus-users"),
+        ("corpus", "/var/lib/corpus-airflow/corpus"),
     }
 
 
@@ -142,10 +145,12 @@ def test_no_secret_is_in_what_compose_prints(place: Place):
             assert form not in printed, file.name
 
 
-def test_only_a_person_starts_the_init_job(place: Place, production: dict[str, Any]):
-    assert production["init"]["profiles"] == ["init"]
+def test_only_a_person_starts_a_job(place: Place, production: dict[str, Any]):
+    assert {name: production[name]["profiles"] for name in JOBS} == {
+        name: [profile] for name, profile in JOBS.items()
+    }
     default = Compose(place, [PRODUCTION]).run("config", "--services", capture=True)
-    assert set(default.split()) == AIRFLOW - {"init"}
+    assert set(default.split()) == ALL - set(JOBS)
 
 
 def test_the_example_has_every_setting_with_its_default():
@@ -181,7 +186,8 @@ def test_an_image_may_be_pinned_and_the_others_come_from_a_registry(tmp_path: Pa
     worker = rendered["worker"]["environment"]
     assert worker["CORPUS_DOCKER__SERVICES_IMAGE"] == pinned
     assert worker["CORPUS_DOCKER__EXTRACTOR_IMAGE"] == known["extractor"]
-    assert {rendered[name]["image"] for name in AIRFLOW} == {known["airflow"]}
+    assert {rendered[name]["image"] for name in ALL - {"corpus"}} == {known["airflow"]}
+    assert rendered["corpus"]["image"] == "registry.example/corpus-services:latest"
     assert {name: rendered[name]["image"] for name in ("redis", "postgres")} == {
         name: known[name] for name in ("redis", "postgres")
     }

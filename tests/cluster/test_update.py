@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_the_content_is_the_one_that_the_readme_shows(update: Update, demo_input
     shown = re.search(r"digest +(\w{64})", (REPO / "README.md").read_text())
     assert shown
     update.must_succeed(shown[1])
+
+
+def test_a_person_verifies_it_on_a_host(lab: Lab, update: Update):
+    # These tests have their corpora elsewhere than a cluster has its own.
+    mount = ("--volume", f"{update.root}:{update.root}")
+    told = lab.cluster.compose.run(
+        *("run", "--rm", "-T", *mount, "corpus", "verify", "latest", "--json"), capture=True
+    )
+    assert json.loads(told)["snapshot"] == Snapshot.open(Store(update.root)).id
 
 
 def test_every_container_was_of_our_images_and_the_manifest_names_them(lab: Lab, update: Update):
