@@ -23,7 +23,7 @@ _LINES = 30
 class Measurement:
     """What a fault cost.
 
-    :param healed_s: seconds from the fault until all tasks that it met had ended well.
+    :param healed_s: seconds from the fault until all tasks that it met had ended well, and the next one had begun.
     :param update_s: seconds that the whole update took.
     :param tries: the most tries that a task of the update had.
     """
