@@ -11,4 +11,18 @@ setup(
     packages=find_packages(include=["corpus", "corpus.*", "operators", "operators.*"]),
     package_data={"corpus": ["py.typed", "**/templates/*"]},
     entry_points={"console_scripts": ["corpus = corpus.cli:main"]},
+    # Nothing is required, since images install what their lock names; this is what reading snapshots takes.
+    extras_require={
+        "snapshots": [
+            "backports-zstd",
+            "click",
+            "fsspec",
+            "numpy",
+            "polars",
+            "pyarrow",
+            "pydantic",
+            "pydantic-settings",
+            "s3fs",
+        ]
+    },
 )
