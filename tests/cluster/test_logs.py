@@ -6,8 +6,24 @@ import pytest
 
 from deploy.cluster.compose import docker
 from tests.cluster.harness import Lab, Update, task_name
+from tests.cluster.harness_faults import go_on
+from tests.cluster.harness_wait import until
 
 pytestmark = pytest.mark.timeout(1200)
+
+
+def test_the_log_of_a_task_is_read_while_it_runs(lab: Lab, expected: str):
+    update = lab.update()
+    container = update.held("extract")
+
+    def said() -> bool:
+        lines = update.log(update.task(container.task))
+        return any(line.startswith("corpus extract ") for line in lines)
+
+    until("the first line of a task that runs", said, 60)
+    assert update.task(container.task)["state"] == "running"
+    go_on(container.id)
+    update.must_succeed(expected)
 
 
 def test_the_logs_of_a_worker_that_no_longer_exists_are_read(lab: Lab, undisturbed: Update):
