@@ -59,6 +59,7 @@ def _row(releases: Releases, name: str, runs: dict[str, int]) -> dict[str, Any]:
         "is": {releases.current: "current", releases.previous: "previous"}.get(name),
         "bytes": size(releases / name),
         "runs": runs.get(name),
+        "tried": releases.tried(name) or None,
     }
 
 

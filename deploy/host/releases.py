@@ -4,6 +4,7 @@
 <folder>/1.5.0/
 <folder>/current      -> 1.5.0, relative, so that it holds inside a container too
 <folder>/.history     when `current` was changed, and to what
+<folder>/.tried/1.4.0 how that release was tried
 
 A release never changes once it has its name, and `current` changes in one step: whoever reads sees one release
 or another, and never part of each.
@@ -60,15 +61,16 @@ class Releases:
     def install(
         self,
         payload: Path,
-        validate: Callable[[Path], None] = lambda _: None,
+        validate: Callable[[Path], str] = lambda _: "",
         *,
         manifest: Manifest | None = None,
         flip: bool = False,
     ) -> str:
         """Copy a payload to a release of its own and return its name, the version; `flip` makes it `current` too.
 
-        The copy is checked against the manifest (the payload's own by default), and by `validate`, before it
-        gets its name: where either raises, nothing has changed. Where the release is here nothing is copied.
+        The copy is checked against the manifest (the payload's own by default), and by `validate`, which says
+        what it did, before it gets its name: where either raises, nothing has changed. Where the release is here
+        nothing is copied.
         Raises `BadInput` where another build has the name, and what `switch` does.
         """
         wanted = manifest or Manifest.read(payload)
@@ -80,8 +82,9 @@ class Releases:
                 try:
                     _copy(payload, wanted, copy, f"{INSIDE}/{name}")
                     wanted.check(copy)
-                    validate(copy)
+                    told = validate(copy)
                     self._name_it(copy, name)
+                    self._note(name, told)
                 finally:
                     shutil.rmtree(copy, ignore_errors=True)
             if flip:
@@ -158,6 +161,24 @@ class Releases:
             gone = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
             folder.rename(gone / name)
             shutil.rmtree(gone)
+            (self._tried / name).unlink(missing_ok=True)
+
+    def tried(self, name: str) -> str:
+        """What `validate` said of a release when it was installed; empty where that is not known."""
+        try:
+            return (self._tried / name).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+    def _note(self, name: str, told: str) -> None:
+        # A release without a note is as good.
+        with suppress(OSError):
+            self._tried.mkdir(exist_ok=True)
+            (self._tried / name).write_text(f"{told}\n", encoding="utf-8")
+
+    @property
+    def _tried(self) -> Path:
+        return self.folder / ".tried"
 
     @property
     def _history(self) -> Path:

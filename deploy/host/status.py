@@ -52,6 +52,7 @@ def look(settings: Settings) -> dict[str, Any]:
     return {
         "current": current,
         "since": output.moment(since[-1]) if since else None,
+        "tried": releases.tried(current) or None if current else None,
         "previous": releases.previous,
         "releases": releases.names(),
         "project": settings.compose.project,
@@ -85,6 +86,8 @@ def _outcome(states: States, job: str) -> dict[str, Any] | None:
 def _print(found: dict[str, Any]) -> None:
     print(f"current   {found['current'] or 'none: run `corpus-airflow install`'}", end="")
     print(f", since {found['since']}" if found["since"] else "")
+    if found["tried"]:
+        print(f"tried     {found['tried']}")
     print(f"previous  {found['previous'] or 'none'}")
     print(f"releases  {', '.join(found['releases']) or 'none'}")
     print(f"\ncontainers of the project {found['project']}")

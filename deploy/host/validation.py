@@ -39,14 +39,15 @@ class Validation:
     images: Images
     told: str = ""
 
-    def __call__(self, copy: Path) -> None:
-        """Raises `Damaged` where the release is unfit, `HostError` where that could not be found out."""
+    def __call__(self, copy: Path) -> str:
+        """What was done. Raises `Damaged` where the release is unfit, `HostError` where that is not known."""
         why = self._without_image()
         if why:
             self.told = f"{compiled(copy)} files compile, DAGs not loaded: {why}"
         else:
             count = loaded(copy, self.images.airflow, self.images.check_s)
             self.told = f"{count} DAGs load in {self.images.airflow}"
+        return self.told
 
     def _without_image(self) -> str:
         if not self.images.airflow:

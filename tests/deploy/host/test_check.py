@@ -50,6 +50,7 @@ def test_a_host_in_order(whole: Host, capsys: pytest.CaptureFixture[str]):
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("ok    ") for line in lines)
     assert "ok    current: 1.1.0" in lines
+    assert "ok    tried: 5 files compile, DAGs not loaded: images.airflow is empty" in lines
     assert "ok    release 1.0.0: 5 files, as they were built of abc" in lines
 
 

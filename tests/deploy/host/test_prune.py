@@ -263,6 +263,9 @@ def test_the_list_tells_the_runs_of_each(many: Host, api: Api, capsys: pytest.Ca
     assert [row["runs"] for row in found["releases"]] == [0, 7, 0, 0, 0, 0]
     assert [row["is"] for row in found["releases"]][:3] == ["current", "previous", None]
     assert all(row["bytes"] > 0 for row in found["releases"])
+    assert {row["tried"] for row in found["releases"]} == {
+        "5 files compile, DAGs not loaded: images.airflow is empty"
+    }
     many("releases")
     assert re.search(r"(?m)^1\.4\.0 +\S+ +previous +\S+ kB +7$", capsys.readouterr().out)
 

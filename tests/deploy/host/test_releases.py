@@ -120,13 +120,26 @@ def test_a_link_is_no_file_of_a_release(releases: Releases, payload: Payload):
 
 
 def test_what_does_not_pass_its_validation_gets_no_name(releases: Releases, payload: Payload):
-    def refuse(folder: Path) -> None:
+    def refuse(folder: Path) -> str:
         assert (folder / "dags" / "__init__.py").is_file()
         raise Damaged("dags/__init__.py does not load")
 
     with pytest.raises(Damaged, match="does not load"):
         releases.install(payload("1.0.0"), refuse)
     assert visible(releases) == set()
+
+
+def test_how_a_release_was_tried_is_known_while_it_is_here(releases: Releases, payload: Payload):
+    source = payload("1.0.0")
+    releases.install(source, lambda _: "10 DAGs load in an image")
+    # Not tried again, since it is whole.
+    releases.install(source, lambda _: "5 files compile")
+    assert releases.tried("1.0.0") == "10 DAGs load in an image"
+    (releases / "1.0.0" / "dags" / "__init__.py").unlink()
+    releases.install(source, lambda _: "5 files compile")
+    assert releases.tried("1.0.0") == "5 files compile"
+    releases.remove("1.0.0")
+    assert releases.tried("1.0.0") == ""
 
 
 def test_another_build_of_a_version_is_refused(releases: Releases, payload: Payload):

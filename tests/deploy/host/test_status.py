@@ -20,6 +20,7 @@ def test_releases_and_jobs_are_told_without_docker(host: Host, capsys: pytest.Ca
     assert (found["current"], found["previous"]) == ("1.1.0", "1.0.0")
     assert found["releases"] == ["1.0.0", "1.1.0"]
     assert found["since"].endswith("+00:00")
+    assert found["tried"] == "5 files compile, DAGs not loaded: images.airflow is empty"
     assert found["containers"] == []
     assert found["engine_fault"] == "There is no program docker on this host."
     assert found["jobs"]["reap"] is None
@@ -27,6 +28,7 @@ def test_releases_and_jobs_are_told_without_docker(host: Host, capsys: pytest.Ca
     host("status")
     told = capsys.readouterr().out
     assert told.startswith("current   1.1.0, since ")
+    assert "\ntried     5 files compile, DAGs not loaded" in told
     assert "There is no program docker on this host." in told
 
 
