@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,24 +15,47 @@ from deploy import demo
 from deploy.cluster.compose import docker
 from deploy.cluster.place import REPO
 from tests.cluster.harness import Input, Lab, Update
+from tests.cluster.harness_faults import go_on
+from tests.cluster.harness_wait import until
 
 pytestmark = pytest.mark.timeout(1200)
 HOSTILE = ("ingest", "extract")
 
 
 @pytest.fixture(scope="module")
-def update(lab: Lab, demo_input: Input) -> Update:
-    found = lab.update(demo_input)
-    assert found.wait() == "success"
-    return found
+def update(lab: Lab, demo_input: Input) -> Iterator[Update]:
+    """Of two workers with a slot each; of each service one shard takes long, so the other worker has others."""
+    cluster = lab.cluster
+    cluster.configure(AIRFLOW__CELERY__WORKER_CONCURRENCY=1)
+    cluster.up("--workers", "2")
+    try:
+        found = lab.update(demo_input)
+        for service in HOSTILE:
+            _share(found, service)
+        assert found.wait() == "success"
+        yield found
+    finally:
+        cluster.configure()
+        cluster.up("--workers", "2")
+
+
+def _share(update: Update, service: str) -> None:
+    """Freeze a shard of a service until the other worker has one, too."""
+    container = update.held(service)
+    until(f"{service} on the other worker", lambda: len(_ran_on(update, service)) == 2, 120)
+    go_on(container.id)
+
+
+def _ran_on(update: Update, service: str) -> set[str]:
+    """Hosts that have, or had, a shard of a service."""
+    return {one["hostname"] for one in update.tasks() if one["task_id"] == service} - {"", None}
 
 
 def test_shards_ran_on_both_workers(lab: Lab, update: Update):
     workers = {one.id[:12] for one in lab.cluster.containers("worker")}
     assert len(workers) == 2
     for service in HOSTILE:
-        ran = {one["hostname"] for one in update.tasks() if one["task_id"] == service}
-        assert ran == workers
+        assert _ran_on(update, service) == workers
 
 
 def test_the_content_is_that_of_the_embedded_default(
