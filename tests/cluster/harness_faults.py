@@ -83,12 +83,13 @@ def measured(update: Update, fault: str, expected: str) -> Iterator[None]:
     met = {task_name(one) for one in update.tasks() if one["state"] in MET}
     began = time.time()
     yield
+    done = time.time()
     update.must_succeed(expected)
     tasks = update.tasks()
     ends = [_seconds(one["end_date"]) for one in tasks if task_name(one) in met]
-    # A task may end well without who hands out the next one.
+    # A task may end well without who hands out the next one, which may begin before the fault is complete.
     later = [_seconds(one["start_date"]) for one in tasks if task_name(one) not in met]
-    ends.append(min((start for start in later if start > began), default=began))
+    ends.append(min((start for start in later if start > done), default=began))
     run = update.lab.api.call("GET", f"dags/{update.dag}/dagRuns/{update.run_id}")
     note(
         Measurement(
