@@ -13,6 +13,7 @@ import yaml
 
 from corpus.settings import hosts
 from deploy.package.version import describe
+from tests.package.packages import checkout
 
 REPO = Path(__file__).parents[2]
 FILE = REPO / "docs" / "examples" / "ci" / "gitlab-ci.yml"
@@ -53,9 +54,11 @@ def test_images_bear_the_tag_that_hosts_ask_for_and_come_before_the_package(
     (line,) = (
         one for one in jobs["images"]["script"] if one.startswith("export CORPUS_IMAGE_TAG=")
     )
+    # As GitLab clones it, by GIT_DEPTH 0; this checkout may be a shallow one.
+    clone = checkout()
     shell = ["sh", "-euc", f'{line}; printf %s "$CORPUS_IMAGE_TAG"']
-    tag = subprocess.run(shell, cwd=REPO, check=True, capture_output=True, text=True).stdout
-    monkeypatch.setattr(hosts, "__version__", describe(REPO).pep440)
+    tag = subprocess.run(shell, cwd=clone, check=True, capture_output=True, text=True).stdout
+    monkeypatch.setattr(hosts, "__version__", describe(clone).pep440)
     assert hosts.DockerSettings(services_image="{version}").services_image == tag
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from deploy.package.errors import BadPackage, BadSource
 from deploy.package.programs import output
 from deploy.package.repository import Deb, Repository
 from deploy.package.sbom import IMAGES, REQUIREMENTS, read_lock, sbom
-from tests.package.packages import REPO
+from tests.package.packages import REPO, WORKTREE, checkout
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("aptly"), reason="aptly is not installed"),
@@ -67,6 +68,19 @@ def test_it_holds_what_was_built_the_bill_checksums_key_and_repository(release: 
     assert Deb.read(served) == Deb.read(built.deb)
     # The secret key stays where it is.
     assert not [path for path in release.rglob("*") if "private" in path.name]
+
+
+@pytest.mark.skipif(WORKTREE, reason="a release is of a commit, and WORKTREE is set")
+def test_make_release_makes_all_of_it(tmp_path: Path):
+    clone = checkout()
+    # Not the environment anew, which a release reads licences from and nothing else.
+    command = ["make", "-o", "setup", "release"]
+    given = [f"VENV={sys.prefix}", f"WORK={tmp_path}/work", f"REPO={tmp_path}/apt"]
+    done = subprocess.run([*command, *given], cwd=clone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    dist = clone / "dist"
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist, check=True)
+    assert {"SHA256SUMS.asc", "corpus-airflow.asc", "apt"} < {path.name for path in dist.iterdir()}
 
 
 def test_the_checksums_are_signed_by_the_key_beside_them(release: Path, tmp_path: Path):
