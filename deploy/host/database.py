@@ -48,7 +48,7 @@ def clean(settings: Settings, *, dry_run: bool = False) -> str:
 
 def _run(settings: Settings, service: str, command: list[str], state: str) -> str:
     """What a command in a container of a service printed. Raises `HostError`, which tells the `state` of things."""
-    done = engine.compose_run(settings.compose, service, *command, options=["--no-deps"])
+    done = engine.compose_run(settings.compose, service, *command)
     if done.returncode:
         said = engine.end_of(done.stderr or done.stdout)
         name = " ".join(command[:3])

@@ -72,12 +72,10 @@ def containers(project: str) -> list[Container]:
     return sorted(map(Container.of, told), key=lambda container: container.name)
 
 
-def compose_run(
-    compose: Compose, service: str, *command: str, options: Sequence[str] = ()
-) -> subprocess.CompletedProcess[str]:
-    """Run a command in a new container of a service, to its end, with further options of `docker compose run`.
+def compose_run(compose: Compose, service: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new container of a service, to its end.
 
-    Raises `BadInput`, `Unavailable`.
+    What the file has it wait for may be down on purpose, and is not for a command to start. Raises `BadInput`, `Unavailable`.
     """
     missing = [str(file) for file in compose.files if not file.is_file()]
     if missing or not compose.files:
@@ -89,7 +87,7 @@ def compose_run(
         words += ["--env-file", compose.env_file]
     for file in compose.files:
         words += ["-f", str(file)]
-    return call([*words, "run", "--rm", "-T", *options, service, *command], seconds=None)
+    return call([*words, "run", "--rm", "-T", "--no-deps", service, *command], seconds=None)
 
 
 def call(words: Sequence[str], *, seconds: float | None) -> subprocess.CompletedProcess[str]:

@@ -40,8 +40,7 @@ def reap(settings: Settings, *, dry_run: bool = False) -> str:
         return f"The reaper {running[0].name} runs; there is nothing to do."
     command = ["python", "-m", "operators.containers.reaper", "--once"]
     command += ["--dry-run"] if dry_run else []
-    # What the file has it wait for may be down on purpose, and is not for a pass to start.
-    done = engine.compose_run(compose, "reaper", *command, options=["--no-deps"])
+    done = engine.compose_run(compose, "reaper", *command)
     said = engine.end_of(done.stderr or done.stdout)
     if done.returncode == Unavailable.status:
         raise Unavailable(f"The reaper's pass was not completed: {said}")
