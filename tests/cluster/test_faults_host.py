@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from deploy.cluster.compose import docker
-from deploy.cluster.place import REPO
 from tests.cluster.harness import Lab, Update
 from tests.cluster.harness_faults import measured
 from tests.cluster.harness_wait import until
+from tests.engine import engine
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -47,15 +46,14 @@ def test_the_scratch_disk_is_full_until_somebody_clears_it(lab: Lab, update: Upd
 
 
 def test_the_engine_is_restarted(lab: Lab, update: Update, expected: str):
-    engine = REPO / "deploy" / "engine.sh"
-    status = subprocess.run(["sh", engine, "status"], cwd=REPO, capture_output=True, text=True)
+    status = engine("status")
     if "started by somebody else" in status.stdout:
         pytest.skip(f"whoever started the engine has to restart it: {status.stdout.strip()}")
     if docker("info", "--format", "{{.LiveRestoreEnabled}}").strip() != "true":
         pytest.skip("without live-restore an engine takes all its containers with it")
     container = update.container("extract")
     with measured(update, "restart of the Docker engine", expected):
-        subprocess.run(["sh", engine, "restart"], cwd=REPO, check=True, stdout=subprocess.DEVNULL)
+        engine("restart").check_returncode()
     # Its container lived on, and its task waited for the engine.
     assert update.task(container.task)["try_number"] == 1
     runs = [one for one in update.containers() if one.task == container.task]

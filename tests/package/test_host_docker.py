@@ -15,6 +15,7 @@ import pytest
 
 from deploy.host.manifest import PACKAGES, Manifest
 from tests.deploy.host.conftest import Host, host
+from tests.engine import engine
 
 __all__ = ["host"]
 
@@ -123,9 +124,7 @@ def test_an_image_that_is_not_here_is_no_fault(host: Host, capsys: pytest.Captur
 @pytest.fixture
 def cluster(host: Host, image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """A host with a compose file; nothing of it runs yet."""
-    done = subprocess.run(
-        ["sh", str(REPO / "deploy" / "engine.sh"), "docker-config"], capture_output=True, text=True
-    )
+    done = engine("docker-config")
     if done.returncode:
         pytest.skip(f"docker compose cannot be had: {done.stdout}")
     monkeypatch.setenv("DOCKER_CONFIG", done.stdout.strip())
