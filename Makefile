@@ -11,8 +11,8 @@ REPO ?= $(WORK)/apt
 export VENV
 
 PYTHON_RUN = $(VENV)/bin/python
-EMBEDDED = $(PYTHON_RUN) -m deploy.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
-CLUSTER = $(PYTHON_RUN) -m deploy.cluster --work "$(WORK)"
+EMBEDDED = $(PYTHON_RUN) -m deploy.local.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
+CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$(WORK)"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
@@ -25,10 +25,10 @@ help: ## List the targets
 	@echo "  runs on your own files instead of the demo's."
 
 setup: ## Install what the bundle needs into .venv
-	@sh deploy/setup.sh run
+	@sh deploy/scripts/setup.sh run
 
 setup-dev:
-	@sh deploy/setup.sh dev
+	@sh deploy/scripts/setup.sh dev
 
 run: setup ## Update a corpus end to end in a real Airflow on this machine
 	@exec $(EMBEDDED) run
@@ -43,11 +43,11 @@ test: setup-dev lint ## Lint, type-check and run the tests
 	@$(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
-	@[ -x /usr/bin/chromium ] || sh deploy/install.sh chromium fonts-dejavu-core
-	@$(VENV)/bin/pytest tests/browser
+	@[ -x /usr/bin/chromium ] || sh deploy/scripts/install.sh chromium fonts-dejavu-core
+	@$(VENV)/bin/pytest tests/system/browser
 
 test-cluster: setup-dev ## Prove the cluster in real containers, faults included (half an hour)
-	@WORK="$(WORK)" sh tests/cluster/run.sh
+	@WORK="$(WORK)" sh tests/system/cluster/run.sh
 
 test-all: test test-browser test-cluster test-package ## Every suite
 
@@ -62,16 +62,16 @@ format: setup-dev ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 docs: setup ## Write docs/settings.md anew from the code
-	@$(PYTHON_RUN) -m deploy.settings_reference > docs/settings.md
+	@$(PYTHON_RUN) -m corpus.settings.reference > docs/settings.md
 
 images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another; RENEW=1 with today's updates
-	@exec $(PYTHON_RUN) -m deploy.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(if $(RENEW),--renew) $(IMAGES)
+	@exec $(PYTHON_RUN) -m deploy.build.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(if $(RENEW),--renew) $(IMAGES)
 
 engine-up: ## Start a Docker engine where none answers
-	@WORK="$(WORK)" sh deploy/engine.sh up
+	@WORK="$(WORK)" sh deploy/scripts/engine.sh up
 
 engine-down: ## Stop the engine that engine-up started, unless systemd runs it
-	@WORK="$(WORK)" sh deploy/engine.sh down
+	@WORK="$(WORK)" sh deploy/scripts/engine.sh down
 
 cluster-up: setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=
 	@exec $(CLUSTER) up $(if $(WORKERS),--workers "$(WORKERS)") $(if $(PORT),--port "$(PORT)") $(if $(PROJECT),--project "$(PROJECT)") \
@@ -93,11 +93,11 @@ cluster-down: setup ## Stop it; the data stays, except with PURGE=1
 	@exec $(CLUSTER) down $(if $(PURGE),--purge)
 
 deb: ## Build the Debian package of the last commit into dist/; WORKTREE=1 of the files as they are, NOCHECK=1 without tests
-	@exec /usr/bin/python3 -m deploy.package build --work "$(WORK)" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
+	@exec /usr/bin/python3 -m deploy.build.package build --work "$(WORK)" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
 
 apt-repo: ## Put packages into a signed apt repository; DEB=FILES (default: what dist holds) KEY=FILE REPO=.work/apt
-	@sh deploy/install.sh aptly gnupg
-	@exec /usr/bin/python3 -m deploy.package repository --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") $(or $(DEB),$(wildcard dist/*.deb))
+	@sh deploy/scripts/install.sh aptly gnupg
+	@exec /usr/bin/python3 -m deploy.build.package repository --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") $(or $(DEB),$(wildcard dist/*.deb))
 
 ifneq (,$(filter release,$(MAKECMDGOALS)))
 ifneq (,$(NOCHECK)$(WORKTREE))
@@ -106,11 +106,11 @@ endif
 endif
 
 release: setup deb ## Lay out all that a release consists of in dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
-	@sh deploy/install.sh aptly gnupg
-	@exec /usr/bin/python3 -m deploy.package artifacts --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") --installed "$(VENV)/lib/python3.11/site-packages"
+	@sh deploy/scripts/install.sh aptly gnupg
+	@exec /usr/bin/python3 -m deploy.build.package artifacts --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") --installed "$(VENV)/lib/python3.11/site-packages"
 
 test-package: setup-dev ## Prove the package: its build, its contents, and its way onto hosts
-	@WORK="$(WORK)" sh tests/package/run.sh
+	@WORK="$(WORK)" sh tests/system/package/run.sh
 
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 	@for name in build run dev cluster; do \
@@ -125,7 +125,7 @@ bench: setup-dev ## Measure what the docs claim, as ratios within one run
 	@for script in bench/*.py; do echo "== $$script"; $(PYTHON_RUN) $$script || exit 1; done
 
 fuzz: setup-dev ## Feed mutated executables to all feature sets; SEED=1 COUNT=20000
-	@$(PYTHON_RUN) -m tests.fuzz --seed $(SEED) --count $(COUNT) --keep "$(WORK)/fuzz" $(FUZZ_FILES)
+	@$(PYTHON_RUN) -m tests.support.fuzz --seed $(SEED) --count $(COUNT) --keep "$(WORK)/fuzz" $(FUZZ_FILES)
 
 clean: ## Remove the virtual environment and the work folder, WORK
 	@rm -rf "$(VENV)" "$(WORK)"

@@ -35,8 +35,8 @@ RAW, RUNNER, OPERATOR, STOCK = (
     "DockerOperator",
 )
 _MODULES = {
-    RUNNER: "operators.base, operators.result, corpus.settings, operators.containers.runner",
-    OPERATOR: "operators.containers.operator, corpus.settings",
+    RUNNER: "operators.base, operators.runners.result, corpus.settings, operators.runners.docker",
+    OPERATOR: "operators.container, corpus.settings",
     STOCK: "airflow.providers.docker.operators.docker",
 }
 _DOCKERFILE = """
@@ -95,7 +95,7 @@ def _measure(options: argparse.Namespace, image: str, work: Path) -> dict[str, l
         "CORPUS_DOCKER__SERVICES_IMAGE": image,
     }
     sys.path.insert(0, str(REPO))
-    from tests import airflow_home
+    from tests.support import airflow_home
 
     airflow_home.migrate()
     makers = _operators(image)
@@ -136,9 +136,9 @@ def _operators(image: str) -> dict[str, Callable[[str], Any]]:
 
     from corpus.settings import Settings
     from operators import ContainerOperator
-    from operators.call import Call
-    from operators.identity import run_identity, task_try
-    from operators.runner import get_runner
+    from operators.runners.command import Call
+    from operators.runners.identity import run_identity, task_try
+    from operators.runners.runner import get_runner
 
     class ServiceOperator(BaseOperator):
         """A service without a report; else as `CorpusOperator` runs it."""

@@ -52,8 +52,8 @@ def main() -> None:
 def _measure(work: Path, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
     # The embedded Airflow is part of the checkout, not of what is installed.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from deploy.api import AirflowApi
-    from deploy.embedded.server import EmbeddedAirflow
+    from deploy.local.airflow_api import AirflowApi
+    from deploy.local.embedded.server import EmbeddedAirflow
 
     ours, baseline = [], []
     airflow = EmbeddedAirflow(work)
@@ -90,11 +90,13 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def services_in_one_process(work: Path, workers: int) -> dict[str, float]:
     """Seconds of each service, and in total, on an empty corpus."""
-    from corpus import services
     from corpus.__main__ import WithoutPandas
-    from corpus.services import Context, Progress
+    from corpus.contract import registry
+    from corpus.contract.progress import Progress
+    from corpus.services.context import Context
+    from corpus.services.dispatch import run_service
     from corpus.settings import Settings
-    from corpus.store.root import Store
+    from corpus.store.object_store import Store
 
     # As the command does, which each task runs.
     sys.meta_path.insert(0, WithoutPandas())
@@ -110,9 +112,9 @@ def services_in_one_process(work: Path, workers: int) -> dict[str, float]:
         )
         context = Context(settings, Store(root), Progress(write=lambda _: None))
         times = {}
-        for name, service in services.SERVICES.items():
+        for name, service in registry.SERVICES.items():
             start = time.perf_counter()
-            service.run(service.request(update="direct"), context)
+            run_service(service.request(update="direct"), context)
             times[name] = time.perf_counter() - start
         times["total"] = time.perf_counter() - began
     return times

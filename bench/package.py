@@ -25,10 +25,10 @@ from common import table
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
-from deploy.package.build import Built, build  # noqa: E402
-from deploy.package.source import export  # noqa: E402
-from deploy.package.version import Version  # noqa: E402
-from tests.package.roots import Root, base  # noqa: E402
+from deploy.build.package.build import Built, build  # noqa: E402
+from deploy.build.package.source import export  # noqa: E402
+from deploy.build.package.version import Version  # noqa: E402
+from tests.system.package.roots import Root, base  # noqa: E402
 
 
 def main() -> int:

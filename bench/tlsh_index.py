@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import tlsh
 
-from corpus.tlsh_index import TlshIndex, parse
+from corpus.services.group.tlsh_index import TlshIndex, parse
 
 
 def generate(rows: int, seed: int) -> list[str]:

@@ -25,10 +25,12 @@ from typing import Any
 from common import base, table
 from common.executables import write_variants
 
-from corpus import services
-from corpus.services import Context, Progress
+from corpus.contract import registry
+from corpus.contract.progress import Progress
+from corpus.services.context import Context
+from corpus.services.dispatch import run_service
 from corpus.settings import Settings
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 
 TARGET = 1.3
 _VERDICTS = ("malicious", "benign", "unknown")
@@ -111,10 +113,10 @@ def _chain(context: Context, samples: Path, verdicts: Path) -> dict[str, list[fl
         "import-verdicts": {"urls": [str(verdicts)]},
     }
     took = {}
-    for name, service in services.SERVICES.items():
+    for name, service in registry.SERVICES.items():
         request = service.request(update="new", **given.get(name, {}))
         began, used = time.perf_counter(), _processor_seconds()
-        service.run(request, context)
+        run_service(request, context)
         took[name] = [time.perf_counter() - began, _processor_seconds() - used]
     return took
 
@@ -129,7 +131,7 @@ def _report(options: argparse.Namespace, runs: dict[str, list[dict[str, list[flo
     best = {
         which: {
             name: [min(run[name][kind] for run in made) for kind in (0, 1)]
-            for name in services.SERVICES
+            for name in registry.SERVICES
         }
         for which, made in runs.items()
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from corpus import features
-    from corpus.load import open_snapshot
+    from corpus.snapshots.reader import open_snapshot
 
 __all__ = ["__version__", "features", "open_snapshot"]
 
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # Deferred: a service's command should not pay for the readers' libraries.
     if name == "open_snapshot":
-        from corpus.load import open_snapshot
+        from corpus.snapshots.reader import open_snapshot
 
         return open_snapshot
     if name == "features":

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from corpus import services
+from corpus.contract import registry
 from operators import (
     CollectSamplesOperator,
     CorpusOperator,
@@ -19,7 +19,7 @@ from operators import (
     SplitSamplesOperator,
     ValidateUpdateOperator,
 )
-from operators.params import params_of
+from operators.scheduling.params import params_of
 
 DOC = """
 ### corpus {name}
@@ -39,7 +39,7 @@ nothing to do.
 
 def service_dag(operator: type[CorpusOperator]) -> DAG:
     """A DAG of one task, with a param for each field of the service's request."""
-    service = services.get(operator.service)
+    service = registry.get(operator.service)
     params = params_of(service.request)
     # By subscript: `params.update` is a method of the dictionary.
     given = {

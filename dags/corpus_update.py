@@ -67,7 +67,9 @@ with DAG(
     deadline=DeadlineAlert(
         reference=RunQueued(),
         interval=timedelta(hours=LATE_AFTER_HOURS),
-        callback=AsyncCallback("operators.alerts.update_is_late", {"hours": LATE_AFTER_HOURS}),
+        callback=AsyncCallback(
+            "operators.scheduling.alerts.update_is_late", {"hours": LATE_AFTER_HOURS}
+        ),
     ),
     # "null" among the types: the form marks a field without it as required.
     params={

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from operators.base import CorpusOperator
     from operators.collect import CollectSamplesOperator
-    from operators.containers.operator import ContainerOperator
-    from operators.deadlines import RunQueued
+    from operators.container import ContainerOperator
     from operators.extract import ExtractFeaturesOperator
     from operators.group import GroupSamplesOperator
     from operators.import_verdicts import ImportVerdictsOperator
     from operators.ingest import IngestSamplesOperator
     from operators.label import ResolveLabelsOperator
     from operators.publish import SNAPSHOTS, PublishSnapshotOperator
+    from operators.scheduling.deadlines import RunQueued
     from operators.split import SplitSamplesOperator
     from operators.validate import ValidateUpdateOperator
 
@@ -36,7 +36,7 @@ __all__ = [
 _MODULES = {
     "SNAPSHOTS": "publish",
     "CollectSamplesOperator": "collect",
-    "ContainerOperator": "containers.operator",
+    "ContainerOperator": "container",
     "CorpusOperator": "base",
     "ExtractFeaturesOperator": "extract",
     "GroupSamplesOperator": "group",
@@ -44,7 +44,7 @@ _MODULES = {
     "IngestSamplesOperator": "ingest",
     "PublishSnapshotOperator": "publish",
     "ResolveLabelsOperator": "label",
-    "RunQueued": "deadlines",
+    "RunQueued": "scheduling.deadlines",
     "SplitSamplesOperator": "split",
     "ValidateUpdateOperator": "validate",
 }

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 
-import corpus.runs
+import corpus.contract.run_identity
 from corpus.errors import BadInput, CorpusError
-from operators.call import Call, Value
-from operators.identity import run_identity, task_try
-from operators.runner import Runner, get_runner
-from operators.values import text
+from operators.runners.command import Call, Value
+from operators.runners.identity import run_identity, task_try
+from operators.runners.runner import Runner, get_runner
+from operators.templates import text
 
 __all__ = ["REPORT_KEY", "CorpusOperator", "Value"]
 
@@ -73,11 +73,11 @@ class CorpusOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         # Not at the top: what parses a DAG needs neither.
         from corpus.settings import Settings
-        from operators.result import as_airflow, read_report
+        from operators.runners.result import as_airflow, read_report
 
         identity = run_identity(context)
         try:
-            update = text(self.update_id) or corpus.runs.update_id(
+            update = text(self.update_id) or corpus.contract.run_identity.update_id(
                 context["dag_run"].run_after, identity["run_uuid"]
             )
             call = self.call({"update": update, **self.options()}, identity)

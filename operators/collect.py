@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk.definitions.context import Context
 
 from operators.base import CorpusOperator, Value
-from operators.values import flag, integer, text, texts
+from operators.templates import flag, integer, text, texts
 
 
 class CollectSamplesOperator(CorpusOperator):

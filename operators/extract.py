@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from operators.base import CorpusOperator, Value
-from operators.values import integer, texts
+from operators.templates import integer, texts
 
 
 class ExtractFeaturesOperator(CorpusOperator):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from operators.base import CorpusOperator, Value
-from operators.values import texts
+from operators.templates import texts
 
 
 class IngestSamplesOperator(CorpusOperator):

@@ -10,8 +10,8 @@ from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from operators.base import CorpusOperator, Value
-from operators.links import DataCardLink, card_url
-from operators.values import text
+from operators.templates import text
+from operators.ui.links import DataCardLink, card_url
 
 # A name rather than an address: where the corpus lives is a setting of the worker, unknown to a DAG.
 SNAPSHOTS = Asset(name="corpus_snapshot", uri="corpus://default/snapshots", group="corpus")

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from corpus.runs import run_uuid
-from operators import listener, web
-from operators.deadlines import RunQueued
-from operators.links import URL_PREFIX, DataCardLink
+from corpus.contract.run_identity import run_uuid
+from operators.scheduling import listener
+from operators.scheduling.deadlines import RunQueued
+from operators.ui import web
+from operators.ui.links import URL_PREFIX, DataCardLink
 
 
 class CorpusPlugin(AirflowPlugin):

@@ -19,14 +19,15 @@ import pyarrow.compute as pc
 
 from common.executables import launchers, variant
 from corpus import features
-from corpus.identity import identify
-from corpus.labels import Policy
-from corpus.services import Context, Progress
-from corpus.services.publish import PublishRequest, publish
-from corpus.services.split import SplitRequest, split
-from corpus.services.validate import ValidateRequest, validate
+from corpus.contract.progress import Progress
+from corpus.services.context import Context
+from corpus.services.ingest.identity import identify
+from corpus.services.label.policy import Policy
+from corpus.services.publish.service import PublishRequest, publish
+from corpus.services.split.service import SplitRequest, split
+from corpus.services.validate.service import ValidateRequest, validate
 from corpus.store.schemas import TIME
-from corpus.store.updates import ALL, Update
+from corpus.store.staging import ALL, Update
 
 SET = "basic-v1"
 _START = datetime(2023, 1, 2, tzinfo=UTC)

@@ -25,9 +25,9 @@ from typing import Any, ClassVar
 from karton.core import Config, Consumer, Karton, Producer, Resource, Task
 
 from corpus.features.sandboxed import extractor
-from corpus.identity import identify
+from corpus.services.ingest.identity import identify
 from corpus.store import blobs
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 
 # One at a time would leave the consumers waiting for the bucket.
 _UPLOADS = 4

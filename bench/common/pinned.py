@@ -17,17 +17,17 @@ from typing import Any
 
 from common.wheels import REPO, Sample
 from corpus.settings import Settings
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX
-from corpus.store.updates import Update, existing
+from corpus.store.staging import Update, existing
 
 sys.path.append(str(REPO))
 
-from operators.call import Call, Value
-from operators.containers.labels import TaskTry
 from operators.containers.scratch import user_of
-from operators.process import ProcessRunner
-from operators.runner import Runner, get_runner
+from operators.runners.command import Call, Value
+from operators.runners.process import ProcessRunner
+from operators.runners.runner import Runner, get_runner
+from operators.task_try import TaskTry
 
 UPDATE = "bench"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 sys.path.append(str(REPO))
 
-from deploy.wheels import Wheel, download  # noqa: E402 - not installed, found by the line above
+from deploy.local.wheels import Wheel, download  # noqa: E402 - not installed, found by the line above
 
 PINNED = REPO / "bench" / "wheels.csv"
 CACHE = REPO / ".work" / "bench" / "wheels"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from corpus.store.root import Store, WrittenFile
+from corpus.store.object_store import Store, WrittenFile
 
 __all__ = ["write_card"]
 

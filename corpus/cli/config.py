@@ -13,7 +13,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from corpus.cli.main import Session
+from corpus.cli.session import Session
 from corpus.errors import BadSetting
 from corpus.settings import Settings, config_files
 

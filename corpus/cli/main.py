@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -18,78 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from corpus import __version__
+from corpus.cli.session import Session
 from corpus.errors import BadSetting, CorpusError, NothingNew, PassingFault
-from corpus.services.base import Context
-from corpus.settings import Settings
-from corpus.store.root import passing_faults
-
-RUN_VARIABLE = "CORPUS_RUN"
-
-
-@dataclass
-class Session:
-    """The global options of one call."""
-
-    overrides: dict[str, Any] = field(default_factory=dict)
-    config: Path | None = None
-    result: Path | None = None
-
-    @cached_property
-    def settings(self) -> Settings:
-        return Settings.load(self.overrides, file=self.config)
-
-    @cached_property
-    def context(self) -> Context:
-        """Settings and store, with the identity of the run that the environment tells of."""
-        given = os.environ.get(RUN_VARIABLE, "{}")
-        try:
-            run = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise BadSetting(f"not a JSON object: {error}.", field=RUN_VARIABLE) from error
-        return Context.from_settings(self.settings, run)
-
-    def write_result(
-        self, status: str, report: Any = None, error: CorpusError | None = None
-    ) -> None:
-        if self.result is None:
-            return
-        outcome = {
-            "status": status,
-            "report": report,
-            "error": error.to_dict() if error else None,
-        }
-        temporary = self.result.with_name(f".tmp-{os.getpid()}-{self.result.name}")
-        with passing_faults(str(self.result)):
-            temporary.write_text(json.dumps(outcome))
-            temporary.replace(self.result)
-
-    def write_failure(self, error: CorpusError, status: str = "error") -> None:
-        """Write a result of which the exit status tells the most, even where it cannot be written."""
-        try:
-            self.write_result(status, error=error)
-        except (OSError, CorpusError) as fault:
-            click.echo(f"This is in no result file. {fault}", err=True)
-
-
-def parse_override(text: str) -> tuple[list[str], Any]:
-    """`section.key=value`; the value is JSON where it parses as such, else text."""
-    name, separator, value = text.partition("=")
-    if not separator or not name.strip():
-        raise BadSetting(f"{text!r} is not of the form section.key=value.", field="--set")
-    try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError:
-        parsed = value
-    return name.strip().split("."), parsed
-
-
-def nest(target: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
-            raise BadSetting("is both a value and a section.", field=".".join(path))
-    target[path[-1]] = value
-
+from corpus.settings.overrides import nest, parse_override
 
 # Commands that are no services, and the module of this package that each is in.
 _MODULES = {
@@ -109,12 +36,12 @@ class Commands(click.Group):
     """Commands in the order data flows rather than by the alphabet; loaded when first asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from corpus.services import SERVICES
+        from corpus.contract.registry import SERVICES
 
         return [*SERVICES, *_MODULES]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        from corpus.services import SERVICES
+        from corpus.contract.registry import SERVICES
 
         if name in SERVICES:
             from corpus.cli.services import service_command

@@ -11,9 +11,12 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from corpus.cli.main import Session
+from corpus.cli.output import echo_report, json_option
+from corpus.cli.session import Session
+from corpus.contract.base import Request
+from corpus.contract.registry import Service
 from corpus.errors import BadInput
-from corpus.services import Request, Service
+from corpus.services.dispatch import run_service
 
 R = TypeVar("R", bound=Request)
 
@@ -25,7 +28,7 @@ def service_command(service: Service) -> click.Command:
     @click.pass_obj
     def call(session: Session, /, as_json: bool, **options: Any) -> None:
         request = request_of(request_type, options)
-        report = service.run(request, session.context).model_dump(mode="json")
+        report = run_service(request, session.context).model_dump(mode="json")
         session.write_result("ok", report)
         echo_report(report, as_json)
 
@@ -52,10 +55,6 @@ def request_of(request_type: type[R], options: Mapping[str, Any]) -> R:
         first = error.errors()[0]
         name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
         raise BadInput(f"{first['msg']}.", field=name and f"--{name}") from error
-
-
-def json_option() -> click.Option:
-    return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")
 
 
 def option(name: str, field: FieldInfo) -> click.Option:
@@ -90,50 +89,3 @@ def _plain(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) in (list, tuple):
         return get_args(annotation)[0], True
     return annotation, False
-
-
-def echo_report(report: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        import json
-
-        click.echo(json.dumps(report, indent=2))
-        return
-    for line in report_lines(report):
-        click.echo(line)
-
-
-def report_lines(report: dict[str, Any], indent: str = "") -> list[str]:
-    """A report for a person: one aligned line a field, nothing for what is empty."""
-    shown = {name: value for name, value in report.items() if value not in (None, {}, [], "")}
-    width = max((len(name) for name in shown), default=0)
-    lines = []
-    for name, value in shown.items():
-        label = f"{indent}{name.replace('_', ' '):<{width}}  "
-        if isinstance(value, dict):
-            flat = all(not isinstance(inner, dict | list) for inner in value.values())
-            if flat:
-                lines.append(label + ", ".join(f"{key} {inner}" for key, inner in value.items()))
-            else:
-                lines += [label.rstrip() + ":", *report_lines(value, indent + "  ")]
-        elif isinstance(value, list):
-            text = [
-                item if isinstance(item, str) else "  ".join(map(str, _values(item)))
-                for item in value
-            ]
-            if len(text) > 8 or any(isinstance(item, dict) for item in value):
-                lines += [f"{label}{len(value)}", *(f"{indent}  {item}" for item in text[:20])]
-                if len(text) > 20:
-                    lines.append(f"{indent}  ... and {len(text) - 20} more (--json shows all)")
-            else:
-                lines.append(label + ", ".join(text))
-        else:
-            lines.append(f"{label}{value}")
-    return lines
-
-
-def _values(item: Any) -> list[Any]:
-    return (
-        [v for v in item.values() if v not in (None, "", [], {})]
-        if isinstance(item, dict)
-        else [item]
-    )

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from corpus.cli.main import Session
-from corpus.cli.services import echo_report, json_option, option, request_of
-from corpus.services import SERVICES
+from corpus.cli.output import echo_report, json_option
+from corpus.cli.services import option, request_of
+from corpus.cli.session import Session
+from corpus.contract.registry import SERVICES
 
 # Those that a sandbox is the place of.
 _SLICED = [service.name for service in SERVICES.values() if service.hostile]
@@ -32,7 +33,7 @@ class _Services(click.Group):
 def _take(name: str) -> click.Command:
     @click.pass_obj
     def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
-        from corpus.slices.take import take
+        from corpus.isolation.stage_in import take
 
         context = replace(session.context, service=name)
         request: Any = request_of(SERVICES[name].request, options)
@@ -47,7 +48,7 @@ def _take(name: str) -> click.Command:
 def _give(name: str) -> click.Command:
     @click.pass_obj
     def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
-        from corpus.slices.give import give
+        from corpus.isolation.stage_out import give
 
         context = replace(session.context, service=name)
         request: Any = request_of(SERVICES[name].request, options)

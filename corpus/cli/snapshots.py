@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import click
 
-from corpus.cli.main import Session
-from corpus.cli.services import echo_report, json_option, report_lines
+from corpus.cli.output import echo_report, json_option, report_lines
+from corpus.cli.session import Session
 from corpus.errors import Damaged
 
 
@@ -71,7 +71,7 @@ def verify(session: Session, snapshot: str, blobs: bool, as_json: bool) -> None:
 
     Exit status 7, and a line for each finding, where a single bit is not what it was.
     """
-    from corpus.verify import verify as verify_snapshot
+    from corpus.snapshots.verify import verify as verify_snapshot
 
     context = session.context
     report = verify_snapshot(context.store, snapshot, blobs=blobs, progress=context.progress)
@@ -91,7 +91,7 @@ def verify(session: Session, snapshot: str, blobs: bool, as_json: bool) -> None:
 @click.pass_obj
 def diff(session: Session, a: str, b: str, as_json: bool) -> None:
     """Compare two snapshots: added, removed, relabelled, moved, regrouped and re-extracted samples."""
-    from corpus.diff import diff as diff_snapshots
+    from corpus.snapshots.diff import diff as diff_snapshots
 
     content = diff_snapshots(session.context.store, a, b).model_dump(mode="json", by_alias=True)
     session.write_result("ok", content)
@@ -132,7 +132,7 @@ def export(
 
     NPZ holds X float32 [n, dim], y (1 malicious, 0 benign, -1 unknown), sha256, label, split, group_id.
     """
-    from corpus.export import export as export_snapshot
+    from corpus.snapshots.export import export as export_snapshot
 
     report = export_snapshot(
         session.context.store,

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import click
 
-from corpus.cli.main import Session
-from corpus.cli.services import echo_report, json_option
+from corpus.cli.output import echo_report, json_option
+from corpus.cli.session import Session
 from corpus.errors import BadSetting
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -38,7 +38,7 @@ def abandon(session: Session, update: str, yes: bool, as_json: bool) -> None:
     clean`. Exit status 5 where it is published, or its publication has begun to commit rows: `corpus
     publish --update ID` ends that.
     """
-    from corpus.abandon import abandon as abandon_update
+    from corpus.maintenance.abandon import abandon as abandon_update
 
     if not yes:
         if not sys.stdin.isatty():
@@ -71,7 +71,7 @@ def clean(session: Session, older_than: str, blobs: bool, dry_run: bool, as_json
     temporary files of killed writers, both a day old at least; with --blobs, samples that no snapshot,
     table or staging area refers to.
     """
-    from corpus.clean import clean as clean_store
+    from corpus.maintenance.clean import clean as clean_store
 
     age = duration(older_than, "--older-than")
     context = session.context

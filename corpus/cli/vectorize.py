@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from corpus.cli.main import Session
-from corpus.cli.services import echo_report, json_option
+from corpus.cli.output import echo_report, json_option
+from corpus.cli.session import Session
 from corpus.errors import BadInput, BadSetting
 from corpus.sources.paths import expand, read_list
 
@@ -71,7 +71,7 @@ def vectorize(
 
     Exit status 0 also where some files failed (but see --strict) or there are none, 2 where all did.
     """
-    from corpus.vectorize import vectorize as vectorize_files
+    from corpus.vectorize.files import vectorize as vectorize_files
 
     if not paths and from_list is None:
         raise BadInput("no file is given.", hint="Name a PATH or a --from-list.")

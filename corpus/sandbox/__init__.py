@@ -11,7 +11,7 @@ forked from; `child` is what runs on the other side, and `wire` what they say to
 
 from __future__ import annotations
 
-from corpus.sandbox.noise import printable
 from corpus.sandbox.pool import Outcome, Reason, Sandbox
+from corpus.sandbox.stderr import printable
 
 __all__ = ["Outcome", "Reason", "Sandbox", "printable"]

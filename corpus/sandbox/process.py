@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from corpus.sandbox import wire
-from corpus.sandbox.noise import Noise, last_words, printable
+from corpus.sandbox.stderr import Noise, last_words, printable
 from corpus.sandbox.template import Lost, Template
 
 # Time for a child that has closed its channel to come to its end.

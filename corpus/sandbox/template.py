@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from corpus.errors import CorpusError, PassingFault
-from corpus.sandbox.noise import Noise, last_words
+from corpus.sandbox.stderr import Noise, last_words
 
 _START_S = 120.0
 _START = (

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from corpus.settings.content import (
+from corpus.settings.corpus import (
     FeatureSettings,
     GateSettings,
     GroupSettings,

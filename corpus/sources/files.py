@@ -13,7 +13,7 @@ from typing import IO, Any
 import fsspec
 
 from corpus.sources.location import decode, encode
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 
 # Names under which file systems tell a version of a file, and the time of its last change.
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "checksum")

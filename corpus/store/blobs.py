@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from backports import zstd
 
 from corpus.errors import BadInput, Damaged
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LEVEL = 3

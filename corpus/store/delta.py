@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from corpus.errors import NotFound
-from corpus.store.root import Store, WrittenFile, sync_folder
+from corpus.store.object_store import Store, WrittenFile, sync_folder
 
 _ATTEMPTS = 9
 _UPDATE = "corpus.update"

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpus.errors import Damaged, NotFound
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 from corpus.store.schemas import TableSpec
 
 Hashes = npt.NDArray[np.uint64]

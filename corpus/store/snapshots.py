@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from corpus.errors import NotFound
 from corpus.store import index
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
 
 LATEST = "snapshots/latest.json"

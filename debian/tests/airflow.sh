@@ -13,7 +13,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES=False
 export AIRFLOW__CORE__PLUGINS_FOLDER="$release/plugins"
 export AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING
 export AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST="[{\"name\": \"corpus\",
-  \"classpath\": \"operators.bundle.ReleaseBundle\", \"kwargs\": {\"releases\": \"$releases\"}}]"
+  \"classpath\": \"operators.releases.bundle.ReleaseBundle\", \"kwargs\": {\"releases\": \"$releases\"}}]"
 export NUMBA_CACHE_DIR="$AUTOPKGTEST_TMP/kernels"
 export PYTHONPATH="$release" PYTHONDONTWRITEBYTECODE=1
 cd "$AUTOPKGTEST_TMP"

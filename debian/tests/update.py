@@ -23,7 +23,7 @@ assert run.state == "success", states
 assert states["publish"] == "success", states
 
 import corpus  # noqa: E402 - from the release, which the bundle has brought
-from corpus.store.root import Store  # noqa: E402
+from corpus.store.object_store import Store  # noqa: E402
 from corpus.store.snapshots import Snapshot  # noqa: E402
 
 assert corpus.__file__.startswith(f"{bundle.releases}/{version}/"), corpus.__file__

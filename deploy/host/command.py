@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from deploy.host import (
+from deploy.host.errors import HostError
+from deploy.host.settings import FILE, Settings
+from deploy.host.verbs import (
     check,
     database,
     install,
@@ -21,8 +23,6 @@ from deploy.host import (
     status,
     switch,
 )
-from deploy.host.errors import HostError
-from deploy.host.settings import FILE, Settings
 
 
 class Verb(Protocol):

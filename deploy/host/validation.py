@@ -78,7 +78,7 @@ def loaded(copy: Path, image: str, seconds: float) -> int:
             *["run", "--rm", "--init", "--name", name, *_HARDENED],
             *[f"--env={key}={value}" for key, value in environment.items()],
             f"--mount=type=bind,source={copy},target={inside},readonly",
-            *["--entrypoint", "python", image, "-m", "operators.dag_check", f"{inside}/dags"],
+            *["--entrypoint", "python", image, "-m", "operators.releases.check", f"{inside}/dags"],
             seconds=seconds,
         )
     except Unavailable:

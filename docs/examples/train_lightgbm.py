@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from corpus import features, open_snapshot
 from corpus.errors import BadInput, CorpusError
-from corpus.load import LoadedSnapshot
+from corpus.snapshots.reader import LoadedSnapshot
 
 # A fixed seed and sums in a fixed order: the same trees each time, with any number of threads.
 PARAMETERS = {

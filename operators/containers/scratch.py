@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import BadSetting, PassingFault
-from operators.containers.labels import TaskTry
+from operators.task_try import TaskTry
 
 OWNER = "owner.json"
 RESULT = "result.json"

@@ -6,7 +6,7 @@ import pytest
 
 from bench.common.stopwatch import Stopwatch
 from corpus import features
-from tests.features.executables import small_pe
+from tests.support.executables import small_pe
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from corpus.store.root import Store
+from corpus.snapshots.verify import verify
+from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
-from corpus.verify import verify
-from tests import airflow_home
+from tests.support import airflow_home
 
 pytestmark = pytest.mark.airflow
 

@@ -15,7 +15,7 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 
-from tests import airflow_home
+from tests.support import airflow_home
 
 HOURS = 12
 

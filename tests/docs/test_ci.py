@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from corpus.settings import hosts
-from deploy.package.version import describe
-from tests.package.packages import checkout
+from deploy.build.package.version import describe
+from tests.system.package.packages import checkout
 
 REPO = Path(__file__).parents[2]
 FILE = REPO / "docs" / "examples" / "ci" / "gitlab-ci.yml"

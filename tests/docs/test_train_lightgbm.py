@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 
 from corpus import features, open_snapshot
-from deploy import demo
-from deploy.wheels import download
-from tests.features.executables import real_pes
+from deploy.local import demo
+from deploy.local.wheels import download
+from tests.support.executables import real_pes
 
 REPO = Path(__file__).resolve().parents[2]
 EXAMPLE = REPO / "docs" / "examples" / "train_lightgbm.py"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-import corpus.runs
-from corpus.store.root import Store
-from corpus.store.updates import existing
+import corpus.contract.run_identity
+from corpus.store.object_store import Store
+from corpus.store.staging import existing
 from operators import (
     CollectSamplesOperator,
     ExtractFeaturesOperator,
@@ -23,7 +23,7 @@ from operators import (
     ValidateUpdateOperator,
 )
 from operators.base import CorpusOperator
-from tests import airflow_home
+from tests.support import airflow_home
 
 pytestmark = pytest.mark.airflow
 SHA256 = "ab" * 32
@@ -80,9 +80,9 @@ def test_the_update_and_its_record_are_those_of_the_run(root: Path, tmp_path: Pa
     file = tmp_path / "verdicts.csv"
     file.write_text(f"sha256,verdict,who\n{SHA256},benign,analyst\n")
     ti = run(ImportVerdictsOperator, urls=str(file))
-    uuid = corpus.runs.run_uuid(ti.dag_id, ti.run_id)
+    uuid = corpus.contract.run_identity.run_uuid(ti.dag_id, ti.run_id)
     update = existing(Store(root), report(ti)["update"])
-    assert update.id == corpus.runs.update_id(ti.dag_run.run_after, uuid)
+    assert update.id == corpus.contract.run_identity.update_id(ti.dag_run.run_after, uuid)
     assert update.record["run"] == {
         "dag_id": "one_import_verdicts",
         "run_id": ti.run_id,

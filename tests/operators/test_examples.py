@@ -11,9 +11,9 @@ from airflow.sdk import DAG
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from corpus.store.root import Store
+from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
-from tests import airflow_home
+from tests.support import airflow_home
 
 pytestmark = pytest.mark.airflow
 EXAMPLES = airflow_home.REPO / "docs" / "examples"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import airflow_home
+from tests.support import airflow_home
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.configuration import conf
 from fastapi.testclient import TestClient
 
-from tests import airflow_home
+from tests.support import airflow_home
 
 CARD = "/corpus/cards/20260101T000000-1a2b3c4d/"
 

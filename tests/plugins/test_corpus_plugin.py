@@ -6,9 +6,9 @@ import pytest
 from airflow import plugins_manager
 from airflow.sdk import DAG, BaseOperator
 
-import corpus.runs
-from operators.links import DataCardLink, card_url
-from tests import airflow_home
+import corpus.contract.run_identity
+from operators.ui.links import DataCardLink, card_url
+from tests.support import airflow_home
 
 
 class SayOperator(BaseOperator):
@@ -39,7 +39,7 @@ def test_the_macro_and_the_log_lines_have_the_runs_uuid(capfd: pytest.CaptureFix
     with DAG("says") as dag:
         SayOperator(task_id="task", words="{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}")
     dag_run = airflow_home.run_dag(dag)
-    uuid = corpus.runs.run_uuid("says", dag_run.run_id)
+    uuid = corpus.contract.run_identity.run_uuid("says", dag_run.run_id)
     said = [line for line in "".join(capfd.readouterr()).splitlines() if "I say" in line]
     assert len(said) == 1
     assert f"I say {uuid}" in said[0]

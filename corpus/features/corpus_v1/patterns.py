@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import string
 
-from corpus.features.ember_v3 import strings
-from corpus.features.ember_v3.patterns import ANY, Literal, Matcher, PatternTable
+from corpus.features.ember_v3.kernels import strings
+from corpus.features.ember_v3.kernels.patterns import ANY, Literal, Matcher, PatternTable
 
 __all__ = ["TABLE"]
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from corpus.features.corpus_v1.patterns import TABLE
 from corpus.features.corpus_v1.warnings import kinds
-from corpus.features.ember_v3.authenticode import FAILURES, FEATURES, read_signatures
-from corpus.features.ember_v3.content import Content
-from corpus.features.ember_v3.imports import Library
+from corpus.features.ember_v3.kernels.content import Content
+from corpus.features.ember_v3.kernels.strings import strings
+from corpus.features.ember_v3.kernels.window_terms import WINDOW
+from corpus.features.ember_v3.pe.imports import Library
 from corpus.features.ember_v3.raw import NO_PE, as_json, examine, share_warnings
-from corpus.features.ember_v3.signed_data import SignedData
-from corpus.features.ember_v3.strings import strings
-from corpus.features.ember_v3.window_terms import WINDOW
+from corpus.features.ember_v3.signature.authenticode import FAILURES, FEATURES, read_signatures
+from corpus.features.ember_v3.signature.signed_data import SignedData
 
 __all__ = ["measure", "raw"]
 

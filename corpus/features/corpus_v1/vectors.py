@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.features.corpus_v1.patterns import TABLE
-from corpus.features.ember_v3 import names, vectors
-from corpus.features.ember_v3.strings import strings_vector
+from corpus.features.ember_v3 import vectors
+from corpus.features.ember_v3.kernels.strings import strings_vector
+from corpus.features.ember_v3.pe import names
 
 Row = NDArray[np.float32]
 Raw = Mapping[str, Any]

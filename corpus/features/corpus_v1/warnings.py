@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from corpus.features.ember_v3.format_warnings import KINDS
+from corpus.features.ember_v3.pefile_compat.format_warnings import KINDS
 
 __all__ = ["kinds"]
 

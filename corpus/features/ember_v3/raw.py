@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from corpus.features.ember_v3.authenticode import authenticode
-from corpus.features.ember_v3.content import Content
-from corpus.features.ember_v3.format_warnings import kinds
-from corpus.features.ember_v3.image import read_image
-from corpus.features.ember_v3.imports import imports_group
-from corpus.features.ember_v3.strings import strings
-from corpus.features.ember_v3.unusual import Unusual
+from corpus.features.ember_v3.kernels.content import Content
+from corpus.features.ember_v3.kernels.strings import strings
+from corpus.features.ember_v3.pe.image import read_image
+from corpus.features.ember_v3.pe.imports import imports_group
+from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pefile_compat.format_warnings import kinds
+from corpus.features.ember_v3.signature.authenticode import authenticode
 
 __all__ = ["NO_PE", "as_json", "examine", "measure", "raw", "share_warnings"]
 
@@ -36,7 +36,7 @@ def examine(data: bytes) -> tuple[Content, dict[str, Any] | None]:
     try:
         return content, read_image(data, content.entropy_of)
     except Unusual:
-        from corpus.features.ember_v3.pefile_path import read_image_by_pefile
+        from corpus.features.ember_v3.pefile_compat.fallback import read_image_by_pefile
 
         return content, read_image_by_pefile(data, content.entropy_of)
 

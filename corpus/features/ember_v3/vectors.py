@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.features.ember_v3 import names
-from corpus.features.ember_v3.authenticode import FEATURES
-from corpus.features.ember_v3.content import general_vector, shares
-from corpus.features.ember_v3.format_warnings import KINDS
-from corpus.features.ember_v3.hashing import hash_pairs, hash_strings
-from corpus.features.ember_v3.strings import strings_vector
+from corpus.features.ember_v3.kernels.content import general_vector, shares
+from corpus.features.ember_v3.kernels.hashing import hash_pairs, hash_strings
+from corpus.features.ember_v3.kernels.strings import strings_vector
+from corpus.features.ember_v3.pe import names
+from corpus.features.ember_v3.pefile_compat.format_warnings import KINDS
+from corpus.features.ember_v3.signature.authenticode import FEATURES
 
 Row = NDArray[np.float32]
 Raw = Mapping[str, Any]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.common.reference import Reference
-from tests.features.ember_v3.reference_inputs import inputs
+from tests.support.pe.reference_inputs import inputs
 
 VECTORS = Path(__file__).with_name("vectors.npz")
 

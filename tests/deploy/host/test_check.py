@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from deploy.host import check
 from deploy.host.jobs import ALL
+from deploy.host.verbs import check
 from tests.deploy.host.conftest import Host
 
 

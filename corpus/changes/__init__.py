@@ -1,0 +1,1 @@
+"""What an update changes, in numbers: rows, statistics, drift, content. No service, and no card."""

@@ -1,0 +1,58 @@
+"""What a command prints: a report for a person, or as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+def json_option() -> click.Option:
+    return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")
+
+
+def echo_report(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        click.echo(json.dumps(report, indent=2))
+        return
+    for line in report_lines(report):
+        click.echo(line)
+
+
+def report_lines(report: dict[str, Any], indent: str = "") -> list[str]:
+    """A report for a person: one aligned line a field, nothing for what is empty."""
+    shown = {name: value for name, value in report.items() if value not in (None, {}, [], "")}
+    width = max((len(name) for name in shown), default=0)
+    lines = []
+    for name, value in shown.items():
+        label = f"{indent}{name.replace('_', ' '):<{width}}  "
+        if isinstance(value, dict):
+            flat = all(not isinstance(inner, dict | list) for inner in value.values())
+            if flat:
+                lines.append(label + ", ".join(f"{key} {inner}" for key, inner in value.items()))
+            else:
+                lines += [label.rstrip() + ":", *report_lines(value, indent + "  ")]
+        elif isinstance(value, list):
+            text = [
+                item if isinstance(item, str) else "  ".join(map(str, _values(item)))
+                for item in value
+            ]
+            if len(text) > 8 or any(isinstance(item, dict) for item in value):
+                lines += [f"{label}{len(value)}", *(f"{indent}  {item}" for item in text[:20])]
+                if len(text) > 20:
+                    lines.append(f"{indent}  ... and {len(text) - 20} more (--json shows all)")
+            else:
+                lines.append(label + ", ".join(text))
+        else:
+            lines.append(f"{label}{value}")
+    return lines
+
+
+def _values(item: Any) -> list[Any]:
+    return (
+        [v for v in item.values() if v not in (None, "", [], {})]
+        if isinstance(item, dict)
+        else [item]
+    )

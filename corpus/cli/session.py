@@ -1,0 +1,64 @@
+"""The global options of one call of the command, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corpus.errors import BadSetting, CorpusError
+from corpus.services.context import Context
+from corpus.settings import Settings
+from corpus.store.object_store import passing_faults
+
+RUN_VARIABLE = "CORPUS_RUN"
+
+
+@dataclass
+class Session:
+    """The global options of one call."""
+
+    overrides: dict[str, Any] = field(default_factory=dict)
+    config: Path | None = None
+    result: Path | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings.load(self.overrides, file=self.config)
+
+    @cached_property
+    def context(self) -> Context:
+        """Settings and store, with the identity of the run that the environment tells of."""
+        given = os.environ.get(RUN_VARIABLE, "{}")
+        try:
+            run = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise BadSetting(f"not a JSON object: {error}.", field=RUN_VARIABLE) from error
+        return Context.from_settings(self.settings, run)
+
+    def write_result(
+        self, status: str, report: Any = None, error: CorpusError | None = None
+    ) -> None:
+        if self.result is None:
+            return
+        outcome = {
+            "status": status,
+            "report": report,
+            "error": error.to_dict() if error else None,
+        }
+        temporary = self.result.with_name(f".tmp-{os.getpid()}-{self.result.name}")
+        with passing_faults(str(self.result)):
+            temporary.write_text(json.dumps(outcome))
+            temporary.replace(self.result)
+
+    def write_failure(self, error: CorpusError, status: str = "error") -> None:
+        """Write a result of which the exit status tells the most, even where it cannot be written."""
+        try:
+            self.write_result(status, error=error)
+        except (OSError, CorpusError) as fault:
+            click.echo(f"This is in no result file. {fault}", err=True)

@@ -1,0 +1,23 @@
+"""What every service has in common: a typed request and a typed report."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Request(BaseModel):
+    """What a service is asked to do; each field is an option of its command."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    update: str | None = Field(
+        None, description="Id of the update to work in; a new one is begun where it is left out."
+    )
+
+
+class Report(BaseModel):
+    """What a service has done; small, and the same for the same work."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    update: str = Field(description="Id of the update.")

@@ -1,0 +1,1 @@
+"""pefile itself, bounded, for the files that the fast readers do not vouch for."""

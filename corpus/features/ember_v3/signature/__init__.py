@@ -1,0 +1,1 @@
+"""Authenticode signatures, as signify 0.7.1 reads them."""

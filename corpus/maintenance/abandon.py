@@ -1,0 +1,58 @@
+"""Ends an update that nobody will finish: its services refuse to go on, and others may publish."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from corpus.errors import Conflict, NotFound
+from corpus.store import manifest as manifests
+from corpus.store.claims import release_claim
+from corpus.store.object_store import Store
+from corpus.store.snapshots import Snapshot
+from corpus.store.staging import Update, record_key, settle
+
+
+class AbandonReport(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    update: str = Field(description="Id of the update.")
+    began_at: str = Field(description="When it began.")
+    freed: int | None = Field(
+        description="Number of the snapshot that it had claimed; another update may publish it now."
+    )
+
+
+def abandon(store: Store, update_id: str) -> AbandonReport:
+    """Abandon an update; its staging is kept for `clean`. Doing so again is no error.
+
+    Raises `NotFound` for an update that was never begun, and `Conflict` for one that is published or
+    whose publication has begun to commit rows: that one can only be ended by `publish`.
+    """
+    if store.exists(manifests.manifest_key(update_id)):
+        raise Conflict(
+            f"update {update_id} is published.",
+            hint="A snapshot cannot be taken back; its staging area goes with `corpus clean`.",
+            update=update_id,
+        )
+    key = record_key(update_id)
+    if "/" in update_id or not store.exists(key):
+        raise NotFound(
+            f"there is no update {update_id!r} in {store.url}.",
+            hint="`corpus clean --dry-run` names those that are unfinished.",
+            update=update_id,
+        )
+    record = store.read_json(key)
+    # Settled before the claim is given up: from here on no publication of it commits a row.
+    if settle(store, update_id, "abandon") == "publish":
+        raise Conflict(
+            f"update {update_id} has begun to commit its rows.",
+            hint=f"`corpus publish --update {update_id}` ends it.",
+            update=update_id,
+        )
+    base = Snapshot.open(store, record["base"]) if record["base"] else None
+    # Not by `Update.open`, which goes on with no update that was abandoned.
+    sequence = Update(store, record, base).sequence
+    released = release_claim(store, update_id, sequence)
+    return AbandonReport(
+        update=update_id, began_at=record["began_at"], freed=sequence if released else None
+    )

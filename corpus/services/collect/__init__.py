@@ -1,0 +1,1 @@
+"""Stage `collect`: lists what is new in the sources, and cuts it into shards."""

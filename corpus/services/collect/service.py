@@ -1,0 +1,221 @@
+"""Lists what is new in the sources, and cuts it into shards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from corpus import features
+from corpus.contract.reports import CollectReport
+from corpus.contract.requests import CollectRequest
+from corpus.errors import BadInput
+from corpus.services.collect.shards import cut
+from corpus.services.context import Context
+from corpus.settings import SourceSettings
+from corpus.sources.files import Files, FileStat, reason_of
+from corpus.sources.listing import Patterns, SourceFile, Unreadable, is_manifest, list_files
+from corpus.sources.location import encode
+from corpus.sources.manifest import ManifestRow, read_manifest
+from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
+from corpus.store.snapshots import Snapshot
+from corpus.store.staging import ALL, Update
+
+_SHARD_PART = re.compile(r"(?:.*-)?(shard-\d{4,})\.(?:parquet|json)")
+
+
+def collect(request: CollectRequest, context: Context) -> CollectReport:
+    """Stage `candidates`, one part a shard.
+
+    Raises `BadInput` for a source that is not there, `NotFound` for a feature set that is not.
+    """
+    urls = request.sources or context.settings.sources.urls
+    if not urls and not request.re_extract:
+        raise BadInput(
+            "no source is named.", field="sources", hint="Set `sources.urls`, or give `--sources`."
+        )
+    if request.since and request.until and request.since > request.until:
+        raise BadInput("`since` is later than `until`.", field="since")
+    update = context.begin(request)
+    files = Files.beside(context.store)
+    listed: dict[tuple[str, str | None], SourceFile] = {}
+    unreadable: list[Unreadable] = []
+    known_rows: set[tuple[str, str | None]] = set()
+    for url in urls:
+        base = None if request.rescan else update.base
+        for found in _list(url, files, context.settings.sources, base):
+            context.progress.step("listed", len(listed))
+            if isinstance(found, Unreadable):
+                unreadable.append(found)
+            elif isinstance(found, ManifestRow):
+                known_rows.add((found.location, found.sha256))
+            else:
+                listed.setdefault((found.location, found.expected_sha256), found)
+    # A manifest says more of a file than the folder it lies in.
+    named = {location for location, sha256 in (*listed, *known_rows) if sha256}
+    every = [file for (name, sha256), file in listed.items() if sha256 or name not in named]
+    wanted = [file for file in every if _in_window(file, request.since, request.until)]
+    new = wanted if request.rescan else _unseen(wanted, update.base)
+    new.sort(key=lambda file: (file.location, file.expected_sha256 or ""))
+    taken = new[: request.limit]
+    sets = request.feature_sets or context.settings.features.sets
+    rows = pa.concat_tables([_candidates(taken), _known(update.base, sets, request)])
+    shards = _stage(
+        update, rows, unreadable, cut(rows["size"].to_pylist(), context.settings.shards)
+    )
+    report = CollectReport(
+        update=update.id,
+        shards=shards,
+        candidates=len(taken),
+        bytes=sum(file.stat.size for file in taken),
+        known_samples=rows.num_rows - len(taken),
+        already_seen=len(wanted) - len(new) + len(known_rows),
+        outside_window=len(every) - len(wanted),
+        over_limit=len(new) - len(taken),
+        unreadable=len(unreadable),
+    )
+    update.write_report("collect", report.model_dump(mode="json"))
+    return report
+
+
+def _list(
+    url: str, files: Files, settings: SourceSettings, base: Snapshot | None
+) -> Iterator[SourceFile | Unreadable | ManifestRow]:
+    """What a source has; a manifest's row itself where its sample is known already."""
+    if not is_manifest(url):
+        yield from list_files(url, files, Patterns(settings.include, settings.exclude))
+        return
+    # All rows are checked before the first file is touched.
+    rows = list(read_manifest(url, files))
+    named = {row.sha256 for row in rows if row.sha256}
+    known: set[str] = set()
+    if base and named:
+        known = set(base.scan("samples", ["sha256"], keys=sorted(named))["sha256"].to_pylist())
+    for row in rows:
+        yield row if row.sha256 in known else _of_row(row, encode(url), files)
+
+
+def _of_row(row: ManifestRow, url: str, files: Files) -> SourceFile | Unreadable:
+    source = row.source or url
+    try:
+        found: FileStat = files.stat(row.location)
+    except OSError as error:
+        return Unreadable(row.location, source, f"row {row.row} of {url}: {reason_of(error)}")
+    return SourceFile(row.location, found, source, row.sha256, row.first_seen, row.tags)
+
+
+def _in_window(file: SourceFile, since: date | None, until: date | None) -> bool:
+    if since is None and until is None:
+        return True
+    when = file.first_seen or file.stat.modified
+    if when is None:
+        return False
+    return not (since and when < _midnight(since)) and not (
+        until and when >= _midnight(until) + timedelta(days=1)
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _unseen(files: list[SourceFile], base: Snapshot | None) -> list[SourceFile]:
+    if not base or not files:
+        return list(files)
+    locations = [file.location for file in files]
+    rows = base.scan("sightings", ["location", "fingerprint"], keys=locations)
+    seen = set(zip(rows["location"].to_pylist(), rows["fingerprint"].to_pylist(), strict=True))
+    return [file for file in files if (file.location, file.fingerprint) not in seen]
+
+
+def _candidates(files: Iterable[SourceFile]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "location": file.location,
+                "fingerprint": file.fingerprint,
+                "size": file.stat.size,
+                "expected_sha256": file.expected_sha256,
+                "first_seen": file.first_seen,
+                "source": file.source,
+                "tags": list(file.tags),
+            }
+            for file in files
+        ],
+        schema=CANDIDATES.schema,
+    )
+
+
+def _known(base: Snapshot | None, sets: Sequence[str], request: CollectRequest) -> pa.Table:
+    """Known samples that lack a vector of one of the feature sets, as candidates."""
+    empty = CANDIDATES.schema.empty_table()
+    if not request.re_extract:
+        return empty
+    for name in sets:
+        features.get(name)
+    if base is None:
+        return empty
+    import polars as pl
+
+    samples = base.scan("samples", ["sha256", "size"])
+    complete: Any = None
+    for name in sets:
+        have = base.scan(FEATURES_PREFIX + name, ["sha256"]) if name in base.feature_sets else None
+        vectors = pl.from_arrow(
+            have if have is not None else samples.select(["sha256"]).slice(0, 0)
+        )
+        complete = vectors if complete is None else complete.join(vectors, on="sha256", how="semi")
+    lacking = pl.from_arrow(samples)
+    if complete is None:
+        return empty
+    lacking = lacking.join(complete, on="sha256", how="anti").sort("sha256")  # type: ignore[union-attr]
+    rows = lacking.to_arrow()
+    columns = {"known_sha256": rows["sha256"], "size": rows["size"]}
+    return pa.table(
+        [
+            columns[field.name].cast(field.type)
+            if field.name in columns
+            else pa.nulls(rows.num_rows, field.type)
+            for field in CANDIDATES.schema
+        ],
+        schema=CANDIDATES.schema,
+    )
+
+
+def _stage(
+    update: Update, rows: pa.Table, unreadable: list[Unreadable], shards: list[range]
+) -> list[str]:
+    names = [f"shard-{index:04d}" for index in range(len(shards))]
+    _drop_former(update, set(names))
+    for name, span in zip(names, shards, strict=True):
+        update.write(CANDIDATES.name, rows.slice(span.start, len(span)), name)
+    if unreadable:
+        update.write("rejects", [_reject(file) for file in _unique(unreadable)], ALL)
+    else:
+        update.store.delete(f"{update.prefix}/rejects/{ALL}.parquet")
+    return names
+
+
+def _drop_former(update: Update, names: set[str]) -> None:
+    """Remove what a former attempt made of shards that there are no more: candidates and results."""
+    for key in update.store.list(update.prefix):
+        part = _SHARD_PART.fullmatch(key.rsplit("/", 1)[-1])
+        if part and part[1] not in names:
+            update.store.delete(key)
+
+
+def _unique(unreadable: list[Unreadable]) -> list[Unreadable]:
+    return [found for _, found in sorted({file.location: file for file in unreadable}.items())]
+
+
+def _reject(file: Unreadable) -> dict[str, Any]:
+    return {
+        "location": file.location,
+        "source": file.source,
+        "reason": "unreadable",
+        "detail": file.detail,
+        "files": 1,
+    }

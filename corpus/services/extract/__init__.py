@@ -1,0 +1,1 @@
+"""Stage `extract`: feature vectors of samples, one sandboxed file at a time."""

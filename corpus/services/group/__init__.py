@@ -1,0 +1,1 @@
+"""Stage `group`: near-duplicates by TLSH and import hash."""

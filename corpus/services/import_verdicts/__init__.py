@@ -1,0 +1,1 @@
+"""Stage `import-verdicts`: appends verdicts from files."""

@@ -1,0 +1,1 @@
+"""Stage `ingest`: reads candidates, stores executables as blobs, records their identity."""

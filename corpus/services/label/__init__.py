@@ -1,0 +1,1 @@
+"""Stage `label`: resolves the verdicts of each sample into a label."""

@@ -1,0 +1,1 @@
+"""Stage `publish`: makes an immutable snapshot of a valid update."""

@@ -1,0 +1,1 @@
+"""Stage `split`: assigns samples to train, validation and test."""

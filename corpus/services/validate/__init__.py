@@ -1,0 +1,1 @@
+"""Stage `validate`: judges a staged update by its gates."""

@@ -1,0 +1,42 @@
+"""A file outside the store that is there whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from corpus.errors import BadInput
+from corpus.store.object_store import passing_faults, sync_folder
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A stream to a file that takes its name only when it is complete and on the disk.
+
+    Nothing of it is left, and the old file of that name stays, where the block raises. A full disk
+    is a `PassingFault`. A link stays one, and the file it leads to is replaced. Raises `BadInput`
+    where there cannot be such a file.
+    """
+    # A device or a pipe would be replaced by the file, /dev/null for everyone on the machine.
+    if path.exists() and not path.is_file():
+        raise BadInput("is there, and not a regular file.", file=str(path))
+    path = Path(os.path.realpath(path))
+    if not path.parent.is_dir():
+        raise BadInput("its folder does not exist.", file=str(path))
+    if not os.access(path.parent, os.W_OK):
+        raise BadInput("its folder cannot be written to.", file=str(path))
+    temporary = path.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
+    try:
+        with passing_faults(str(path)):
+            with temporary.open("xb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Files to vectors without a corpus: no store, no update."""

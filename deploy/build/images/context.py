@@ -1,0 +1,65 @@
+"""The build context: a folder of just what a build reads, so that nothing else can enter an image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from deploy.build.images import wheelhouse
+from deploy.build.package.errors import PackageError
+from deploy.build.package.version import Version, describe, own, stamp
+
+# As in the Dockerfile: no time stamp of this checkout enters an image.
+EPOCH = 1_735_689_600
+# Beside the recipe: folders of the stages that bind them. The compose files are no part of an image.
+_STAGES = ("root", "python", "airflow", "redis", "postgres")
+_NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+
+
+def make_context(folder: Path, wheels: Path) -> None:
+    """Put the recipes, the corpus's source and the wheels together, replacing what was there.
+
+    Modes and times of files are set, so that neither umask nor checkout shows in a layer.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for part in wheelhouse.PARTS:
+        wheelhouse.link(wheels, part, folder / "wheels" / part)
+    for stage in _STAGES:
+        shutil.copytree(Path("docker") / stage, folder / "docker" / stage, ignore=_NO_SOURCE)
+    shutil.copy("docker/Dockerfile", folder / "docker")
+    shutil.copytree("corpus", folder / "source" / "corpus", ignore=_NO_SOURCE)
+    shutil.copy("setup.py", folder / "source")
+    stamp(folder / "source", Version.parse(version()))
+    for part in ("docker", "source"):
+        for path in (folder / part, *(folder / part).rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+            os.utime(path, (EPOCH, EPOCH))
+
+
+def version() -> str:
+    """The version that a tag gives this commit; without one, what the code is on its way to."""
+    try:
+        found = describe(Path.cwd())
+        return found.pep440 if found.is_release else own(Path.cwd()).pep440
+    except PackageError:
+        return own(Path.cwd()).pep440
+
+
+def revision() -> str:
+    """The commit of this checkout, `-dirty` where what enters an image differs from it; else unknown."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    changed = _git("status", "--porcelain", "--", "corpus", "docker", "requirements", "setup.py")
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["git", *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,1 @@
+"""The verbs of the host command, one module each."""

@@ -1,0 +1,1 @@
+"""Airflow on this machine: embedded, or a cluster in containers."""

@@ -1,0 +1,155 @@
+"""Docker and its compose, called for one cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from deploy.local.cluster.errors import ClusterError
+from deploy.local.cluster.workdir import REPO, Place
+
+FILES = [REPO / "docker" / "compose.yaml", REPO / "docker" / "compose.laptop.yaml"]
+# `env_file` with `required` needs it.
+OLDEST = (2, 24)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the cluster, as `compose ps` has it."""
+
+    id: str
+    name: str
+    service: str
+    state: str
+    health: str
+    status: str
+
+
+class Compose:
+    """`docker compose` with the files, the settings and the project of one cluster."""
+
+    def __init__(self, place: Place, files: Sequence[Path] = FILES) -> None:
+        self.place = place
+        self.files = files
+
+    @property
+    def project(self) -> str:
+        """The name that containers and volumes begin with."""
+        return self.place.settings()["COMPOSE_PROJECT_NAME"]
+
+    def arguments(self, *arguments: str) -> list[str]:
+        command = ["docker", "compose", "--ansi", "never"]
+        for file in self.place.env_files:
+            command += ["--env-file", str(file)]
+        for file in self.files:
+            command += ["-f", str(file)]
+        return [*command, *arguments]
+
+    def run(self, *arguments: str, capture: bool = False, input: str | None = None) -> str:
+        """Run to the end; its output where that is captured. Raises `ClusterError`."""
+        return call(self.arguments(*arguments), capture=capture, input=input)
+
+    def ps(self) -> list[Container]:
+        """All containers of the services, stopped ones too."""
+        output = self.run("ps", "--all", "--format", "json", capture=True)
+        found = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        return sorted(
+            (
+                Container(
+                    one["ID"],
+                    one["Name"],
+                    one["Service"],
+                    one["State"],
+                    one["Health"],
+                    one["Status"],
+                )
+                for one in found
+            ),
+            key=lambda container: container.name,
+        )
+
+    def config(self, *services: str) -> dict[str, Any]:
+        """The files as compose understands them."""
+        output = self.run("--profile", "*", "config", "--format", "json", *services, capture=True)
+        rendered: dict[str, Any] = json.loads(output)
+        return rendered
+
+
+def environment() -> dict[str, str]:
+    """This process's, without what would win over the cluster's own files."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW_", "CORPUS_", "COMPOSE_"))
+    }
+    return {**kept, "DOCKER_CONFIG": _docker_config()}
+
+
+def call(
+    command: Sequence[str | Path],
+    *,
+    capture: bool = False,
+    input: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Run a command. Raises `ClusterError` with the end of what it said."""
+    done = subprocess.run(
+        list(map(str, command)),
+        env=dict(env or environment()),
+        cwd=REPO,
+        input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
+        stdout=subprocess.PIPE if capture else None,
+        stderr=subprocess.PIPE if capture else None,
+        text=True,
+    )
+    if done.returncode:
+        words = " ".join(str(word) for word in command if "/" not in str(word))
+        said = "\n".join((done.stderr or done.stdout or "").strip().splitlines()[-15:])
+        raise ClusterError(f"`{words}` ended with status {done.returncode}.\n{said}".strip())
+    return done.stdout or ""
+
+
+def docker(*arguments: str | Path, input: str | None = None) -> str:
+    """Output of a `docker` command. Raises `ClusterError`."""
+    return call(["docker", *arguments], capture=True, input=input)
+
+
+@cache
+def _docker_config() -> str:
+    """The folder with which `docker compose` is a compose that reads our files; installed if need be."""
+    folder = _engine("docker-config")
+    done = subprocess.run(
+        ["docker", "compose", "version", "--short"],
+        env={**os.environ, "DOCKER_CONFIG": folder},
+        capture_output=True,
+        text=True,
+    )
+    found = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
+    if not found or tuple(map(int, found.groups())) < OLDEST:
+        raise ClusterError(
+            f"docker compose is {done.stdout.strip() or 'missing'}; {OLDEST[0]}.{OLDEST[1]} or later is needed.\n"
+            "Remove the old plugin, and `make cluster-up` installs a newer one for itself."
+        )
+    return folder
+
+
+def start_engine() -> None:
+    """Start the machine's engine where none answers. Raises `ClusterError`."""
+    _engine("up")
+
+
+def _engine(verb: str) -> str:
+    done = subprocess.run(
+        ["sh", str(REPO / "deploy" / "engine.sh"), verb], stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise ClusterError(f"There is no Docker engine for the cluster.\n{done.stdout}".strip())
+    return done.stdout.strip()

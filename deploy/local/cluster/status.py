@@ -1,0 +1,42 @@
+"""What a person wants to know of a cluster: is it well, has it work, is anything left over?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+
+from deploy.local.airflow_api import AirflowApi
+from deploy.local.cluster import workers
+from deploy.local.cluster.compose import Compose
+from deploy.local.cluster.errors import ClusterError
+from deploy.local.cluster.leftovers import lost
+
+RUNS = 5
+
+
+def status(compose: Compose, login: tuple[str, str, str]) -> Iterator[str]:
+    """Lines, each section as soon as it is known. `login` is the API's address, user and password."""
+    yield "Services"
+    for container in compose.ps():
+        yield f"  {container.name:<28} {container.status}"
+    yield "Workers"
+    for container in compose.ps():
+        if container.service == "worker":
+            yield f"  {container.name:<28} {workers.check(container)[1]}"
+    try:
+        yield f"  {'queue':<28} {workers.waiting(compose)} tasks waiting"
+    except ClusterError as error:
+        yield f"  Redis does not answer: {error}"
+    yield "Last runs"
+    try:
+        api = AirflowApi(*login)
+        for run in api.runs(RUNS):
+            yield f"  {run['dag_id']:<28} {run['state']:<8} {run['dag_run_id']}"
+    except httpx.HTTPError as error:
+        yield f"  Airflow's API does not answer: {error}"
+    yield "Left over by tasks that are gone"
+    try:
+        yield from (f"  {one}" for one in lost(compose) or ["nothing"])
+    except ClusterError as error:
+        yield f"  The reaper does not say: {error}"

@@ -1,0 +1,104 @@
+"""Where a cluster keeps its state: the folders below its work folder, and the files of its settings.
+
+<work>/demo/            samples and verdicts of the demo, shared with `make run`
+<work>/cluster/
+    compose.env         what `up` chose: written anew each time
+    site.env            what a person chose: never written again; wins over compose.env
+    secrets/            one file a secret
+    settings/           corpus.toml and conf.d/, as /etc/corpus-airflow is on a host
+    code/               releases of the bundle, and the link `current`
+    logs/               task logs
+    scratch/            folders that tasks share with their containers
+    corpus/             the corpus
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.cluster.errors import ClusterError
+
+REPO = Path(__file__).resolve().parents[3]
+# The user of all images.
+UID = 50000
+
+_SITE = """\
+# Settings of your own: any variable of docker/compose.yaml, as NAME=value; docker/cluster.env.example lists them.
+# `make cluster-up` takes them up, and starts again what they change.
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The files of the cluster in one work folder."""
+
+    work: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.work / "cluster"
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def env_files(self) -> list[Path]:
+        return [self / "compose.env", self / "site.env"]
+
+    @property
+    def corpus(self) -> Path:
+        return self / "corpus"
+
+    @property
+    def exists(self) -> bool:
+        return (self / "compose.env").is_file()
+
+    def chosen(self) -> dict[str, str]:
+        """The variables that `up` chose; empty before the first."""
+        return read_env(self.env_files[0])
+
+    def own(self) -> dict[str, str]:
+        """Those that a person chose."""
+        return read_env(self.env_files[1])
+
+    def settings(self) -> dict[str, str]:
+        """All, as compose gets them."""
+        return self.chosen() | self.own()
+
+    def write_settings(self, variables: dict[str, str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        site = self / "site.env"
+        if not site.exists():
+            site.write_text(_SITE)
+        lines = ["# Written by `make cluster-up`; put your own into site.env."]
+        for name, value in sorted(variables.items()):
+            if "'" in value or "\n" in value:
+                raise ClusterError(f"{name} cannot hold {value!r}: neither quotes nor line ends.")
+            lines.append(f"{name}='{value}'")
+        replace_text(self / "compose.env", "\n".join(lines) + "\n")
+
+
+def read_env(file: Path) -> dict[str, str]:
+    """NAME=value lines, quotes around a value taken off; none where there is no file."""
+    found: dict[str, str] = {}
+    if not file.is_file():
+        return found
+    for line in file.read_text().splitlines():
+        name, equals, value = line.strip().partition("=")
+        if equals and not name.startswith("#"):
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+                value = value[1:-1]
+            found[name.strip()] = value
+    return found
+
+
+def replace_text(file: Path, text: str) -> bool:
+    """Write a file whole, where its content is another; True where it was."""
+    if file.is_file() and file.read_text() == text:
+        return False
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(file)
+    return True

@@ -1,0 +1,55 @@
+"""What a person wants to know when a run has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from corpus.store.object_store import Store
+from corpus.store.snapshots import Snapshot
+
+
+def latest_id(root: Path) -> str | None:
+    snapshot = Snapshot.latest(Store(root))
+    return snapshot.id if snapshot else None
+
+
+def summary(root: Path, command: str) -> list[str]:
+    """Lines about the newest snapshot below a root; `command` is how this shell calls `corpus`."""
+    snapshot = Snapshot.open(Store(root))
+    counts: dict[str, Any] = snapshot.manifest["counts"]
+    lines = [
+        f"Snapshot {snapshot.id} (number {snapshot.sequence})",
+        f"  samples     {counts['samples']}",
+    ]
+    for title, name in (
+        ("labels", "labels"), ("file types", "file_types"), ("splits", "splits"),
+        ("vectors", "vectors"), ("failures", "failures"), ("rejects", "rejects"),
+    ):  # fmt: skip
+        value = counts.get(name)
+        text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        lines.append(f"  {title:<11} {text or 'none'}")
+    lines.append(f"  this update {_flat(snapshot.manifest['changes'])}")
+    return [
+        *lines,
+        f"  digest      {snapshot.manifest['content_digest']}",
+        f"  data card   {root / 'snapshots' / snapshot.id / 'card' / 'index.html'}",
+        "",
+        "Load it in Python:",
+        "  import corpus",
+        f'  X, y = corpus.open_snapshot("latest", root="{root}").to_numpy("train")',
+        "Prove it, list, compare, export:",
+        f"  {command} --root {root} verify {snapshot.id}",
+    ]
+
+
+def _flat(counts: dict[str, Any]) -> str:
+    """Counts that are not zero, as words."""
+    parts = []
+    for name, value in counts.items():
+        word = name.replace("_", " ")
+        if isinstance(value, dict):
+            parts += [f"{word} {inner} {count}" for inner, count in value.items() if count]
+        elif value:
+            parts.append(f"{word} {value}")
+    return ", ".join(parts)

@@ -1,0 +1,1 @@
+"""What keeps Airflow's own databases small."""

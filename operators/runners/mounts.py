@@ -1,0 +1,132 @@
+"""Which places a service needs, which of them containers see, and which need a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
+
+from corpus.contract.registry import Service
+from corpus.errors import BadInput, BadSetting
+from corpus.settings import Settings
+from corpus.settings.overrides import nest, parse_override
+from operators.containers.spec import Bind
+from operators.runners.command import Call
+
+# Who runs the cluster sets these, and not who triggers a run: they would choose what a container may
+# see, or show a secret in a command line.
+_NOT_FOR_RUNS = ("docker", "runner", "store.options", "sources.archive_passwords")
+_MANIFESTS = (".csv", ".jsonl", ".json", ".parquet")
+
+
+class Places:
+    """The places of one call of a service.
+
+    :param configured: the worker's settings; their folders, and no others, are what containers see.
+    :param call: may name another root and other sources, within those folders.
+    """
+
+    def __init__(self, configured: Settings, service: Service, call: Call) -> None:
+        self.configured = configured
+        self.service = service
+        self.settings = _overridden(configured, call)
+        self.root = call.root or self.settings.store.root
+        # What the call gives stands instead of the settings.
+        self._read = _given(call) or _read(self.settings, service)
+
+    def binds(self) -> list[Bind]:
+        """What a trusted container sees: the corpus, writable, what the service reads, and the folders
+        of `docker.binds`. Raises `BadInput` for a place of the call that is in none of them.
+        """
+        docker, store = self.configured.docker, self.configured.store
+        writable = _local((store.root, *docker.binds))
+        read = list(map(_folder, _local(_read(self.configured, self.service))))
+        for place in (self.root, *self._read):
+            path = local(place)
+            visible = writable if place == self.root else [*writable, *read]
+            if path and not any(PurePath(path).is_relative_to(folder) for folder in visible):
+                raise BadInput(
+                    f"{place} is not a folder that containers see.",
+                    hint=f"They see {', '.join(visible) or 'none'}; the setting docker.binds adds others.",
+                )
+        binds = {folder: Bind(folder, folder) for folder in read}
+        # What is below another writable folder is seen with that one, and need not be there yet.
+        for folder in writable:
+            if not any(_below(folder, other) for other in writable):
+                binds[folder] = Bind(folder, folder, writable=True)
+        # A folder before what is below it, which would be hidden otherwise.
+        return [binds[folder] for folder in sorted(binds)]
+
+    @property
+    def remote(self) -> bool:
+        """Whether the service needs a network to reach them.
+
+        An update's own sources may be others than the settings', and only `collect` is told of them.
+        """
+        unknown = self.service.name == "ingest"
+        return unknown or self.remote_root or any(local(place) is None for place in self._read)
+
+    @property
+    def remote_root(self) -> bool:
+        return local(self.root) is None
+
+
+def local(place: str) -> str | None:
+    """The absolute path of a place on this host, None for one that is elsewhere. Raises `BadSetting`."""
+    if place.startswith("file://"):
+        place = place.removeprefix("file://")
+    elif "://" in place:
+        return None
+    path = PurePath(place)
+    if not path.is_absolute() or ".." in path.parts:
+        raise BadSetting(
+            f"{place} is not an absolute path.",
+            hint="A container has another working directory: give the whole path.",
+        )
+    return str(path)
+
+
+def _given(call: Call) -> list[str]:
+    given = call.options.get("sources") or call.options.get("urls")
+    return list(given) if isinstance(given, list | tuple) else []
+
+
+def _local(places: Iterable[str]) -> list[str]:
+    return [path for place in places if (path := local(place))]
+
+
+def _below(path: str, folder: str) -> bool:
+    return path != folder and PurePath(path).is_relative_to(folder)
+
+
+def _read(settings: Settings, service: Service) -> list[str]:
+    """What a service reads beside the store, as the settings have it."""
+    places = {"sources": settings.sources.urls, "verdicts": settings.verdicts.urls}
+    return places[service.reads] if service.reads else []
+
+
+def _folder(path: str) -> str:
+    """What to mount of a place: of a manifest its folder, in which the files that it names are."""
+    return str(PurePath(path).parent) if PurePath(path).suffix in _MANIFESTS else path
+
+
+def _overridden(configured: Settings, call: Call) -> Settings:
+    overrides: dict[str, object] = {}
+    for name, value in call.overrides.items():
+        path, parsed = parse_override(f"{name}={value}")
+        for inner in _names(".".join(path), parsed):
+            if any(inner == taken or inner.startswith(f"{taken}.") for taken in _NOT_FOR_RUNS):
+                raise BadInput(
+                    "a run may not override this setting where services run in containers.",
+                    field=inner,
+                    hint="It belongs into the settings of the worker, secrets into docker.secrets.",
+                )
+        nest(overrides, path, parsed)
+    return Settings.load(overrides) if overrides else configured
+
+
+def _names(name: str, value: object) -> Iterator[str]:
+    """Names of a setting and of all within it, as where a whole section is given."""
+    yield name
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _names(f"{name}.{key}", inner)

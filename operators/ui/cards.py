@@ -1,0 +1,70 @@
+"""Data cards in Airflow's web server: `/corpus/cards/<snapshot>/`, for those who may read assets.
+
+Airflow does not guard the routes of plugins, so this one does; nothing in a card can run script.
+"""
+
+from __future__ import annotations
+
+from airflow.api_fastapi.core_api.security import requires_access_asset
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import Response
+
+from corpus.errors import NotFound
+from corpus.services.context import Context
+from corpus.settings import Settings
+
+# A card shows text out of samples and file names. Its page gets no script, no form, no frame and no
+# address but its own; `allow-same-origin` lets its pictures carry the reader's cookie.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-same-origin"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
+}
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "jsonld": "application/json",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "css": "text/css; charset=utf-8",
+}
+
+
+application = FastAPI(
+    title="Corpus data cards",
+    dependencies=[Depends(requires_access_asset("GET"))],
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+)
+
+
+@application.get("/cards/{snapshot}/")
+@application.get("/cards/{snapshot}/{file}")
+def card(snapshot: str, file: str = "index.html") -> Response:
+    found = read_card(snapshot, file)
+    if found is None:
+        raise HTTPException(404, "There is no such data card.")
+    content, media_type = found
+    return Response(content, media_type=media_type, headers=HEADERS)
+
+
+def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
+    """Bytes and media type of a file of a snapshot's card; None where there is none."""
+    # One name each, so that no path leads out of a card.
+    media_type = TYPES.get(file.rpartition(".")[2])
+    if media_type is None or not _is_name(snapshot) or not _is_name(file):
+        return None
+    store = Context.from_settings(Settings.load()).store
+    try:
+        return store.read_bytes(f"snapshots/{snapshot}/card/{file}"), media_type
+    except NotFound:
+        return None
+
+
+def _is_name(text: str) -> bool:
+    return text.replace("-", "").replace("_", "").replace(".", "").isalnum() and text[0] != "."

@@ -1,0 +1,155 @@
+"""What a slice is made of, and where one may be made."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corpus.errors import BadInput, PassingFault
+from corpus.isolation.stage_in import take
+from corpus.services.collect.service import CollectRequest, collect
+from corpus.services.context import Context
+from corpus.settings import Settings
+from corpus.sources.copied_files import CopiedFiles
+from corpus.store.object_store import Store
+from corpus.store.staging import Update
+from tests.support.privileges import not_root
+from tests.support.workspaces import quiet, request, taken, tree
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abcd":
+        (folder / name).write_bytes(b"text of " + name.encode())
+    return folder
+
+
+@pytest.fixture
+def made(tmp_path: Path, source: Path) -> Context:
+    settings = Settings.load({"sources": {"urls": [str(source)]}, "shards": {"max_files": 2}})
+    context = quiet(settings, Store(tmp_path / "corpus"))
+    collect(CollectRequest(update="u"), context)
+    return context
+
+
+def test_only_what_is_needed(made: Context, tmp_path: Path, source: Path) -> None:
+    folder = tmp_path / "slice"
+    report = taken(made, "ingest", folder, shards=["shard-0001"])
+    assert report.model_dump() == {
+        "service": "ingest", "update": "u", "shards": ["shard-0001"], "files": 2, "bytes": 18,
+    }  # fmt: skip
+    assert tree(folder) == [
+        "slice/sources.json",
+        "slice/sources/0",
+        "slice/sources/1",
+        "staging/u/candidates/shard-0001.parquet",
+        "staging/u/update.json",
+    ]
+    record = Store(folder).read_json("staging/u/update.json")
+    assert record == {"id": "u", "base": None, "slice": {"sequence": 1}}
+    files = CopiedFiles(Store(folder))
+    location = str(source / "c")
+    assert files.open(location).read() == b"text of c"
+    (candidate, _) = Update.open(made.store, "u").read("candidates", part="shard-0001").to_pylist()
+    assert files.stat(location).fingerprint() == candidate["fingerprint"]
+
+
+def test_a_known_sample_is_no_file_to_copy(made: Context, tmp_path: Path) -> None:
+    update = Update.open(made.store, "u")
+    update.write("candidates", [{"known_sha256": "0" * 64, "size": 5}], "shard-0000")
+    assert taken(made, "ingest", tmp_path / "slice", shards=["shard-0000"]).files == 0
+
+
+def test_the_original_is_out_of_reach(made: Context, tmp_path: Path, source: Path) -> None:
+    taken(made, "ingest", tmp_path / "slice")
+    for name in range(4):
+        (tmp_path / f"slice/slice/sources/{name}").write_bytes(b"overwritten")
+    assert [path.read_bytes() for path in sorted(source.iterdir())] == [
+        b"text of " + name for name in (b"a", b"b", b"c", b"d")
+    ]
+
+
+def test_a_file_in_two_shards_is_copied_once(made: Context, tmp_path: Path) -> None:
+    update = Update.open(made.store, "u")
+    rows = update.read("candidates", part="shard-0000").to_pylist()
+    expected = [{**row, "expected_sha256": "0" * 64} for row in rows]
+    update.write("candidates", rows + expected, "shard-0001")
+    assert taken(made, "ingest", tmp_path / "slice").files == 2
+
+
+def test_where_a_slice_may_be(made: Context, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    taken(made, "ingest", other)
+    (other / "slice/sources/x").write_bytes(b"left by a sandbox")
+    (other / "link").symlink_to(tmp_path / "in")
+    taken(made, "ingest", other)
+    assert "slice/sources/x" not in tree(other)
+    assert not (other / "link").is_symlink()
+    assert len(list((tmp_path / "in").iterdir())) == 4
+    before = tree(tmp_path / "corpus")
+    with pytest.raises(BadInput, match="is not empty, and no slice"):
+        taken(made, "ingest", tmp_path / "corpus")
+    assert tree(tmp_path / "corpus") == before
+    with pytest.raises(BadInput, match="cannot be made a slice"):
+        taken(made, "ingest", tmp_path / "in" / "a")
+
+
+def test_a_source_that_may_not_be_read_says_why_in_the_slice(
+    made: Context, tmp_path: Path, source: Path
+) -> None:
+    (source / "a").chmod(0)
+    folder = tmp_path / "slice"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with not_root(tmp_path):
+        taken(made, "ingest", folder)
+    files = CopiedFiles(Store(folder))
+    for ask in (files.open, files.stat):
+        with pytest.raises(PermissionError) as error:
+            ask(str(source / "a"))
+        assert stat.S_IMODE(os.stat(source / "a").st_mode) == 0
+        assert error.value.errno == 13
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting a tmpfs needs root: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("service", ["ingest", "extract"])
+def test_a_full_disk_is_a_passing_fault(
+    made: Context, source: Path, small_disk: Path, service: str
+) -> None:
+    (source / "a").write_bytes(b"\x1f\x8b\x08" + os.urandom(2 << 20))
+    if service == "extract":
+        update = Update.open(made.store, "u")
+        update.write("samples", [{"sha256": "0" * 64}], "shard-0000")
+        made.store.write_bytes(f"blobs/sha256/00/00/{'0' * 64}.zst", os.urandom(2 << 20))
+    with pytest.raises(PassingFault) as error:
+        taken(made, service, small_disk / "slice")
+    assert error.value.exit_status == 75
+
+
+def test_an_update_is_needed(made: Context, tmp_path: Path) -> None:
+    asked: Any = request("ingest", None)
+    with pytest.raises(BadInput, match="an update is needed"):
+        take(asked, made, tmp_path / "slice")

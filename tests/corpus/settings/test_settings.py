@@ -1,0 +1,86 @@
+"""Settings: who wins, and what shapes the content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import BadSetting
+from corpus.settings import Settings
+from corpus.settings.reference import reference
+
+
+def test_precedence_run_over_environment_over_files_over_default(tmp_path, monkeypatch):
+    file = tmp_path / "corpus.toml"
+    file.write_text("[splits]\nseed = 1\ntest_weeks = 1\nvalidation_weeks = 1\n")
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "a.toml").write_text("[splits]\nvalidation_weeks = 2\n")
+    monkeypatch.setenv("CORPUS_SPLITS__TEST_WEEKS", "3")
+    splits = Settings.load({"splits": {"seed": 4}}, file=file).splits
+    assert (splits.seed, splits.test_weeks, splits.validation_weeks) == (4, 3, 2)
+    assert splits.ratio == [0.7, 0.1, 0.2]
+
+
+def test_what_is_secret_may_lie_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    file = tmp_path / "corpus.toml"
+    file.write_text("[splits]\nseed = 1\ntest_weeks = 1\n")
+    for folder, seed in (("conf.d", 2), ("secrets", 3)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.toml").write_text(f"[splits]\nseed = {seed}\n")
+    monkeypatch.setenv("CORPUS_CONFIG_SECRETS", str(tmp_path / "secrets"))
+    splits = Settings.load(file=file).splits
+    assert (splits.seed, splits.test_weeks) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"splits": {"sead": 1}},
+        {"nothing": 1},
+        {"features": {"jobs": 0}},
+        {"groups": {"tlsh_distance": "near"}},
+    ],
+)
+def test_nonsense_is_refused_by_name(overrides):
+    section, value = next(iter(overrides.items()))
+    field = f"{section}.{next(iter(value))}" if isinstance(value, dict) else section
+    with pytest.raises(BadSetting) as caught:
+        Settings.load(overrides)
+    assert caught.value.field == field
+
+
+def test_the_digest_is_about_content_not_about_place_or_secrets():
+    here = Settings.load({"store": {"root": "/a"}})
+    there = Settings.load(
+        {
+            "store": {"root": "/b", "options": {"secret": "s"}},
+            "sources": {"archive_passwords": ["x"]},
+        }
+    )
+    other = Settings.load({"groups": {"tlsh_distance": 29}})
+    assert here.digest == there.digest
+    assert here.digest != other.digest
+
+
+def test_a_secret_does_not_show_in_the_text_of_settings():
+    assert "planted" not in repr(Settings.load({"store": {"options": {"secret": "planted"}}}))
+
+
+def test_the_reference_is_the_code_s():
+    page = Path(__file__).parents[3] / "docs" / "settings.md"
+    assert page.read_text() == reference(), "run `make docs`"
+
+
+def test_a_typo_is_told_what_it_is_near_to():
+    with pytest.raises(BadSetting, match=r"no such setting\. Did you mean splits\.seed\?"):
+        Settings.load({"splits": {"sed": 1}})
+
+
+def test_images_may_be_those_of_the_version_that_runs(monkeypatch):
+    monkeypatch.setattr("corpus.settings.hosts.__version__", "1.4.0+15.gabc1234")
+    docker = Settings.load(
+        {"docker": {"services_image": "registry.example/services:{version}"}}
+    ).docker
+    assert docker.services_image == "registry.example/services:1.4.0-15.gabc1234"
+    assert docker.extractor_image == "corpus-extractor:latest"

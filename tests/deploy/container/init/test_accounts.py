@@ -1,0 +1,121 @@
+"""users.toml and the passwords' files, as the init job and the API server read them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+INIT = Path(__file__).resolve().parents[4] / "docker" / "airflow" / "init"
+ADMIN = '[[user]]\nname = "ada"\nrole = "Admin"\n'
+
+# The image runs these files as they are, from their own folder.
+_READ = """\
+import json, sys
+import accounts, auth
+from pathlib import Path
+from typing import Any
+folder = Path(sys.argv[1])
+try:
+    found = accounts.read(folder)
+    made = [one.name for one in found if one.ensure_password()]
+    environment = {"CORPUS_AUTH": sys.argv[2], "AIRFLOW_HOME": str(folder)}
+    settings = auth.settings(environment, folder)
+except accounts.BadUsers as error:
+    sys.exit(str(error))
+users = {one.name: [one.role, one.email, one.active] for one in found}
+print(json.dumps({"users": users, "made": made, "settings": settings}))
+"""
+
+
+def read(folder: Path, auth: str = "fab") -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", _READ, str(folder), auth], cwd=INIT, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ValueError(done.stderr.strip())
+    return json.loads(done.stdout)
+
+
+def test_without_a_file_there_is_an_administrator_and_the_service_account(tmp_path: Path) -> None:
+    found = read(tmp_path)
+    assert found["users"] == {
+        "admin": ["Admin", "admin@users.invalid", True],
+        "reaper": ["Reaper", "reaper@users.invalid", True],
+    }
+    assert found["made"] == ["admin", "reaper"]
+    files = sorted((tmp_path / "passwords").iterdir())
+    assert [file.name for file in files] == ["admin", "reaper"]
+    assert [oct(file.stat().st_mode)[-3:] for file in files] == ["440", "440"]
+    admin, reaper = (file.read_text() for file in files)
+    assert len(admin) == len(reaper) == 24
+    assert admin != reaper
+    # They stay as they are.
+    assert read(tmp_path)["made"] == []
+    assert (tmp_path / "passwords" / "admin").read_text() == admin
+
+
+def test_fab_takes_a_sites_own_configuration_where_there_is_one(tmp_path: Path) -> None:
+    manager = {
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+    }
+    assert read(tmp_path)["settings"] == manager
+    (tmp_path / "webserver_config.py").touch()
+    assert read(tmp_path)["settings"] == {
+        **manager,
+        "AIRFLOW__FAB__CONFIG_FILE": str(tmp_path / "webserver_config.py"),
+    }
+
+
+def test_the_simple_manager_gets_active_users_and_their_passwords(tmp_path: Path) -> None:
+    (tmp_path / "users.toml").write_text(
+        ADMIN
+        + '[[user]]\nname = "dan"\nrole = "DataScientist"\n'
+        + '[[user]]\nname = "old"\nrole = "Viewer"\nactive = false\n'
+    )
+    (tmp_path / "passwords").mkdir()
+    (tmp_path / "passwords" / "dan").write_text("with a space \n")
+    settings = read(tmp_path, "simple")["settings"]
+    users = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
+    assert settings[users] == "ada:admin,dan:user,reaper:viewer"
+    file = Path(settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    passwords = json.loads(file.read_text())
+    assert passwords["dan"] == "with a space "
+    assert set(passwords) == {"ada", "dan", "reaper"}
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[user]", "cannot be read"),
+        ("x = 1\n" + ADMIN, "something else than [[user]] tables: x"),
+        ('[[user]]\nname = "a:b"\nrole = "Admin"\n', "'a:b' is no name of a user"),
+        ('[[user]]\nrole = "Admin"\n', "None is no name of a user"),
+        (ADMIN.replace("Admin", "admin"), "has the role 'admin'; there are Viewer"),
+        (ADMIN + 'mail = "a@b"\n', "has an unknown field 'mail'"),
+        (ADMIN + 'active = "no"\n', "active of user ada is no bool"),
+        (ADMIN + ADMIN.replace("ada", "ADA"), "one name to two users: ada"),
+        (ADMIN.replace("Admin", "Viewer"), "no active user with the role Admin"),
+        (ADMIN + "active = false\n", "no active user with the role Admin"),
+        ("", "no active user with the role Admin"),
+    ],
+)
+def test_a_mistake_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "users.toml").write_text(text)
+    with pytest.raises(ValueError, match=r"users\.toml") as caught:
+        read(tmp_path)
+    assert message in str(caught.value)
+    assert not (tmp_path / "passwords").exists()
+
+
+def test_a_password_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "passwords").mkdir()
+    (tmp_path / "passwords" / "admin").write_text("short\n")
+    with pytest.raises(ValueError, match="less than 8 characters") as caught:
+        read(tmp_path)
+    assert "short\n" not in str(caught.value)

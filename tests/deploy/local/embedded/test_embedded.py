@@ -1,0 +1,162 @@
+"""`make run`, `make up` and `make down`, each in a real Airflow of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.embedded.server import MARK, REPO, EmbeddedAirflow
+from tests.support import launchers
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A work folder, with the samples and verdicts it takes in."""
+
+    work: Path
+    samples: Path
+    verdicts: Path
+
+    @property
+    def root(self) -> Path:
+        return self.work / "corpus"
+
+    def command(self, verb: str) -> list[str]:
+        options = ["--work", self.work, "--samples", self.samples, "--verdicts", self.verdicts]
+        return [sys.executable, "-m", "deploy.local.embedded", *map(str, options), verb]
+
+    def make(self, verb: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(verb), cwd=REPO, capture_output=True, text=True)
+
+    def corpus(self, *arguments: str) -> Any:
+        command = [sys.executable, "-m", "corpus", "--root", str(self.root), *arguments, "--json"]
+        return json.loads(
+            subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        )
+
+    def snapshots(self) -> list[str]:
+        return [snapshot["id"] for snapshot in self.corpus("snapshots", "list")]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Iterator[Workplace]:
+    place = Workplace(tmp_path / "work", tmp_path / "samples", tmp_path / "verdicts.csv")
+    launchers.verdicts(launchers.samples(place.samples), place.verdicts)
+    yield place
+    EmbeddedAirflow(place.work).stop()
+
+
+def living(place: Workplace) -> dict[int, str]:
+    """What still runs of a work folder: by the mark each process inherits, by its folder, by its words."""
+    mark = f"{MARK}={place.work / 'airflow'}".encode()
+    folder = str(place.work)
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            marked = mark in (entry / "environ").read_bytes().split(b"\0")
+            if marked or folder in words or str((entry / "cwd").readlink()).startswith(folder):
+                found[int(entry.name)] = words
+        except OSError:  # ended while we looked
+            continue
+    return found
+
+
+def test_updates_one_after_another(workplace: Workplace) -> None:
+    late = workplace.samples / "pip-w64.exe"
+    kept_back = late.rename(workplace.work.parent / late.name)
+
+    first = workplace.make("run")
+    assert first.returncode == 0, first.stdout + first.stderr
+    (one,) = workplace.snapshots()
+    assert f"Snapshot {one} (number 1)" in first.stdout
+    assert "samples     11" in first.stdout
+    assert "labels      benign 6, malicious 5" in first.stdout
+    assert "extract [shard-0000]" in first.stdout
+    card = next(line.split()[-1] for line in first.stdout.splitlines() if "data card" in line)
+    assert one in Path(card).read_text()
+    assert living(workplace) == {}
+    assert workplace.corpus("verify", one)["ok"]
+
+    # From here on in an Airflow that is kept.
+    up = workplace.make("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    address = next(word for word in up.stdout.split() if word.startswith("http://127.0.0.1:"))
+    assert living(workplace)
+
+    again = workplace.make("run")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"Nothing new: {one} stays the latest snapshot" in again.stdout
+    assert f"The UI: {address}" in again.stdout
+    assert workplace.snapshots() == [one]
+
+    kept_back.rename(late)
+    third = workplace.make("run")
+    assert third.returncode == 0, third.stdout + third.stderr
+    two = workplace.snapshots()
+    assert sorted(two)[0] == one
+    assert len(two) == 2
+    difference = workplace.corpus("diff", one, "latest")
+    assert len(difference["added"]) == 1
+    assert {n for n, count in difference["counts"].items() if count not in (0, {})} <= {
+        *("added", "re_extracted")
+    }
+
+    with workplace.verdicts.open("a") as file:
+        file.write("no-hash,malicious,analyst,2025-01-01,0.9,,\n")
+    broken = workplace.make("run")
+    assert broken.returncode == 1
+    assert f"{workplace.verdicts}, row 13, field 'sha256'" in broken.stdout
+    assert "import_verdicts              FAILED" in broken.stdout
+    assert workplace.snapshots() == two
+
+    down = workplace.make("down")
+    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+    assert living(workplace) == {}
+    assert workplace.make("down").stdout == "Nothing was running.\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "Starting Airflow"),
+        # A state that passes quickly may never be seen; that a task is done is always told.
+        (signal.SIGTERM, r"collect +done"),
+    ],
+    ids=["SIGINT-while-starting", "SIGTERM-while-updating"],
+)
+def test_a_stopped_run_leaves_nothing_behind(
+    workplace: Workplace, number: signal.Signals, moment: str
+) -> None:
+    process = subprocess.Popen(
+        workplace.command("run"), cwd=REPO, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if re.search(moment, line):
+            break
+    else:
+        pytest.fail(f"The run ended with {process.wait()} before {moment!r}.")
+    time.sleep(0.5)  # into the middle of it
+    assert len(living(workplace)) > 1
+    process.send_signal(number)
+    rest = process.stdout.read()
+    assert process.wait() == 128 + number, rest
+    assert "Stopping Airflow" in rest
+    assert living(workplace) == {}
+    assert not (workplace.root / "snapshots" / "latest.json").exists()

@@ -1,0 +1,97 @@
+"""What a person needs when a test of the cluster fails, and the table of what faults cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from deploy.local.cluster.errors import ClusterError
+from deploy.local.cluster.workdir import REPO
+
+if TYPE_CHECKING:
+    from tests.system.cluster.harness import Update
+
+FILE = REPO / ".work" / "faults.json"
+_LINES = 30
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a fault cost.
+
+    :param healed_s: seconds from the fault until all tasks that it met had ended well, and the next one had begun.
+    :param update_s: seconds that the whole update took.
+    :param tries: the most tries that a task of the update had.
+    """
+
+    fault: str
+    healed_s: float
+    update_s: float
+    tries: int
+
+
+def note(measurement: Measurement) -> None:
+    """Add to what this session has measured."""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(one) for one in [*measured(), measurement]]
+    FILE.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def measured() -> list[Measurement]:
+    return [Measurement(**row) for row in json.loads(FILE.read_text())] if FILE.is_file() else []
+
+
+def table(rows: list[Measurement]) -> list[str]:
+    return [
+        "| fault | healed after, s | whole update, s | tries |",
+        "|---|---|---|---|",
+        *(
+            f"| {one.fault} | {one.healed_s:.0f} | {one.update_s:.0f} | {one.tries} |"
+            for one in rows
+        ),
+    ]
+
+
+def diagnosis(update: Update) -> str:
+    """States of the tasks, the ends of the logs of those that did not succeed, and containers."""
+    parts = [f"{update.dag} {update.run_id}, corpus {update.root}"]
+    try:
+        tasks = update.tasks()
+        parts += [_line(task) for task in sorted(tasks, key=lambda one: one["start_date"] or "9")]
+        for task in tasks:
+            if task["state"] in ("failed", "up_for_retry", "running") or task["try_number"] > 1:
+                parts += ["", f"Log of {_name(task)}, try {task['try_number']}:"]
+                parts += update.log(task)[-_LINES:]
+    except httpx.HTTPError as error:
+        parts.append(f"Airflow's API does not answer: {error!r}")
+    parts += ["", "Containers of its tasks:", *map(str, update.containers())]
+    parts += [f"scratch: {folder}" for folder in update.scratch()]
+    return "\n".join([*parts, "", *_services(update)])
+
+
+def _services(update: Update) -> Iterator[str]:
+    compose = update.lab.cluster.compose
+    try:
+        for container in compose.ps():
+            yield f"{container.name}: {container.status}"
+    except ClusterError as error:
+        yield str(error)
+    for service in ("scheduler", "worker", "reaper"):
+        yield f"\nThe end of what the {service} says:"
+        yield compose.run("logs", "--no-color", "--tail", "15", service, capture=True)
+
+
+def _line(task: dict[str, Any]) -> str:
+    return (
+        f"  {_name(task):<20} {task['state'] or '-':<16} try {task['try_number']} on {task['hostname'] or '-'}"
+        f"  {task['start_date'] or '-'} .. {task['end_date'] or '-'}"
+    )
+
+
+def _name(task: dict[str, Any]) -> str:
+    index = f"[{task['map_index']}]" if task["map_index"] >= 0 else ""
+    return f"{task['task_id']}{index}"

@@ -1,0 +1,165 @@
+"""The running cluster: how its containers are kept, and what its commands do to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.cluster import credentials
+from deploy.local.cluster.compose import docker
+from deploy.local.cluster.workdir import Place
+from tests.system.cluster.conftest import Cluster
+from tests.system.cluster.harness import Lab, Update, digest
+from tests.system.cluster.secrets import forms
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture(scope="module")
+def updated(lab: Lab) -> Update:
+    update = lab.update()
+    assert update.wait() == "success"
+    return update
+
+
+def inspected(cluster: Cluster) -> dict[str, dict[str, Any]]:
+    """What the engine knows of each container, by name."""
+    found = json.loads(docker("inspect", *(one.id for one in cluster.containers())))
+    return {one["Name"].lstrip("/"): one for one in found}
+
+
+def starts(cluster: Cluster) -> dict[str, tuple[str, str]]:
+    """Id and time of the last start of each container."""
+    return {
+        name: (one["Id"], one["State"]["StartedAt"]) for name, one in inspected(cluster).items()
+    }
+
+
+def secret_files(cluster: Cluster) -> list[Path]:
+    return credentials.files(cluster.place / "secrets", cluster.place / "users")
+
+
+def logs(container: str) -> str:
+    """All that a container has said, on both its streams."""
+    command = ["docker", "logs", container]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_every_container_is_healthy_bounded_and_restarted(cluster: Cluster):
+    found = inspected(cluster)
+    assert len(found) == 9
+    for name, one in found.items():
+        host = one["HostConfig"]
+        assert one["State"]["Health"]["Status"] == "healthy", name
+        assert host["RestartPolicy"]["Name"] == "unless-stopped", name
+        assert host["Memory"] > 0, name
+        assert host["PidsLimit"] > 0, name
+        assert host["ReadonlyRootfs"] is True, name
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["CapAdd"], name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+        assert one["Config"]["User"] == "50000:50000", name
+        ports = [port for ports in (host["PortBindings"] or {}).values() for port in ports]
+        assert all(port["HostIp"] == "127.0.0.1" for port in ports), name
+
+
+def test_secrets_are_the_containers_users_alone(cluster: Cluster):
+    for file in secret_files(cluster):
+        status = file.stat()
+        assert (status.st_uid, status.st_mode & 0o777) == (50000, 0o440), file
+
+
+def test_no_secret_shows(cluster: Cluster, updated: Update):
+    """Not in what the engine tells, nor in a process's environment, nor in what anything has logged."""
+    shown = {"inspect": json.dumps(inspected(cluster)), "status": cluster("status").stdout}
+    for one in cluster.containers():
+        shown[f"{one.name}: logs"] = logs(one.id)
+        shown[f"{one.name}: environment"] = docker(
+            "exec", one.id, "sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null || true"
+        )
+        shown[f"{one.name}: command lines"] = docker("top", one.id, "-eo", "pid,args")
+    for log in (cluster.place / "logs").rglob("*.log"):
+        shown[str(log)] = log.read_text(errors="replace")
+    assert any(str(updated.run_id) in name for name in shown)
+    for file in secret_files(cluster):
+        for form in forms(file.read_text()):
+            assert [where for where, text in shown.items() if form in text] == [], file.name
+
+
+@pytest.fixture
+def current(cluster: Cluster) -> Cluster:
+    """The cluster with the code and the images as they are now, whoever changed them since its start."""
+    cluster.up()
+    return cluster
+
+
+def test_up_again_starts_nothing_anew(current: Cluster):
+    before = starts(current)
+    assert "init" not in current.up()
+    assert starts(current) == before
+
+
+def test_a_changed_setting_starts_anew_only_whom_it_concerns(current: Cluster):
+    before = starts(current)
+    current.configure(AIRFLOW__CORE__PARALLELISM=3)
+    current.up()
+    changed = {name for name, start in starts(current).items() if before[name] != start}
+    current.configure()
+    current.up()
+    assert changed == {f"{current.compose.project}-scheduler-1"}
+
+
+def test_status_says_what_works(cluster: Cluster):
+    said = cluster("status").stdout
+    assert said.count("(healthy)") == 9
+    assert said.count("worker: waits for tasks: 0 of 2 slots taken") == 2
+    assert "0 tasks waiting" in said
+
+
+def test_logs_are_read_when_their_worker_is_gone(cluster: Cluster, updated: Update):
+    tasks = [task for task in updated.tasks() if task["state"] == "success"]
+    assert cluster("scale", "1").returncode == 0
+    (left,) = cluster.containers("worker")
+    gone = [task for task in tasks if task["hostname"] != left.id[:12]]
+    logs = [updated.log(task) for task in gone]
+    assert cluster("scale", "2").returncode == 0
+    assert logs
+    assert all(any("corpus " in line for line in log) for log in logs)
+
+
+def test_down_and_up_keep_everything(cluster: Cluster, updated: Update):
+    secrets = {file: file.read_text() for file in secret_files(cluster)}
+    runs = {run["dag_run_id"] for run in cluster.api.runs(100)}
+    down = cluster("down")
+    assert down.returncode == 0, down.stderr
+    assert "The data stays" in down.stdout
+    assert not docker(
+        "ps", "--all", "--quiet", "--filter", f"name=^{cluster.compose.project}-"
+    ).strip()
+    cluster.up()
+    assert {file: file.read_text() for file in secret_files(cluster)} == secrets
+    assert {run["dag_run_id"] for run in cluster.api.runs(100)} == runs
+    assert digest(updated.root)
+
+
+def test_anothers_project_is_left_alone(cluster: Cluster, tmp_path: Path):
+    other = Cluster(Place(tmp_path))
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    before = starts(cluster)
+    refused = other("up", "--project", cluster.compose.project, "--samples", str(samples))
+    assert refused.returncode == 1
+    assert str(cluster.place.folder) in refused.stderr
+    assert starts(cluster) == before
+
+
+def test_commands_say_that_there_is_no_cluster(tmp_path: Path):
+    none = Cluster(Place(tmp_path))
+    assert "`make cluster-up` makes one" in none("status").stderr
+    assert none("down").stdout == "There is no cluster in this work folder.\n"

@@ -1,0 +1,141 @@
+"""The health of scheduler, DAG processor, triggerer and API server, with a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.cluster.compose import docker
+from tests.system.cluster.harness_faults import signal
+from tests.system.cluster.users_stack import REPO, UsersStack
+
+# Bringing the parts up takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+JOBS = {
+    "scheduler": ("airflow", "scheduler"),
+    "dag-processor": ("airflow", "dag-processor"),
+    "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
+}
+
+
+@pytest.fixture(scope="module")
+def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsersStack]:
+    made = UsersStack(tmp_path_factory.mktemp("parts"), "fab")
+    try:
+        made.start_redis()
+        made.start_postgres()
+        done = made.init()
+        assert done.status == 0, done.output
+        for part, command in JOBS.items():
+            made.start_airflow(
+                part,
+                *command,
+                environment={
+                    "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-tests-" * 5,
+                    "AIRFLOW__CORE__AUTH_MANAGER": FAB,
+                    "CORPUS_HEALTH_PATIENCE_S": "2",
+                    # Longer than anything takes here on a busy machine, but for what is stopped.
+                    "CORPUS_HEALTH_SILENCE_S": "30",
+                },
+            )
+        made.start_api()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(autouse=True)
+def _all_healthy(stack: UsersStack) -> None:
+    for part in JOBS:
+        _wait_until_healthy(stack, part, part)
+    _wait_until_healthy(stack, "api", "api-server")
+
+
+def _wait_until_healthy(stack: UsersStack, role: str, part: str) -> None:
+    stack.wait(lambda: stack.health(role, part).status == 0, 120, f"{part} to be healthy")
+
+
+def test_each_says_in_a_line_that_it_works(stack: UsersStack) -> None:
+    for part in JOBS:
+        line = stack.health(part, part).line
+        assert line.startswith(f"{part}: last heartbeat ")
+        assert "\n" not in line
+    assert stack.health("api", "api-server").line == (
+        "api-server: answers, and reaches the metadata database"
+    )
+
+
+def test_a_heartbeat_of_another_host_does_not_count(stack: UsersStack) -> None:
+    """Here a scheduler beats, and a triggerer does; but neither in the other's container."""
+    health = stack.health("triggerer", "scheduler")
+    assert health.status == 1
+    assert "no heartbeat since its start" in health.line or "has no job" in health.line
+
+
+def test_a_scheduler_that_hangs_is_started_again(stack: UsersStack) -> None:
+    name = f"{stack.name}-scheduler"
+    before = stack.restarts(name)
+    signal("STOP", stack.pid("scheduler", "airflow scheduler"))
+    lines = []
+
+    def restarted() -> bool:
+        lines.append(stack.health("scheduler", "scheduler").line)
+        return stack.restarts(name) > before
+
+    stack.wait(restarted, 120)
+    assert any("killed, because it did not end" in line for line in lines), lines
+
+
+def test_a_database_that_is_away_is_named_and_nothing_is_ended(stack: UsersStack) -> None:
+    before = {part: stack.restarts(f"{stack.name}-{part}") for part in ("dag-processor", "api")}
+    docker("pause", f"{stack.name}-postgres")
+    try:
+        for part in ("dag-processor", "dag-processor", "dag-processor", "dag-processor"):
+            health = stack.health(part, part)
+            assert health.status == 1
+            assert health.line.startswith(
+                f"{part}: waiting: the metadata database does not answer: "
+            )
+        assert stack.health("api", "api-server").status == 1
+    finally:
+        docker("unpause", f"{stack.name}-postgres")
+    assert before == {
+        part: stack.restarts(f"{stack.name}-{part}") for part in ("dag-processor", "api")
+    }
+
+
+def test_an_api_server_that_does_not_answer_is_unhealthy(stack: UsersStack) -> None:
+    pid = stack.pid("api", "airflow api_server")
+    signal("STOP", pid)
+    try:
+        health = stack.health("api", "api-server")
+    finally:
+        signal("CONT", pid)
+    assert health.line == "api-server: unhealthy: does not answer on port 8080: timed out"
+    assert health.status == 1
+
+
+def test_an_unknown_part_is_refused(stack: UsersStack) -> None:
+    health = stack.health("api", "webserver")
+    assert health.status == 2
+    assert "api-server|scheduler|dag-processor|triggerer|worker" in health.line
+
+
+def test_docker_shows_the_reason(stack: UsersStack) -> None:
+    name = stack.start(
+        "asked",
+        "corpus-airflow",
+        *("sleep", "600"),
+        options=[
+            *("--health-cmd", "python -I /opt/corpus/health worker", "--health-interval", "1s"),
+            *("--volume", f"{REPO / 'docker/airflow/health'}:/opt/corpus/health:ro"),
+        ],
+    )
+    log = "{{range .State.Health.Log}}{{.Output}}{{end}}"
+    stack.wait(lambda: "worker: " in docker("inspect", "--format", log, name))
+    assert "worker: starting: nothing of Airflow runs yet" in docker(
+        "inspect", "--format", log, name
+    )
