@@ -1,14 +1,14 @@
 """Every error that the corpus raises on purpose, and the exit status each one ends a command with.
 
     CorpusError                 1   something that should not happen
-    ├── BadInput                2   what was handed in is wrong: fix it, a retry will not help
-    │   └── BadSetting          2   a setting or an option is wrong
-    ├── NothingNew              3   nothing to do: not a failure
-    ├── Blocked                 4   a gate refused the update; nothing was published
-    ├── Conflict                5   another update got there first
-    ├── NotFound                6   no such snapshot, update, blob or feature set
-    ├── Damaged                 7   stored bytes are not what they were when they were written
-    └── PassingFault           75   disk full, network down: a later try may succeed
+    ├── BadInputError           2   what was handed in is wrong: fix it, a retry will not help
+    │   └── BadSettingError     2   a setting or an option is wrong
+    ├── NothingNewError         3   nothing to do: not a failure
+    ├── BlockedError            4   a gate refused the update; nothing was published
+    ├── ConflictError           5   another update got there first
+    ├── NotFoundError           6   no such snapshot, update, blob or feature set
+    ├── DamagedError            7   stored bytes are not what they were when they were written
+    └── PassingFaultError      75   disk full, network down: a later try may succeed
 
 Each error keeps its fields, and builds its message from them, so that a program can read what a
 person reads.
@@ -19,15 +19,15 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "BadInput",
-    "BadSetting",
-    "Blocked",
-    "Conflict",
+    "BadInputError",
+    "BadSettingError",
+    "BlockedError",
+    "ConflictError",
     "CorpusError",
-    "Damaged",
-    "NotFound",
-    "NothingNew",
-    "PassingFault",
+    "DamagedError",
+    "NotFoundError",
+    "NothingNewError",
+    "PassingFaultError",
 ]
 
 
@@ -55,7 +55,7 @@ class CorpusError(Exception):
         }
 
 
-class BadInput(CorpusError):
+class BadInputError(CorpusError):
     """Names the `file`, and where it applies the `row` (1 is the first) and the `field`."""
 
     exit_status = 2
@@ -87,41 +87,41 @@ class BadInput(CorpusError):
         self.field = field
 
 
-class BadSetting(BadInput):
+class BadSettingError(BadInputError):
     """A setting, an option or an environment variable has a value that cannot be used."""
 
 
-class NothingNew(CorpusError):
+class NothingNewError(CorpusError):
     """There is nothing to do, and that is all right."""
 
     exit_status = 3
 
 
-class Blocked(CorpusError):
+class BlockedError(CorpusError):
     """A gate of `validate` refused the update."""
 
     exit_status = 4
 
 
-class Conflict(CorpusError):
+class ConflictError(CorpusError):
     """Another update published, or is publishing, since this one began."""
 
     exit_status = 5
 
 
-class NotFound(CorpusError):
+class NotFoundError(CorpusError):
     """A thing that was named is not in the corpus."""
 
     exit_status = 6
 
 
-class Damaged(CorpusError):
+class DamagedError(CorpusError):
     """Stored bytes no longer match the digest recorded when they were written."""
 
     exit_status = 7
 
 
-class PassingFault(CorpusError):
+class PassingFaultError(CorpusError):
     """A fault of the surroundings; nothing was half-written, and a retry may succeed."""
 
     exit_status = 75

@@ -31,7 +31,7 @@ run works in an update of its own. What is staged stays unseen until `corpus_val
 `corpus_publish` have run on the same update.
 
 **When it fails** the first lines of the error say what is wrong and what to do; mend that, then
-clear the task. A passing fault (disk full, network down) is tried again by itself. A *Conflict*
+clear the task. A passing fault (disk full, network down) is tried again by itself. A *ConflictError*
 says that another update was published in between: start a new one. A skipped task has found
 nothing to do.
 """

@@ -47,8 +47,8 @@ A run whose tasks are *skipped* from some point on has found nothing new there: 
 | `extract` | the store cannot be written. A file that crashes, hangs or is a bomb does not fail it: it is a row of `failures` | mend the storage, then clear the failed shard |
 | `group`, `split` | the store cannot be read or written | mend the storage, then clear the task |
 | `validate` | a gate *blocks*: the log names the gate, its number and its threshold | look at what is staged. If it is right after all, raise the threshold in the settings and clear the task; if not, leave it: the next run takes the same files again |
-| `publish` | another update was published since this one began (*Conflict*) | nothing: trigger a new run, which finds what is still new |
-| any | *Damaged*: stored bytes are not those that were written | `corpus verify latest` names the files; restore them from a backup |
+| `publish` | another update was published since this one began (*ConflictError*) | nothing: trigger a new run, which finds what is still new |
+| any | *DamagedError*: stored bytes are not those that were written | `corpus verify latest` names the files; restore them from a backup |
 
 A passing fault (disk full, network down, out of memory) is tried again after 1, 2, 4 minutes.
 The run's `run_uuid` is on every log line, and in the manifest of its snapshot.

@@ -14,7 +14,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 
 import corpus.contract.run_identity
-from corpus.errors import BadInput, CorpusError
+from corpus.errors import BadInputError, CorpusError
 from operators.runners.command import Call, Value
 from operators.runners.identity import run_identity, task_try
 from operators.runners.runner import Runner, get_runner
@@ -125,4 +125,4 @@ def _setting(value: Any) -> str | None:
     try:
         return json.dumps(value)
     except TypeError:
-        raise BadInput(f"{value!r} is not a value for a setting.", field="settings") from None
+        raise BadInputError(f"{value!r} is not a value for a setting.", field="settings") from None

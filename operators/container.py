@@ -14,7 +14,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from corpus.errors import BadInput, CorpusError
+from corpus.errors import BadInputError, CorpusError
 from operators.containers.client import Client
 from operators.containers.engine import Engine
 from operators.containers.environment import SECRETS_ARE_FILES, without_secrets
@@ -120,7 +120,7 @@ class ContainerOperator(DockerOperator):
         for name in kwargs:
             if name in REFUSED:
                 # Without the value, which may be a secret.
-                raise BadInput(
+                raise BadInputError(
                     "a ContainerOperator does not take it.", field=name, hint=REFUSED[name]
                 )
         super().__init__(
@@ -259,7 +259,9 @@ def _bind(text: str) -> Bind:
     source, _, rest = text.partition(":")
     target, _, mode = rest.partition(":")
     if not (source.startswith("/") and target.startswith("/")) or mode not in ("", "ro", "rw"):
-        raise BadInput(f"{text!r} is not /source:/target or /source:/target:rw.", field="binds")
+        raise BadInputError(
+            f"{text!r} is not /source:/target or /source:/target:rw.", field="binds"
+        )
     return Bind(source, target, writable=mode == "rw")
 
 

@@ -10,7 +10,7 @@ import ast
 import json
 from typing import Any
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 
 _NOTHING = ("", "None", "null")
 
@@ -29,7 +29,7 @@ def texts(value: Any, field: str) -> list[str]:
         value = value.strip()
         value = _literal(value, field) if value.startswith("[") else value.splitlines()
     if not isinstance(value, list | tuple):
-        raise BadInput(f"{value!r} is not a list of texts.", field=field)
+        raise BadInputError(f"{value!r} is not a list of texts.", field=field)
     return [item for item in map(text, value) if item is not None]
 
 
@@ -43,7 +43,7 @@ def integer(value: Any, field: str) -> int | None:
     try:
         return int(plain)
     except ValueError:
-        raise BadInput(f"{plain!r} is not a whole number.", field=field) from None
+        raise BadInputError(f"{plain!r} is not a whole number.", field=field) from None
 
 
 def flag(value: Any, field: str) -> bool:
@@ -52,7 +52,7 @@ def flag(value: Any, field: str) -> bool:
         return value
     plain = (text(value) or "false").lower()
     if plain not in ("true", "false"):
-        raise BadInput(f"{plain!r} is neither true nor false.", field=field)
+        raise BadInputError(f"{plain!r} is neither true nor false.", field=field)
     return plain == "true"
 
 
@@ -64,4 +64,4 @@ def _literal(value: str, field: str) -> Any:
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
-        raise BadInput(f"{value!r} is not a list.", field=field) from None
+        raise BadInputError(f"{value!r} is not a list.", field=field) from None

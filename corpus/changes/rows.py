@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from corpus.errors import NothingNew
+from corpus.errors import NothingNewError
 from corpus.store.schemas import FEATURES_PREFIX, TABLES
 
 if TYPE_CHECKING:
@@ -238,11 +238,13 @@ def _by_set(rows: pl.DataFrame) -> dict[str, int]:
     return dict(sorted(rows.group_by("feature_set").len().rows()))
 
 
-def nothing_new(update: Update) -> NothingNew:
+def nothing_new(update: Update) -> NothingNewError:
     """What to raise where an update changes nothing."""
     if update.base is None:
-        return NothingNew("there is nothing to publish: no samples and no verdicts were found.")
-    return NothingNew(
+        return NothingNewError(
+            "there is nothing to publish: no samples and no verdicts were found."
+        )
+    return NothingNewError(
         f"nothing new since snapshot {update.base.id} of {update.base.manifest['created_at']}.",
         snapshot=update.base.id,
     )

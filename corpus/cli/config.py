@@ -14,7 +14,7 @@ import click
 from pydantic import BaseModel
 
 from corpus.cli.session import Session
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.settings import Settings, config_files
 
 
@@ -35,7 +35,7 @@ def config(session: Session, as_json: bool, names: tuple[str, ...]) -> None:
     ]
     for name in names:
         if not any(row["name"] == name or row["name"].startswith(name + ".") for row in rows):
-            raise BadSetting(
+            raise BadSettingError(
                 "there is no such setting.", field=name, hint="`corpus config` lists them all."
             )
     if as_json:

@@ -15,7 +15,7 @@ import click
 
 from corpus import __version__
 from corpus.cli.session import Session
-from corpus.errors import BadSetting, CorpusError, NothingNew, PassingFault
+from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
 from corpus.settings.overrides import nest, parse_override
 
 # Commands that are no services, and the module of this package that each is in.
@@ -116,9 +116,9 @@ def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
         return 130
     except click.ClickException as error:
         error.show()
-        session.write_failure(BadSetting(error.format_message()))
-        return BadSetting.exit_status
-    except NothingNew as error:
+        session.write_failure(BadSettingError(error.format_message()))
+        return BadSettingError.exit_status
+    except NothingNewError as error:
         click.echo(str(error), err=True)
         session.write_failure(error, "nothing_new")
         return error.exit_status
@@ -127,7 +127,7 @@ def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
     except Exception as error:
         if _is_of_the_network(error):
             return _failed(
-                session, PassingFault(f"{error}.", hint="Is the storage up? Then retry.")
+                session, PassingFaultError(f"{error}.", hint="Is the storage up? Then retry.")
             )
         traceback.print_exc()
         session.write_failure(CorpusError(f"{type(error).__name__}: {error}"))

@@ -15,7 +15,7 @@ from corpus.cli.output import echo_report, json_option
 from corpus.cli.session import Session
 from corpus.contract.base import Request
 from corpus.contract.registry import Service
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.services.dispatch import run_service
 
 R = TypeVar("R", bound=Request)
@@ -47,14 +47,14 @@ def service_command(service: Service) -> click.Command:
 
 
 def request_of(request_type: type[R], options: Mapping[str, Any]) -> R:
-    """The request that options make. Raises `BadInput` naming the option."""
+    """The request that options make. Raises `BadInputError` naming the option."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         return request_type(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
-        raise BadInput(f"{first['msg']}.", field=name and f"--{name}") from error
+        raise BadInputError(f"{first['msg']}.", field=name and f"--{name}") from error
 
 
 def option(name: str, field: FieldInfo) -> click.Option:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from corpus.errors import BadSetting, CorpusError
+from corpus.errors import BadSettingError, CorpusError
 from corpus.services.context import Context
 from corpus.settings import Settings
 from corpus.store.object_store import passing_faults
@@ -38,7 +38,7 @@ class Session:
         try:
             run = json.loads(given)
         except json.JSONDecodeError as error:
-            raise BadSetting(f"not a JSON object: {error}.", field=RUN_VARIABLE) from error
+            raise BadSettingError(f"not a JSON object: {error}.", field=RUN_VARIABLE) from error
         return Context.from_settings(self.settings, run)
 
     def write_result(

@@ -10,7 +10,7 @@ import click
 
 from corpus.cli.output import echo_report, json_option, report_lines
 from corpus.cli.session import Session
-from corpus.errors import Damaged
+from corpus.errors import DamagedError
 
 
 @click.group(short_help="List snapshots, or show one.")
@@ -79,7 +79,7 @@ def verify(session: Session, snapshot: str, blobs: bool, as_json: bool) -> None:
     session.write_result("ok" if report.ok else "error", content)
     echo_report(content, as_json)
     if not report.ok:
-        raise Damaged(
+        raise DamagedError(
             f"snapshot {report.snapshot} is damaged: {len(report.findings)} finding(s).",
             hint="Restore the named files from a backup, or publish anew from the sources.",
         )

@@ -10,17 +10,17 @@ import click
 
 from corpus.cli.output import echo_report, json_option
 from corpus.cli.session import Session
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d{1,6})\s*([smhdw])")
 
 
 def duration(text: str, field: str) -> timedelta:
-    """`7d`, `12h`, `30m`, `90s` or `2w`. Raises `BadSetting`."""
+    """`7d`, `12h`, `30m`, `90s` or `2w`. Raises `BadSettingError`."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        raise BadSetting(
+        raise BadSettingError(
             f"{text!r} is not a duration: a number and one of s, m, h, d and w, such as 7d or 12h.",
             field=field,
         )
@@ -42,7 +42,7 @@ def abandon(session: Session, update: str, yes: bool, as_json: bool) -> None:
 
     if not yes:
         if not sys.stdin.isatty():
-            raise BadSetting("is needed where nobody can be asked.", field="--yes")
+            raise BadSettingError("is needed where nobody can be asked.", field="--yes")
         click.confirm(f"Abandon update {update} for good?", abort=True, err=True)
     content = abandon_update(session.context.store, update).model_dump(mode="json")
     session.write_result("ok", content)

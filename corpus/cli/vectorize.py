@@ -11,7 +11,7 @@ import click
 
 from corpus.cli.output import echo_report, json_option
 from corpus.cli.session import Session
-from corpus.errors import BadInput, BadSetting
+from corpus.errors import BadInputError, BadSettingError
 from corpus.sources.paths import expand, read_list
 
 
@@ -74,12 +74,12 @@ def vectorize(
     from corpus.vectorize.files import vectorize as vectorize_files
 
     if not paths and from_list is None:
-        raise BadInput("no file is given.", hint="Name a PATH or a --from-list.")
+        raise BadInputError("no file is given.", hint="Name a PATH or a --from-list.")
     for option, file in (("--out", out), ("--raw", raw)):
         if file == Path("-"):
-            raise BadInput("goes to a file, not to standard output.", field=option)
+            raise BadInputError("goes to a file, not to standard output.", field=option)
     if no_sandbox and jobs not in (None, 1):
-        raise BadSetting("goes with one job only.", field="--no-sandbox")
+        raise BadSettingError("goes with one job only.", field="--no-sandbox")
     jobs = jobs or len(os.sched_getaffinity(0))
     report = vectorize_files(
         expand(_given(paths, from_list)),
@@ -97,7 +97,7 @@ def vectorize(
         click.echo(f"There was no file in what was given; {out} has no rows.", err=True)
     if report.failures and (strict or not report.vectors):
         counts = ", ".join(f"{count} {reason}" for reason, count in report.failures.items())
-        raise BadInput(
+        raise BadInputError(
             f"{sum(report.failures.values())} of {report.files} files failed: {counts}.",
             hint=f"{out} has the reason for each: failures, failure_detail.",
         )
@@ -111,7 +111,9 @@ def _given(paths: tuple[str, ...], from_list: str | None) -> Iterator[str]:
         try:
             stream = open(from_list, "rb")  # noqa: SIM115 - closed below
         except OSError as error:
-            raise BadInput(f"{error.strerror}.", file=from_list, field="--from-list") from error
+            raise BadInputError(
+                f"{error.strerror}.", file=from_list, field="--from-list"
+            ) from error
         with stream:
             yield from read_list(stream)
 

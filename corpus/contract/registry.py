@@ -27,7 +27,7 @@ from corpus.contract.requests import (
     SplitRequest,
     ValidateRequest,
 )
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 
 __all__ = ["SERVICES", "Service", "get", "service_of"]
 
@@ -115,9 +115,11 @@ SERVICES: dict[str, Service] = {
 
 
 def get(name: str) -> Service:
-    """A service by its name. Raises `NotFound`."""
+    """A service by its name. Raises `NotFoundError`."""
     if name not in SERVICES:
-        raise NotFound(f"there is no service {name!r}.", hint=f"There are: {', '.join(SERVICES)}.")
+        raise NotFoundError(
+            f"there is no service {name!r}.", hint=f"There are: {', '.join(SERVICES)}."
+        )
     return SERVICES[name]
 
 

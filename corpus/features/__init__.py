@@ -7,7 +7,7 @@ version. Nothing heavy is imported before a set is used.
 
 from __future__ import annotations
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.features.base import Extracted, FeatureGroup, FeatureSet
 
 __all__ = ["Extracted", "FeatureGroup", "FeatureSet", "get", "names"]
@@ -50,9 +50,9 @@ _SETS: dict[str, FeatureSet] = {
 
 
 def get(name: str) -> FeatureSet:
-    """A feature set by its name. Raises `NotFound`."""
+    """A feature set by its name. Raises `NotFoundError`."""
     if name not in _SETS:
-        raise NotFound(
+        raise NotFoundError(
             f"there is no feature set {name!r}.", hint=f"There are: {', '.join(_SETS)}.", name=name
         )
     return _SETS[name]

@@ -76,7 +76,7 @@ class FeatureSet:
     def vector(self, data: bytes | bytearray | memoryview) -> np.ndarray:
         """The vector of a file: float32 [dim], all finite.
 
-        Raises `TypeError` for what is not bytes (a path, say), and `BadInput` for bytes that the
+        Raises `TypeError` for what is not bytes (a path, say), and `BadInputError` for bytes that the
         set's definition has no vector of: none at all, for `ember-v3`.
         """
         data = _bytes(data)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.sources import filetype
 from corpus.sources.files import Files
 from corpus.store.object_store import Store, passing_faults
@@ -19,7 +19,7 @@ _CHUNK = 1 << 20
 def copy(stream: IO[bytes], store: Store, key: str, limit: int | None = None) -> int:
     """Write a stream, or its first `limit` bytes, to a new file of a slice; returns how many those are.
 
-    Raises what reading the stream raises; `PassingFault` on a full disk.
+    Raises what reading the stream raises; `PassingFaultError` on a full disk.
     """
     path = Path(store.full(key))
     with _writing(key):
@@ -81,4 +81,4 @@ def _writing(key: str) -> Iterator[None]:
             yield
     except OSError as error:
         problem = f"cannot be written: {os.strerror(error.errno or 0).lower()}."
-        raise BadInput(problem, file=key) from error
+        raise BadInputError(problem, file=key) from error

@@ -28,7 +28,7 @@ def read(
     """What a slice says of one shard, checked, and ready to be written.
 
     Vectors that the corpus has staged already are kept, and none is taken that nobody asked for.
-    Raises `BadInput` for what no extraction makes.
+    Raises `BadInputError` for what no extraction makes.
     """
     wanted = needed(update, list(sets), shard)
     staged = ShardVectors(sets, update, shard, wanted)

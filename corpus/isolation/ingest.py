@@ -49,7 +49,7 @@ class IngestedRows:
 
 
 class Ingested:
-    """Reads one shard of a slice, then brings it in. Raises `BadInput` for what no ingest makes."""
+    """Reads one shard of a slice, then brings it in. Raises `BadInputError` for what no ingest makes."""
 
     def __init__(self, folder: HostileFolder, update: Update, shard: str, context: Context):
         self._folder = folder

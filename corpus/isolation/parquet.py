@@ -32,7 +32,7 @@ def sandbox() -> Sandbox:
 
 
 class Decoder:
-    """Decodes the parts that a sandbox has staged for `update`. Raises `BadInput` for what is wrong."""
+    """Decodes the parts that a sandbox has staged for `update`. Raises `BadInputError` for what is wrong."""
 
     def __init__(self, update: Update, box: Sandbox):
         self._update = update

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from corpus.contract.progress import Progress
 from corpus.contract.requests import ExtractRequest, IngestRequest
-from corpus.errors import BadInput, NotFound
+from corpus.errors import BadInputError, NotFoundError
 from corpus.features import FeatureSet
 from corpus.isolation.allowed import part_key
 from corpus.isolation.copying import copy, copy_source
@@ -49,11 +49,11 @@ def take(request: IngestRequest | ExtractRequest, context: Context, folder: Path
     """Make `folder` a slice in which the service that the request is for has all it needs.
 
     The folder may be absent, empty, or a slice, which is replaced. Raises what the service does for
-    an update, a shard or a feature set that is not there, `BadInput` for another folder, and
-    `PassingFault` where the disk is full.
+    an update, a shard or a feature set that is not there, `BadInputError` for another folder, and
+    `PassingFaultError` where the disk is full.
     """
     if request.update is None:
-        raise BadInput("an update is needed.", field="update")
+        raise BadInputError("an update is needed.", field="update")
     update = context.resume(request.update)
     if isinstance(request, IngestRequest):
         shards = ingest.shards_of(update, request.shards)
@@ -79,7 +79,7 @@ def _new(folder: Path, update: Update) -> Store:
             folder.mkdir(parents=True, exist_ok=True)
             there = list(folder.iterdir())
             if there and mark not in there:
-                raise BadInput("is not empty, and no slice.", file=str(folder))
+                raise BadInputError("is not empty, and no slice.", file=str(folder))
             # The mark goes last, so that this may be killed and tried again.
             for entry in sorted(there, key=lambda entry: entry == mark):
                 if entry.is_dir() and not entry.is_symlink():
@@ -88,7 +88,7 @@ def _new(folder: Path, update: Update) -> Store:
                     entry.unlink()
             mark.mkdir()
     except OSError as error:
-        raise BadInput(f"cannot be made a slice: {error}.", file=str(folder)) from error
+        raise BadInputError(f"cannot be made a slice: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()
     record = {"id": update.id, "base": None, "slice": {"sequence": update.sequence}}
     made.write_json(record_key(update.id), record)
@@ -144,7 +144,7 @@ def _take_samples(
         key = blobs.key(sha256)
         try:
             stream = update.store.open(key)
-        except NotFound:
+        except NotFoundError:
             # For the service to find: it costs a failure, not the shard.
             return None
         with stream:

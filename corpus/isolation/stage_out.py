@@ -11,7 +11,7 @@ from pathlib import Path
 
 from corpus.contract.reports import ExtractReport, IngestReport
 from corpus.contract.requests import ExtractRequest, IngestRequest
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.isolation import allowed
 from corpus.isolation import extract as extracted
 from corpus.isolation.ingest import Ingested
@@ -29,13 +29,13 @@ def give(
     """Stage what the service that the request is for has staged in the slice at `folder`.
 
     The request is the one that the slice was taken for. Gives the service's report, as the corpus
-    sees it. May be repeated, also where it was killed. Raises `BadInput`, naming file, row and field,
+    sees it. May be repeated, also where it was killed. Raises `BadInputError`, naming file, row and field,
     for whatever the service does not make, and nothing is staged then: blobs at most, checked, are
     left of it, as of a service that was killed. Raises what the service does for an update, a shard
     or a feature set that is not there, for a damaged blob and for a full disk.
     """
     if request.update is None:
-        raise BadInput("an update is needed.", field="update")
+        raise BadInputError("an update is needed.", field="update")
     update = context.resume(request.update)
     with HostileFolder(folder) as hostile, sandbox() as box:
         decoder = Decoder(update, box)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.sources.files import reason_of
 from corpus.sources.location import encode
 from corpus.store.object_store import TEMPORARY
@@ -19,9 +19,11 @@ from corpus.store.object_store import TEMPORARY
 _DEPTH = 16
 
 
-def refused(key: str, problem: str, row: int | None = None, field: str | None = None) -> BadInput:
+def refused(
+    key: str, problem: str, row: int | None = None, field: str | None = None
+) -> BadInputError:
     """The error for anything in a slice that its service could not have made."""
-    return BadInput(
+    return BadInputError(
         problem,
         file=encode(key),
         row=row,
@@ -32,7 +34,7 @@ def refused(key: str, problem: str, row: int | None = None, field: str | None = 
 
 
 class HostileFolder:
-    """Reads keys of a folder below `path`, whatever was made of it. Raises `BadInput` for what is odd.
+    """Reads keys of a folder below `path`, whatever was made of it. Raises `BadInputError` for what is odd.
 
     No link is followed, and nothing is opened but regular files: a pipe would be waited for, and a
     link read what only the trusted side may read.
@@ -42,7 +44,7 @@ class HostileFolder:
         try:
             self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:
-            raise BadInput(f"is no folder: {reason_of(error)}.", file=str(path)) from error
+            raise BadInputError(f"is no folder: {reason_of(error)}.", file=str(path)) from error
 
     def __enter__(self) -> HostileFolder:
         return self
@@ -114,7 +116,7 @@ class HostileFolder:
 
 
 def _at(name: str, folder: int, key: str, flags: int = 0) -> int:
-    """Open a name in an open folder for reading. Raises `FileNotFoundError`, else `BadInput`."""
+    """Open a name in an open folder for reading. Raises `FileNotFoundError`, else `BadInputError`."""
     flags |= os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         return os.open(name, flags, dir_fd=folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpus.errors import Conflict, NotFound
+from corpus.errors import ConflictError, NotFoundError
 from corpus.store import manifest as manifests
 from corpus.store.claims import release_claim
 from corpus.store.object_store import Store
@@ -25,18 +25,18 @@ class AbandonReport(BaseModel):
 def abandon(store: Store, update_id: str) -> AbandonReport:
     """Abandon an update; its staging is kept for `clean`. Doing so again is no error.
 
-    Raises `NotFound` for an update that was never begun, and `Conflict` for one that is published or
+    Raises `NotFoundError` for an update that was never begun, and `ConflictError` for one that is published or
     whose publication has begun to commit rows: that one can only be ended by `publish`.
     """
     if store.exists(manifests.manifest_key(update_id)):
-        raise Conflict(
+        raise ConflictError(
             f"update {update_id} is published.",
             hint="A snapshot cannot be taken back; its staging area goes with `corpus clean`.",
             update=update_id,
         )
     key = record_key(update_id)
     if "/" in update_id or not store.exists(key):
-        raise NotFound(
+        raise NotFoundError(
             f"there is no update {update_id!r} in {store.url}.",
             hint="`corpus clean --dry-run` names those that are unfinished.",
             update=update_id,
@@ -44,7 +44,7 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
     record = store.read_json(key)
     # Settled before the claim is given up: from here on no publication of it commits a row.
     if settle(store, update_id, "abandon") == "publish":
-        raise Conflict(
+        raise ConflictError(
             f"update {update_id} has begun to commit its rows.",
             hint=f"`corpus publish --update {update_id}` ends it.",
             update=update_id,

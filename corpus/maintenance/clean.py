@@ -22,7 +22,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.contract.progress import Progress
-from corpus.errors import Conflict, PassingFault
+from corpus.errors import ConflictError, PassingFaultError
 from corpus.sources.files import remote_stat
 from corpus.store import manifest as manifests
 from corpus.store.object_store import TEMPORARY, Store, to_json
@@ -81,8 +81,8 @@ def clean(
 ) -> CleanReport:
     """Remove what was last written longer than `older_than` ago and is needed no more.
 
-    `blobs` adds blobs that no snapshot, Delta table or staging area refers to. Raises `Conflict` then
-    where an update is unfinished: what it has stored may not be staged yet. `NotFound`: no such root.
+    `blobs` adds blobs that no snapshot, Delta table or staging area refers to. Raises `ConflictError` then
+    where an update is unfinished: what it has stored may not be staged yet. `NotFoundError`: no such root.
     """
     store.require_root()
     moment = now or datetime.now(UTC)
@@ -92,7 +92,7 @@ def clean(
     with alone as sign_of_life:
         areas, unfinished = _areas(store, limit, patient)
         if blobs and unfinished:
-            raise Conflict(
+            raise ConflictError(
                 f"blobs cannot be removed while update {unfinished[0]} is unfinished.",
                 hint="Nothing was removed. Finish it, or give it up: "
                 f"`corpus abandon {unfinished[0]}`.",
@@ -208,13 +208,13 @@ def _alone(store: Store) -> Iterator[Callable[[], None]]:
         # What is there now is of a process that was killed.
         store.delete_files([CLEANING])
     if not store.create_bytes(CLEANING, _now()):
-        raise Conflict("another `corpus clean --blobs` is at work.", hint="Wait for its end.")
+        raise ConflictError("another `corpus clean --blobs` is at work.", hint="Wait for its end.")
     last = time.monotonic()
 
     def sign_of_life() -> None:
         nonlocal last
         if time.monotonic() - last > CLEANING_LASTS.total_seconds() / 2:
-            raise PassingFault(
+            raise PassingFaultError(
                 "cleaning was held up for so long that updates may have gone on.",
                 hint="Blobs that are left go the next time: run it again.",
             )

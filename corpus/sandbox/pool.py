@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal
 
-from corpus.errors import BadInput, PassingFault
-from corpus.sandbox.process import Died, Process, TimedOut
-from corpus.sandbox.template import Lost, Template
-from corpus.sandbox.wire import BadAnswer
+from corpus.errors import BadInputError, PassingFaultError
+from corpus.sandbox.process import DiedError, Process, TimedOutError
+from corpus.sandbox.template import LostError, Template
+from corpus.sandbox.wire import BadAnswerError
 
 Reason = Literal["timeout", "memory", "crash", "error", "empty"]
 
@@ -57,7 +57,7 @@ class Sandbox:
     these (JSON) arguments, and returns the function of bytes. Loading it may start no threads.
 
     Children die with the thread that started them, however it ends. A child that cannot start at all
-    raises `CorpusError` out of `map`, and one that is too slow to start `PassingFault`.
+    raises `CorpusError` out of `map`, and one that is too slow to start `PassingFaultError`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Sandbox:
         factory_arguments: Sequence[Any] | None = None,
     ):
         if ":" not in function:
-            raise BadInput(f"{function!r} is not of the form module:name.", field="function")
+            raise BadInputError(f"{function!r} is not of the form module:name.", field="function")
         self.function = function
         self.jobs = jobs
         self.timeout_s = timeout_s
@@ -161,21 +161,21 @@ class Sandbox:
         try:
             answer = child.ask(data, began + self.timeout_s)
             value = answer.value()
-        except TimedOut as stop:
+        except TimedOutError as stop:
             outcome = Outcome(
                 key,
                 reason="timeout",
                 detail=f"not done after {self.timeout_s:g} s",
                 peak_memory_bytes=stop.peak,
             )
-        except Died as end:
+        except DiedError as end:
             outcome = Outcome(
                 key,
                 reason="memory" if end.out_of_memory else "crash",
                 detail=end.detail,
                 peak_memory_bytes=end.peak,
             )
-        except BadAnswer as bad:
+        except BadAnswerError as bad:
             outcome = Outcome(key, reason="crash", detail=f"the child's answer is broken: {bad}")
         else:
             reason = None if answer.status == "ok" else answer.status
@@ -199,12 +199,12 @@ class Sandbox:
     def _fork(self) -> Process:
         try:
             return Process(self._warm(), self.memory_bytes)
-        except Lost:
+        except LostError:
             # Its children are lost with it. Another one that dies at once is no accident.
             try:
                 return Process(self._warm(), self.memory_bytes)
-            except Lost as error:
-                raise PassingFault(
+            except LostError as error:
+                raise PassingFaultError(
                     "what a sandbox forks its children from has died twice.",
                     hint="The machine may be short of memory.",
                     function=self.function,

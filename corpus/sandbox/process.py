@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 from corpus.sandbox import wire
 from corpus.sandbox.stderr import Noise, last_words, printable
-from corpus.sandbox.template import Lost, Template
+from corpus.sandbox.template import LostError, Template
 
 # Time for a child that has closed its channel to come to its end.
 _END_S = 1.0
@@ -22,7 +22,7 @@ _END_S = 1.0
 _OUT_OF_MEMORY = ("bad_alloc", "memory allocation of", "out of memory", "Cannot allocate memory")
 
 
-class TimedOut(Exception):
+class TimedOutError(Exception):
     """The child did not answer in time; `peak` is its resident memory, in bytes."""
 
     def __init__(self, peak: int):
@@ -30,7 +30,7 @@ class TimedOut(Exception):
         self.peak = peak
 
 
-class Died(Exception):
+class DiedError(Exception):
     """The child ended instead of answering."""
 
     def __init__(self, detail: str, *, out_of_memory: bool = False, peak: int = 0):
@@ -77,18 +77,18 @@ class Process:
             self._noise.give_away()
 
     def ask(self, data: bytes, deadline: float) -> Answer:
-        """The child's answer on one file. Raises `TimedOut`, `Died` or `wire.BadAnswer`."""
+        """The child's answer on one file. Raises `TimedOutError`, `DiedError` or `wire.BadAnswerError`."""
         self.served += 1
         self._channel.setblocking(False)
         with contextlib.suppress(BlockingIOError, ConnectionError):
             if self._channel.recv(1, socket.MSG_PEEK):
-                raise wire.BadAnswer("it spoke before it was asked")
+                raise wire.BadAnswerError("it spoke before it was asked")
         try:
             for part in wire.pack({}, [data]):
                 self._channel.settimeout(max(deadline - time.monotonic(), 0.001))
                 self._channel.sendall(part)
         except TimeoutError as error:
-            raise TimedOut(self._peak()) from error
+            raise TimedOutError(self._peak()) from error
         except OSError:
             # It is gone, or gave up on the file before it had read all; its answer says which.
             pass
@@ -96,7 +96,7 @@ class Process:
         self._noise.drain()
         status, peak = header.get("status"), header.get("peak")
         if status not in ("ok", "memory", "error") or not isinstance(peak, int):
-            raise wire.BadAnswer("it has no status")
+            raise wire.BadAnswerError("it has no status")
         return Answer(
             cast(Literal["ok", "memory", "error"], status),
             printable(str(header.get("detail", ""))),
@@ -121,7 +121,7 @@ class Process:
 
     def close(self) -> None:
         """Reap a child that was killed. Its channel stays usable by nobody."""
-        with contextlib.suppress(Lost):
+        with contextlib.suppress(LostError):
             self._reap()
         self._channel.close()
         self._noise.close()
@@ -133,7 +133,7 @@ class Process:
         header_size, size = wire.PREFIX.unpack(self._exactly(wire.PREFIX.size, deadline))
         # No child that keeps to its memory can have more to say.
         if header_size + size > self.memory_bytes:
-            raise wire.BadAnswer(f"{header_size + size} bytes are announced")
+            raise wire.BadAnswerError(f"{header_size + size} bytes are announced")
         header = wire.parse_header(self._exactly(header_size, deadline))
         return header, self._exactly(size, deadline)
 
@@ -148,7 +148,7 @@ class Process:
                 self._channel.settimeout(remaining)
                 count = self._channel.recv_into(view)
             except TimeoutError as error:
-                raise TimedOut(self._peak()) from error
+                raise TimedOutError(self._peak()) from error
             except OSError:
                 count = 0
             if not count:
@@ -156,16 +156,16 @@ class Process:
             view = view[count:]
         return buffer
 
-    def _death(self) -> Died:
+    def _death(self) -> DiedError:
         if not self._has_ended(_END_S):
             self.kill()
-            return Died("it closed its channel")
+            return DiedError("it closed its channel")
         # Those that it has started are not to outlive it.
         self.kill()
         try:
             code, peak = self._reap()
-        except Lost:
-            return Died("the process it was forked from has died")
+        except LostError:
+            return DiedError("the process it was forked from has died")
         noise = self._noise.drain()
         said = last_words(noise)
         # SIGKILL that is not ours is the kernel's, short of memory.
@@ -174,7 +174,7 @@ class Process:
         )
         what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         detail = f"{what}: {said}" if said else what
-        return Died(detail, out_of_memory=out_of_memory, peak=peak)
+        return DiedError(detail, out_of_memory=out_of_memory, peak=peak)
 
     def _has_ended(self, patience_s: float | None) -> bool:
         poll = select.poll()
@@ -183,7 +183,7 @@ class Process:
 
     def _reap(self) -> tuple[int, int]:
         if self._reaped:
-            raise Lost("it was reaped before")
+            raise LostError("it was reaped before")
         # Waited for here, and not by the template: others want children of it meanwhile.
         self._has_ended(None)
         with self._lock:
@@ -199,14 +199,14 @@ class Process:
 
 
 def _descriptor(template: Template, pid: int) -> int:
-    """A descriptor of a child that has just been forked. Raises `Lost`."""
+    """A descriptor of a child that has just been forked. Raises `LostError`."""
     try:
         # Nobody but the template reaps it, and only when told: the id is its own till then.
         return os.pidfd_open(pid)
     except ProcessLookupError as error:
-        raise Lost("it went with the process it was forked from") from error
+        raise LostError("it went with the process it was forked from") from error
     except OSError:
         # No descriptor is left: nobody would ever learn of its end.
-        with contextlib.suppress(Lost):
+        with contextlib.suppress(LostError):
             template.reap(pid)
         raise

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from corpus.errors import CorpusError, PassingFault
+from corpus.errors import CorpusError, PassingFaultError
 from corpus.sandbox.stderr import Noise, last_words
 
 _START_S = 120.0
@@ -31,7 +31,7 @@ _KEPT = (
 _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-class Lost(Exception):
+class LostError(Exception):
     """The template has died, and its children with it."""
 
 
@@ -81,14 +81,14 @@ class Template:
     def fork(self, channel: int, noise: int) -> int:
         """Have a child that serves `channel`, its standard error at `noise`; returns its id.
 
-        Raises `Lost`; `CorpusError` where the function cannot be loaded; `PassingFault` where that
+        Raises `LostError`; `CorpusError` where the function cannot be loaded; `PassingFaultError` where that
         takes too long, or where there can be no more processes or descriptors.
         """
         with self._lock:
             self._await_ready()
             answer = self._ask(b"fork", [channel, noise])
         if "failed" in answer:
-            raise PassingFault(
+            raise PassingFaultError(
                 f"a sandbox child could not be started: {answer['failed']}.", function=self.function
             )
         return int(answer["pid"])
@@ -96,7 +96,7 @@ class Template:
     def reap(self, pid: int) -> tuple[int, int]:
         """Exit status (of a signal: below 0) and most resident memory, in bytes, of a child.
 
-        One that has not ended is killed. Until then nobody else can get its id. Raises `Lost`.
+        One that has not ended is killed. Until then nobody else can get its id. Raises `LostError`.
         """
         with self._lock:
             answer = self._ask(str(pid).encode(), [])
@@ -130,12 +130,12 @@ class Template:
             answer = self._receive()
         except TimeoutError:
             self.kill()
-            return PassingFault(
+            return PassingFaultError(
                 f"a sandbox child did not start within {_START_S:g} s.",
                 hint="The machine is overloaded, or short of memory.",
                 function=self.function,
             )
-        except Lost:
+        except LostError:
             # Closed from outside while it was loading: its death says nothing of the function.
             code = self._process.wait()
             what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
@@ -160,16 +160,16 @@ class Template:
         except OSError as error:
             # What does not answer any more is as good as dead; a late answer would be misunderstood.
             self.kill()
-            raise Lost(str(error)) from error
+            raise LostError(str(error)) from error
 
     def _receive(self) -> dict[str, Any]:
         try:
             message = self._control.recv(65_536)
         except ConnectionError as error:
             message, self.lost = b"", True
-            raise Lost(str(error)) from error
+            raise LostError(str(error)) from error
         if not message:
             self.lost = True
-            raise Lost("it closed its channel")
+            raise LostError("it closed its channel")
         answer: dict[str, Any] = json.loads(message)
         return answer

@@ -25,7 +25,7 @@ _SMALL = 32_768
 _TEXT = ("utf-8", "surrogatepass")
 
 
-class BadAnswer(Exception):
+class BadAnswerError(Exception):
     """An answer that no sound child gives."""
 
 
@@ -75,18 +75,18 @@ def split_value(value: Any) -> tuple[Any, list[dict[str, Any]], list[bytes]]:
 
 
 def parse_header(encoded: bytes | bytearray) -> dict[str, Any]:
-    """The header of an answer. Raises `BadAnswer`."""
+    """The header of an answer. Raises `BadAnswerError`."""
     try:
         header = json.loads(encoded)
     except (ValueError, RecursionError) as error:
-        raise BadAnswer(str(error)) from error
+        raise BadAnswerError(str(error)) from error
     if not isinstance(header, dict):
-        raise BadAnswer("the header is not an object")
+        raise BadAnswerError("the header is not an object")
     return header
 
 
 def join_value(header: dict[str, Any], body: memoryview) -> Any:
-    """The value of an answer, its blobs put back in. Raises `BadAnswer`."""
+    """The value of an answer, its blobs put back in. Raises `BadAnswerError`."""
     value = header.get("value")
     start = 0
     try:
@@ -102,9 +102,9 @@ def join_value(header: dict[str, Any], body: memoryview) -> Any:
                 node = node[step]
             node[last] = item
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise BadAnswer(f"{type(error).__name__}: {error}") from error
+        raise BadAnswerError(f"{type(error).__name__}: {error}") from error
     if start != len(body):
-        raise BadAnswer("sizes of the blobs do not add up")
+        raise BadAnswerError("sizes of the blobs do not add up")
     return value
 
 

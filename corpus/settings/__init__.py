@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         *,
         file: Path | None = None,
     ) -> Settings:
-        """Read the settings; `overrides` is nested as the sections are. Raises `BadSetting`."""
+        """Read the settings; `overrides` is nested as the sections are. Raises `BadSettingError`."""
         return load(cls, dict(overrides or {}), config_files(file))
 
     @property

@@ -15,7 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 
 CONFIG_FILE = Path("/etc/corpus-airflow/corpus.toml")
 
@@ -26,7 +26,7 @@ def config_files(file: Path | None = None) -> list[Path]:
     """The settings files that exist, in the order they are read: a later one wins."""
     path = file or Path(os.environ.get("CORPUS_CONFIG", CONFIG_FILE))
     if file and not file.is_file():
-        raise BadSetting("there is no such settings file.", file=str(file))
+        raise BadSettingError("there is no such settings file.", file=str(file))
     if not path.is_file():
         return []
     folders = [path.parent / "conf.d"]
@@ -39,7 +39,7 @@ def config_files(file: Path | None = None) -> list[Path]:
 def load(cls: type[S], overrides: dict[str, Any], files: list[Path]) -> S:
     """Settings of the files, of which a later one wins; the environment wins over files, `overrides` over all.
 
-    Raises `BadSetting`.
+    Raises `BadSettingError`.
     """
 
     class Loaded(cls):  # type: ignore[valid-type,misc]
@@ -62,13 +62,13 @@ def load(cls: type[S], overrides: dict[str, Any], files: list[Path]) -> S:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         unknown = first["type"] == "extra_forbidden"
-        raise BadSetting(
+        raise BadSettingError(
             f"there is no such setting.{_meant(cls, field)}" if unknown else f"{first['msg']}.",
             field=field,
             hint="`corpus config` lists every setting and where its value came from.",
         ) from error
     except (OSError, ValueError) as error:
-        raise BadSetting(str(error), file=", ".join(map(str, files))) from error
+        raise BadSettingError(str(error), file=", ".join(map(str, files))) from error
     return loaded
 
 

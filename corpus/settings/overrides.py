@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
     """`section.key=value`; the value is JSON where it parses as such, else text."""
     name, separator, value = text.partition("=")
     if not separator or not name.strip():
-        raise BadSetting(f"{text!r} is not of the form section.key=value.", field="--set")
+        raise BadSettingError(f"{text!r} is not of the form section.key=value.", field="--set")
     try:
         parsed = json.loads(value)
     except json.JSONDecodeError:
@@ -24,5 +24,5 @@ def nest(target: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
-            raise BadSetting("is both a value and a section.", field=".".join(path))
+            raise BadSettingError("is both a value and a section.", field=".".join(path))
     target[path[-1]] = value

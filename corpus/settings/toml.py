@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.settings import Settings
 
 # Where things lie. A URL may bear a user's password, and who only sees a slice has no use for it.
@@ -24,7 +24,7 @@ def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: b
     Secrets are left out, `store.options` above all: they belong into files of `conf.d`. Of them only
     the passwords of archives are written where they are asked for, which a sandbox needs that opens
     archives. How a worker runs services is left out as well; without `addresses`, also where the
-    corpus, its sources and its verdicts lie. Raises `BadSetting` for what TOML cannot hold.
+    corpus, its sources and its verdicts lie. Raises `BadSettingError` for what TOML cannot hold.
     """
     written = {"sources.archive_passwords"} if archive_passwords else set()
     left_out = _OF_WORKERS if addresses else _OF_WORKERS | _ADDRESSES
@@ -70,13 +70,15 @@ def _value(value: Any, field: str) -> str:
     if isinstance(value, dict):
         pairs = (f"{_text(key, field)} = {_value(item, field)}" for key, item in value.items())
         return f"{{{', '.join(pairs)}}}"
-    raise BadSetting(f"{type(value).__name__} cannot be written to a settings file.", field=field)
+    raise BadSettingError(
+        f"{type(value).__name__} cannot be written to a settings file.", field=field
+    )
 
 
 def _text(value: str, field: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise BadSetting(f"{value!r} is not Unicode text.", field=field) from error
+        raise BadSettingError(f"{value!r} is not Unicode text.", field=field) from error
     # JSON's escapes are TOML's, but for the one control character that JSON lets pass.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -44,7 +44,7 @@ class DiffReport(BaseModel):
 
 
 def diff(store: Store, a: str, b: str = "latest") -> DiffReport:
-    """Compare two snapshots by their ids. Raises `NotFound`. Vectors are compared by their digests."""
+    """Compare two snapshots by their ids. Raises `NotFoundError`. Vectors are compared by their digests."""
     first, second = Snapshot.open(store, a), Snapshot.open(store, b)
     sets = sorted({*first.feature_sets, *second.feature_sets})
     old, new = content.of_snapshot(first, sets), content.of_snapshot(second, sets)

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.snapshots.reader import CLASSES, LoadedSnapshot
 from corpus.store.atomic import whole
 from corpus.store.object_store import Store
@@ -42,13 +42,13 @@ def export(
 
     parquet has the columns of `LoadedSnapshot.to_arrow`. npz has the samples with a vector: X
     float32 [n, dim], y int8 [n] (1 malicious, 0 benign, -1 unknown), sha256, label, split and
-    group_id as text, no pickled object. Raises `BadInput` where the file exists, unless `force`.
+    group_id as text, no pickled object. Raises `BadInputError` where the file exists, unless `force`.
     """
     path = Path(out)
     if path.exists() and not force:
-        raise BadInput("it exists already.", file=str(path), hint="--force overwrites it.")
+        raise BadInputError("it exists already.", file=str(path), hint="--force overwrites it.")
     if not path.parent.is_dir():
-        raise BadInput("there is no such folder.", file=str(path.parent))
+        raise BadInputError("there is no such folder.", file=str(path.parent))
     loaded = LoadedSnapshot(Snapshot.open(store, snapshot_id))
     write = _parquet if kind == "parquet" else _npz
     with whole(path) as stream:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.store.schemas import LABELS, TIME
 from corpus.store.snapshots import Snapshot, latest_rows
 
@@ -15,7 +15,7 @@ from corpus.store.snapshots import Snapshot, latest_rows
 def labels_as_of(snapshot: Snapshot, when: date | str) -> pa.Table:
     """The labels as they stood at `when` (without a zone: UTC), of the samples labelled by then.
 
-    A text is ISO 8601; a day without a time is its first moment. Raises `BadInput` for others.
+    A text is ISO 8601; a day without a time is its first moment. Raises `BadInputError` for others.
 
     Rows of the `labels` table, one a sample: of those resolved no later than `when`, the newest.
     Only what the snapshot knows counts, so its own time gives its own labels.
@@ -37,6 +37,6 @@ def _moment(when: date | str) -> datetime:
             found = datetime.combine(found, time())
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     except (AttributeError, ValueError) as error:
-        raise BadInput(
+        raise BadInputError(
             f"{when!r} is not a time: ISO 8601, or a datetime.", field="as_of"
         ) from error

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX
@@ -47,7 +47,7 @@ def open_snapshot(
 ) -> LoadedSnapshot:
     """Open a published snapshot for reading.
 
-    `root` is a folder or an fsspec URL; where it is left out the settings say it. Raises `NotFound`.
+    `root` is a folder or an fsspec URL; where it is left out the settings say it. Raises `NotFoundError`.
     """
     if settings is None:
         settings = Settings.load({"store": {"root": os.fspath(root)}} if root is not None else None)
@@ -91,10 +91,10 @@ class LoadedSnapshot:
         extraction failed). Naming columns without `vector` reads no vectors. There are also md5,
         tlsh, imphash, confidence, family_confidence, reason, provisional and resolved_at of the
         label, and raw (the raw features as JSON). `feature_set` says whose vectors where the
-        snapshot has several. Raises `BadInput` for a value or a column that cannot be.
+        snapshot has several. Raises `BadInputError` for a value or a column that cannot be.
         """
         if isinstance(columns, str):
-            raise BadInput(
+            raise BadInputError(
                 f"columns is a list of names, not the text {columns!r}.",
                 field="columns",
                 hint=f"Use: columns=[{columns!r}].",
@@ -103,7 +103,7 @@ class LoadedSnapshot:
         for name in names:
             if name not in (*_SOURCES, VECTOR, RAW):
                 known = ", ".join((*_SOURCES, VECTOR, RAW))
-                raise BadInput(
+                raise BadInputError(
                     f"there is no column {name!r}.", field="columns", hint=f"Use: {known}."
                 )
         chosen = {"split": split, "label": label, "file_type": file_type}
@@ -188,10 +188,12 @@ class LoadedSnapshot:
             if len(known) == 1:
                 return known[0]
             problem = "several feature sets; choose one" if known else "no feature set"
-            raise BadInput(f"snapshot {self.id} has {problem}.", field="feature_set", hint=hint)
+            raise BadInputError(
+                f"snapshot {self.id} has {problem}.", field="feature_set", hint=hint
+            )
         if name not in self.feature_sets:
             problem = f"snapshot {self.id} has no feature set {name!r}."
-            raise BadInput(problem, field="feature_set", hint=hint)
+            raise BadInputError(problem, field="feature_set", hint=hint)
         return name
 
     def _rows(self, columns: Sequence[str], chosen: dict[str, Choice]) -> pl.DataFrame:
@@ -216,9 +218,9 @@ class LoadedSnapshot:
         for value in values:
             if value not in known:
                 hint = f"There are: {', '.join(dict.fromkeys(known))}."
-                raise BadInput(f"there is no {name} {value!r}.", field=name, hint=hint)
+                raise BadInputError(f"there is no {name} {value!r}.", field=name, hint=hint)
         if choice is not None and not values:
-            raise BadInput(f"an empty list of values chooses no {name}.", field=name)
+            raise BadInputError(f"an empty list of values chooses no {name}.", field=name)
         return values
 
     def _vectors(self, keys: pl.Series, name: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.changes import content
 from corpus.contract.progress import Progress
-from corpus.errors import CorpusError, NotFound
+from corpus.errors import CorpusError, NotFoundError
 from corpus.store import blobs as blob_store
 from corpus.store import manifest as manifests
 from corpus.store.object_store import Store, to_json
@@ -58,7 +58,7 @@ def verify(
 ) -> VerifyReport:
     """Re-hash a snapshot: manifest, data, stats, card, content digest, references, samples, parents.
 
-    Raises `NotFound` where there is no such snapshot; all other damage is a finding.
+    Raises `NotFoundError` where there is no such snapshot; all other damage is a finding.
     """
     return _Verification(store, snapshot_id, progress or Progress()).run(blobs)
 
@@ -181,7 +181,7 @@ class _Verification:
                 problem = f"has {found.size} bytes, not {size}"
             elif found.sha256 != sha256:
                 problem = f"has the sha256 {found.sha256}, not {sha256}"
-        except NotFound:
+        except NotFoundError:
             problem = "is missing"
         except (CorpusError, OSError) as error:
             problem = f"cannot be read: {error}"

@@ -33,7 +33,7 @@ from backports import zstd
 
 from corpus.settings import SourceSettings
 from corpus.sources import filetype
-from corpus.sources.limits import Bomb, Budget, Meter, Metered
+from corpus.sources.limits import BombError, Budget, Meter, Metered
 from corpus.sources.location import MEMBER, encode, member
 from corpus.sources.spool import Spool
 from corpus.sources.zip_member import Member
@@ -117,12 +117,12 @@ def findings(
 ) -> Iterator[Finding]:
     """What is in the file at `location`, of `size` bytes, that the seekable `stream` reads.
 
-    Raises OSError where the stream does, `PassingFault` where temporary space runs out.
+    Raises OSError where the stream does, `PassingFaultError` where temporary space runs out.
     """
     reader = _Reader(settings)
     try:
         yield from reader.examine(stream, location, size, depth=0)
-    except Bomb as bomb:
+    except BombError as bomb:
         yield Problem(location, "bomb", str(bomb), size=size, whole=True)
 
 
@@ -221,7 +221,7 @@ class _Reader:
                 if self.type in _TAR_HEADERS:
                     Entry.headers += self.size
                     if not 0 <= Entry.headers <= _TAR_HEADER_BYTES:
-                        raise Bomb(f"more than {_TAR_HEADER_BYTES} bytes of tar headers")
+                        raise BombError(f"more than {_TAR_HEADER_BYTES} bytes of tar headers")
                 return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
 
         with tarfile.open(

@@ -9,7 +9,7 @@ from typing import IO
 from corpus.settings import SourceSettings
 
 
-class Bomb(Exception):
+class BombError(Exception):
     """A source file went beyond a limit; the message says which."""
 
 
@@ -38,7 +38,7 @@ class Budget:
     def count_member(self) -> None:
         self.members += 1
         if self.members > self.max_members:
-            raise Bomb(f"more than {self.max_members} members")
+            raise BombError(f"more than {self.max_members} members")
 
 
 class Meter:
@@ -54,13 +54,15 @@ class Meter:
         self.unpacked += size
         budget.unpacked += size
         if self.unpacked > budget.max_ratio * self.packed:
-            raise Bomb(f"unpacks to more than {budget.max_ratio:g} times its {self.packed} bytes")
+            raise BombError(
+                f"unpacks to more than {budget.max_ratio:g} times its {self.packed} bytes"
+            )
         if budget.unpacked > budget.max_unpacked_bytes:
-            raise Bomb(f"unpacks to more than {budget.max_unpacked_bytes} bytes")
+            raise BombError(f"unpacks to more than {budget.max_unpacked_bytes} bytes")
 
 
 class Metered(io.RawIOBase):
-    """A stream whose bytes a meter counts as they are read; raises `Bomb` out of a read."""
+    """A stream whose bytes a meter counts as they are read; raises `BombError` out of a read."""
 
     def __init__(self, stream: IO[bytes], meter: Meter):
         self._stream = stream

@@ -12,7 +12,7 @@ from glob import has_magic
 
 from fsspec.utils import glob_translate
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.sources.files import (
     Files,
     FileStat,
@@ -94,12 +94,12 @@ def list_files(url: str, files: Files, patterns: Patterns) -> Iterator[SourceFil
     """The files at or below a URL, in no particular order; a file named by the URL is always taken.
 
     Symbolic links below it are left out (what they point to inside the source is listed anyway), and
-    so are pipes, sockets and devices. Raises `BadInput` where there is nothing at the URL.
+    so are pipes, sockets and devices. Raises `BadInputError` where there is nothing at the URL.
     """
     try:
         yield from (_local if is_local(url) else _remote)(url, files, patterns)
     except FileNotFoundError as error:
-        raise BadInput(
+        raise BadInputError(
             "this source does not exist.",
             file=encode(url),
             hint="Check `sources.urls`: `corpus config` prints it.",

@@ -8,7 +8,7 @@ A CSV (comma, header, UTF-8), JSON Lines or Parquet file with the columns
     source       where the file comes from, in words; optional, the manifest's URL otherwise
     tags         a list, or text separated by `;`, `,` or `|`; optional
 
-Other columns are ignored. Anything wrong is `BadInput` with file, row (1 is the first row after the
+Other columns are ignored. Anything wrong is `BadInputError` with file, row (1 is the first row after the
 header, or the line of a JSON Lines file) and field.
 """
 
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import IO, Any, NoReturn
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.sources.files import Files, is_local, local_path, reason_of
 from corpus.sources.location import encode
 
@@ -47,7 +47,7 @@ class ManifestRow:
 
 
 def read_manifest(url: str, files: Files) -> Iterator[ManifestRow]:
-    """Rows of the manifest at `url`, read as a stream. Raises `BadInput`."""
+    """Rows of the manifest at `url`, read as a stream. Raises `BadInputError`."""
     path = local_path(url) if is_local(url) else url
     name = encode(path)
     try:
@@ -55,9 +55,11 @@ def read_manifest(url: str, files: Files) -> Iterator[ManifestRow]:
             for row, values in _reader(url)(stream, name):
                 yield _row(path, name, row, values)
     except FileNotFoundError as error:
-        raise BadInput("this source does not exist.", file=name) from error
+        raise BadInputError("this source does not exist.", file=name) from error
     except OSError as error:
-        raise BadInput(f"this manifest cannot be read: {reason_of(error)}.", file=name) from error
+        raise BadInputError(
+            f"this manifest cannot be read: {reason_of(error)}.", file=name
+        ) from error
 
 
 def _reader(url: str) -> Any:
@@ -78,12 +80,12 @@ def _csv(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, Any]]
                 continue
             row += 1
             if len(values) != len(header):
-                raise BadInput(
+                raise BadInputError(
                     f"{len(values)} fields where the header has {len(header)}.", file=name, row=row
                 )
             yield row, dict(zip(header, values, strict=True))
     except csv.Error as error:
-        raise BadInput(f"broken CSV: {error}.", file=name, row=row + 1) from error
+        raise BadInputError(f"broken CSV: {error}.", file=name, row=row + 1) from error
 
 
 def _jsonl(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -93,14 +95,14 @@ def _jsonl(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, Any
         try:
             values = json.loads(line.decode("utf-8-sig" if row == 1 else "utf-8"))
         except UnicodeDecodeError as error:
-            raise BadInput("this line is not UTF-8.", file=name, row=row) from error
+            raise BadInputError("this line is not UTF-8.", file=name, row=row) from error
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"broken JSON: {error}.", file=name, row=row) from error
+            raise BadInputError(f"broken JSON: {error}.", file=name, row=row) from error
         if not isinstance(values, dict):
-            raise BadInput("not a JSON object.", file=name, row=row)
+            raise BadInputError("not a JSON object.", file=name, row=row)
         for column in _REQUIRED:
             if column not in values:
-                raise BadInput("missing.", file=name, row=row, field=column)
+                raise BadInputError("missing.", file=name, row=row, field=column)
         yield row, values
 
 
@@ -118,7 +120,7 @@ def _parquet(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, A
                 row += 1
                 yield row, values
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise BadInput(
+        raise BadInputError(
             f"broken Parquet: {error}.", file=name, row=row + 1 if row else None
         ) from error
 
@@ -126,15 +128,15 @@ def _parquet(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, A
 def _check_columns(header: list[str], name: str) -> None:
     for column in _REQUIRED:
         if column not in header:
-            raise BadInput("there is no such column.", file=name, field=column)
+            raise BadInputError("there is no such column.", file=name, field=column)
     for column in COLUMNS:
         if header.count(column) > 1:
-            raise BadInput("this column is there more than once.", file=name, field=column)
+            raise BadInputError("this column is there more than once.", file=name, field=column)
 
 
 def _row(path: str, name: str, row: int, values: Mapping[str, Any]) -> ManifestRow:
     def bad(field: str, problem: str) -> NoReturn:
-        raise BadInput(problem, file=name, row=row, field=field)
+        raise BadInputError(problem, file=name, row=row, field=field)
 
     def text(field: str) -> str:
         value = values.get(field)

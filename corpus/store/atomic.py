@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.store.object_store import passing_faults, sync_folder
 
 
@@ -18,17 +18,17 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     """A stream to a file that takes its name only when it is complete and on the disk.
 
     Nothing of it is left, and the old file of that name stays, where the block raises. A full disk
-    is a `PassingFault`. A link stays one, and the file it leads to is replaced. Raises `BadInput`
+    is a `PassingFaultError`. A link stays one, and the file it leads to is replaced. Raises `BadInputError`
     where there cannot be such a file.
     """
     # A device or a pipe would be replaced by the file, /dev/null for everyone on the machine.
     if path.exists() and not path.is_file():
-        raise BadInput("is there, and not a regular file.", file=str(path))
+        raise BadInputError("is there, and not a regular file.", file=str(path))
     path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
-        raise BadInput("its folder does not exist.", file=str(path))
+        raise BadInputError("its folder does not exist.", file=str(path))
     if not os.access(path.parent, os.W_OK):
-        raise BadInput("its folder cannot be written to.", file=str(path))
+        raise BadInputError("its folder cannot be written to.", file=str(path))
     temporary = path.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
         with passing_faults(str(path)):

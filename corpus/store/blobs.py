@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from backports import zstd
 
-from corpus.errors import BadInput, Damaged
+from corpus.errors import BadInputError, DamagedError
 from corpus.store.object_store import Store
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -35,22 +35,22 @@ class BlobRecord:
 
 
 def key(sha256: str) -> str:
-    """Key of a sample's blob in the store. Raises `BadInput` for what is not a lower-case sha256."""
+    """Key of a sample's blob in the store. Raises `BadInputError` for what is not a lower-case sha256."""
     if not _SHA256.fullmatch(sha256):
-        raise BadInput(f"{sha256!r} is not a sha256 in lower-case hex.", field="sha256")
+        raise BadInputError(f"{sha256!r} is not a sha256 in lower-case hex.", field="sha256")
     return f"blobs/sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.zst"
 
 
 def put(store: Store, sha256: str, data: bytes) -> BlobRecord:
     """Store `data` under its `sha256`, once.
 
-    A blob that is there already is read back and checked. Raises `Damaged` where it does not hold
-    these bytes, or where `data` itself does not have that digest; `PassingFault` on a full disk.
+    A blob that is there already is read back and checked. Raises `DamagedError` where it does not hold
+    these bytes, or where `data` itself does not have that digest; `PassingFaultError` on a full disk.
     """
     name = key(sha256)
     if not store.exists(name):
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise Damaged(f"these bytes are not those of {sha256}.", sha256=sha256)
+            raise DamagedError(f"these bytes are not those of {sha256}.", sha256=sha256)
         packed = _pack(data, _LEVEL if store.durable else _FLEETING_LEVEL)
         if store.create_bytes(name, packed):
             return BlobRecord(sha256, hashlib.sha256(packed).hexdigest(), len(packed))
@@ -59,7 +59,7 @@ def put(store: Store, sha256: str, data: bytes) -> BlobRecord:
 
 
 def get(store: Store, sha256: str) -> bytes:
-    """The bytes of a sample. Raises `NotFound`, or `Damaged` where they are not what was stored."""
+    """The bytes of a sample. Raises `NotFoundError`, or `DamagedError` where they are not what was stored."""
     return read(store, sha256)[1]
 
 
@@ -106,8 +106,8 @@ def unpack(packed: bytes, limit: int | None = None) -> bytes:
     return whole.getvalue()
 
 
-def _damaged(store: Store, name: str, sha256: str, problem: str) -> Damaged:
-    return Damaged(
+def _damaged(store: Store, name: str, sha256: str, problem: str) -> DamagedError:
+    return DamagedError(
         f"{store.url}/{name} is damaged: {problem}.",
         hint="Restore it from a backup, or remove it and ingest the sample again.",
         key=name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.store import manifest as manifests
 from corpus.store.object_store import Store
 
@@ -13,7 +13,7 @@ def claim_of(store: Store, sequence: int) -> dict[str, Any] | None:
     """The claim on a sequence number: whose it is, and which plan it names."""
     try:
         claim: dict[str, Any] = store.read_json(manifests.log_key(sequence))
-    except NotFound:
+    except NotFoundError:
         return None
     return claim
 

@@ -19,7 +19,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.store.object_store import Store, WrittenFile, sync_folder
 
 _ATTEMPTS = 9
@@ -130,7 +130,7 @@ def _version_of(store: Store, table: str, delta: DeltaTable, update_id: str) -> 
             lines = store.read_bytes(
                 f"{table_path(table)}/_delta_log/{version:020d}.json"
             ).splitlines()
-        except NotFound:
+        except NotFoundError:
             # Delta has put this part of its log into a checkpoint, and cleared it away.
             break
         if any(json.loads(line).get("txn", {}).get("appId") == update_id for line in lines):

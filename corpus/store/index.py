@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus.errors import Damaged, NotFound
+from corpus.errors import DamagedError, NotFoundError
 from corpus.store.object_store import Store
 from corpus.store.schemas import TableSpec
 
@@ -64,7 +64,7 @@ def look_up(
     for row, file in zip(found, files, strict=True):
         try:
             there = _read(store, key(spec.name, file["sha256"], column))
-        except NotFound:
+        except NotFoundError:
             return None
         if len(there):
             places = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
@@ -75,7 +75,7 @@ def look_up(
 def _read(store: Store, name: str) -> Hashes:
     data = memoryview(store.read_bytes(name))
     if len(data) % _WIDTH or zlib.crc32(data[_WIDTH:]) != int.from_bytes(data[:_WIDTH], "little"):
-        raise Damaged(
+        raise DamagedError(
             f"{name} is damaged.", hint="Remove it: the next publish makes it anew.", key=name
         )
     return np.frombuffer(data[_WIDTH:], "<u8").astype(np.uint64, copy=False)

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import fsspec
 import fsspec.implementations.local
 
-from corpus.errors import BadSetting, NotFound, PassingFault
+from corpus.errors import BadSettingError, NotFoundError, PassingFaultError
 
 # Airflow reads data cards of the store, and has no pyarrow in its image.
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ class WrittenFile:
 
 @contextlib.contextmanager
 def passing_faults(key: str) -> Iterator[None]:
-    """Turn an I/O error that may heal into a `PassingFault` that names the key."""
+    """Turn an I/O error that may heal into a `PassingFaultError` that names the key."""
     try:
         yield
     except OSError as error:
         if error.errno in _PASSING:
-            raise PassingFault(
+            raise PassingFaultError(
                 f"{key}: {os.strerror(error.errno or 0)}.",
                 hint="Nothing was half-written. Free some space or mend the storage, then retry.",
                 key=key,
@@ -74,7 +74,7 @@ def _writing(url: str, key: str, *, remote: bool = False) -> Iterator[None]:
         # Of a remote storage, a write to what does not exist means that there is no such bucket.
         missing = remote and isinstance(error, FileNotFoundError)
         if missing or isinstance(error, PermissionError) or error.errno in _REFUSED:
-            raise BadSetting(
+            raise BadSettingError(
                 f"{url}/{key} cannot be written: {_why(error, remote)}.",
                 field="store.root",
                 hint="Nothing was half-written. Mend the permissions, or choose another root.",
@@ -89,7 +89,7 @@ def _reading(url: str, key: str, *, remote: bool = False) -> Iterator[None]:
         with passing_faults(key):
             yield
     except PermissionError as error:
-        raise BadSetting(
+        raise BadSettingError(
             f"{url}/{key} cannot be read: {_why(error, remote)}.",
             field="store.root",
             hint="Mend its permissions, or run as a user who may read the corpus.",
@@ -143,7 +143,7 @@ class Store:
             return True
 
     def require_root(self) -> None:
-        """Raise `NotFound` where there is no such folder, or no such bucket of an object store."""
+        """Raise `NotFoundError` where there is no such folder, or no such bucket of an object store."""
         if self.is_local:
             there = os.path.isdir(self.path)
         else:
@@ -151,7 +151,7 @@ class Store:
             # There are no folders in a bucket, so an empty corpus is nothing to be seen.
             there = self.fs.exists(self.path) or self.fs.exists(self.path.split("/")[0])
         if not there:
-            raise NotFound(
+            raise NotFoundError(
                 f"{self.url} does not exist.",
                 hint="Check `--root` or `store.root`; the first update makes the folder.",
             )
@@ -161,19 +161,19 @@ class Store:
             return int(self.fs.size(self.full(key)))
 
     def open(self, key: str) -> IO[bytes]:
-        """Open for reading; raises `NotFound` where there is no such key."""
+        """Open for reading; raises `NotFoundError` where there is no such key."""
         try:
             with self._reading(key):
                 return self.fs.open(self.full(key), "rb")  # type: ignore[no-any-return]
         except FileNotFoundError as error:
-            raise NotFound(f"{self.url}/{key} does not exist.", key=key) from error
+            raise NotFoundError(f"{self.url}/{key} does not exist.", key=key) from error
 
     def read_bytes(self, key: str) -> bytes:
         with self._reading(key), self.open(key) as stream:
             return stream.read()
 
     def measure(self, key: str) -> WrittenFile:
-        """Size and sha256 of a key's bytes as they are stored now; raises `NotFound`."""
+        """Size and sha256 of a key's bytes as they are stored now; raises `NotFoundError`."""
         digest, size = hashlib.sha256(), 0
         with self._reading(key), self.open(key) as stream:
             while block := stream.read(1 << 20):

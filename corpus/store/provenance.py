@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.store.object_store import to_json
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def identity(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def record(update: Update, service: str, run: Mapping[str, Any]) -> None:
-    """Leave the images that `run` tells of with the update. Raises `BadSetting` where they are none."""
+    """Leave the images that `run` tells of with the update. Raises `BadSettingError` where they are none."""
     for key in KEYS:
         if (told := run.get(key)) is None:
             continue
@@ -52,7 +52,7 @@ def record(update: Update, service: str, run: Mapping[str, Any]) -> None:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(["CORPUS_RUN", key, *map(str, first["loc"])])
-            raise BadSetting(f"{first['msg']}.", field=field) from error
+            raise BadSettingError(f"{first['msg']}.", field=field) from error
         content = to_json({"service": service, **image.model_dump()})
         # Named by its content, so that tasks of one service, and its tries, do not get in each other's way.
         part = f"{service}-{hashlib.sha256(content).hexdigest()[:16]}"

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.store import index
 from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
@@ -39,17 +39,17 @@ class Snapshot:
 
     @classmethod
     def open(cls, store: Store, snapshot_id: str = "latest") -> Snapshot:
-        """Open a snapshot by its id, or the newest. Raises `NotFound`."""
+        """Open a snapshot by its id, or the newest. Raises `NotFoundError`."""
         if snapshot_id == "latest":
             latest = cls.latest(store)
             if latest is None:
-                raise NotFound(
+                raise NotFoundError(
                     f"{store.url} has no snapshot yet.", hint="Run an update first: `make run`."
                 )
             return latest
         key = f"snapshots/{snapshot_id}/manifest.json"
         if "/" in snapshot_id or not store.exists(key):
-            raise NotFound(
+            raise NotFoundError(
                 f"{store.url} has no snapshot {snapshot_id!r}.",
                 hint="`corpus snapshots list` shows those it has.",
                 snapshot=snapshot_id,

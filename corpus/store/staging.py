@@ -20,7 +20,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import BadInput, Conflict, NotFound, PassingFault
+from corpus.errors import BadInputError, ConflictError, NotFoundError, PassingFaultError
 from corpus.store.object_store import Store, WrittenFile, to_json
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX, TABLES, TableSpec, features_spec
 from corpus.store.snapshots import Snapshot
@@ -61,7 +61,7 @@ class Update:
     def open(cls, store: Store, update_id: str, run: Mapping[str, Any] | None = None) -> Update:
         """Begin an update, or go on with one. `run` is kept as the identity of who began it."""
         if not _ID.fullmatch(update_id):
-            raise BadInput(
+            raise BadInputError(
                 f"{update_id!r} is not an update id: letters, digits, '.', '_' and '-' only.",
                 field="update",
             )
@@ -79,7 +79,7 @@ class Update:
             raise abandoned(update_id)
         # Asked only now that the update is there to be seen: one of the two waits for the other.
         if being_cleaned(store):
-            raise PassingFault(
+            raise PassingFaultError(
                 f"`corpus clean --blobs` is at work in {store.url}.",
                 hint="No update goes on while blobs are removed. Retry in a minute.",
             )
@@ -88,12 +88,12 @@ class Update:
         return cls(store, record, base)
 
     def refuse_if_stale(self) -> None:
-        """Raise `Conflict` where another update has published since this one began."""
+        """Raise `ConflictError` where another update has published since this one began."""
         latest = Snapshot.latest(self.store)
         if latest and latest.id == self.id:
             return
         if (latest.id if latest else None) != (self.base.id if self.base else None):
-            raise Conflict(
+            raise ConflictError(
                 f"update {self.id} was built on {self.base.id if self.base else 'an empty corpus'}, "
                 f"but {latest.id if latest else 'nothing'} is the latest snapshot now.",
                 hint="Nothing was published. Start a new update; it finds what is still new.",
@@ -201,9 +201,9 @@ class Update:
 
 
 def existing(store: Store, update_id: str) -> Update:
-    """An update that was begun before; `NotFound` otherwise."""
+    """An update that was begun before; `NotFoundError` otherwise."""
     if not store.exists(record_key(update_id)):
-        raise NotFound(
+        raise NotFoundError(
             f"there is no update {update_id!r} in {store.url}.",
             hint="`collect` begins one; without an update id, a service begins its own.",
             update=update_id,
@@ -215,7 +215,7 @@ def end_of(store: Store, update_id: str) -> End | None:
     """How an update ends, as far as that is settled."""
     try:
         end: End = store.read_json(_end_key(update_id))["end"]
-    except NotFound:
+    except NotFoundError:
         return None
     return end
 
@@ -233,8 +233,8 @@ def settle(store: Store, update_id: str, end: End) -> End | None:
     return settled if store.exists(record_key(update_id)) else None
 
 
-def abandoned(update_id: str) -> Conflict:
-    return Conflict(
+def abandoned(update_id: str) -> ConflictError:
+    return ConflictError(
         f"update {update_id} was abandoned.",
         hint="Start a new update; it finds what is still new.",
         update=update_id,
@@ -245,7 +245,7 @@ def being_cleaned(store: Store) -> bool:
     """Whether a process that removes blobs is at work."""
     try:
         at = datetime.fromisoformat(store.read_json(CLEANING)["at"])
-    except NotFound:
+    except NotFoundError:
         return False
     return datetime.now(UTC) - at < CLEANING_LASTS
 

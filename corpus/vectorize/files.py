@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus import features
 from corpus.contract.progress import Progress
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.sandboxed import is_vector, sandbox, vectorizer
 from corpus.sandbox import Outcome, printable
 from corpus.settings import FeatureSettings
@@ -70,13 +70,13 @@ def vectorize(
 
     `settings` has the number of child processes and their limits; `total` files are expected.
     Without the sandbox all runs in this process, without limits. An old file is overwritten. Raises
-    `NotFound` for an unknown set, `BadInput` where there cannot be such a file, `PassingFault` where
+    `NotFoundError` for an unknown set, `BadInputError` where there cannot be such a file, `PassingFaultError` where
     the disk is full.
     """
     chosen = features.get(feature_set)
     progress = progress or Progress()
     if raw and raw.resolve() == out.resolve():
-        raise BadInput("vectors and raw features cannot be the same file.", file=str(raw))
+        raise BadInputError("vectors and raw features cannot be the same file.", file=str(raw))
     began = time.monotonic()
     done = 0
     with ExitStack() as stack:

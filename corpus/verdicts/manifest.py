@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.verdicts import fields
 from corpus.verdicts.record import MANIFEST, VALUES, Verdict
 
@@ -27,7 +27,7 @@ REQUIRED = ("sha256", "verdict")
 
 
 def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
-    """The verdict of one manifest row. Raises `BadInput` naming file, row and field."""
+    """The verdict of one manifest row. Raises `BadInputError` naming file, row and field."""
     name = "sha256"
     try:
         sha256 = fields.sha256(cells.get("sha256"))
@@ -46,7 +46,7 @@ def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
         name = "first_seen"
         first_seen = None if _empty(value := cells.get(name)) else fields.time(value)
     except ValueError as error:
-        raise BadInput(str(error), file=file, row=row, field=name) from error
+        raise BadInputError(str(error), file=file, row=row, field=name) from error
     return Verdict(
         sha256=sha256,
         verdict=verdict,

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.settings import VerdictSettings
 from corpus.verdicts import manifest, virustotal
 from corpus.verdicts.families import FamilyNamer
@@ -38,13 +38,13 @@ class VerdictReader:
         """The verdicts of one file, in its order; an empty file has none.
 
         `file` is what errors name. Rows count from 1: lines of JSONL, entries of a JSON list, rows
-        of a table (without the header). Raises `BadInput` naming file, row and field.
+        of a table (without the header). Raises `BadInputError` naming file, row and field.
         """
         try:
             for verdict in self._read(stream, file):
                 yield verdict.identified()
         except (gzip.BadGzipFile, EOFError) as error:
-            raise BadInput(f"is not a whole gzip file: {error}", file=file) from error
+            raise BadInputError(f"is not a whole gzip file: {error}", file=file) from error
 
     def _read(self, stream: IO[bytes], file: str) -> Iterator[Verdict]:
         head = _head(stream)
@@ -61,7 +61,7 @@ class VerdictReader:
 
     def _record(self, record: Any, file: str, row: int) -> Iterator[Verdict]:
         if not isinstance(record, dict):
-            raise BadInput("is not an object.", file=file, row=row)
+            raise BadInputError("is not an object.", file=file, row=row)
         if "verdict" in record:
             yield manifest.from_row(record, file, row)
         elif virustotal.is_report(record):
@@ -70,7 +70,7 @@ class VerdictReader:
         elif "sha256" in record:
             yield manifest.from_row(record, file, row)
         else:
-            raise BadInput(
+            raise BadInputError(
                 "is neither a verdict (sha256, verdict) nor a VirusTotal report (v2: scans, "
                 "v3: data or attributes).",
                 file=file,
@@ -126,12 +126,12 @@ def _csv(stream: IO[bytes], file: str) -> Iterator[Verdict]:
                 continue
             row += 1
             if len(cells) != len(header):
-                raise BadInput(
+                raise BadInputError(
                     f"has {len(cells)} cells; the header has {len(header)}.", file=file, row=row
                 )
             yield manifest.from_row(dict(zip(header, cells, strict=True)), file, row)
     except csv.Error as error:
-        raise BadInput(f"is not CSV: {error}.", file=file, row=row + 1) from error
+        raise BadInputError(f"is not CSV: {error}.", file=file, row=row + 1) from error
     finally:
         # The stream is its opener's to close.
         text.detach()
@@ -149,7 +149,7 @@ def _parquet(stream: IO[bytes], file: str) -> Iterator[Verdict]:
                 row += 1
                 yield manifest.from_row(cells, file, row)
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"is not a whole Parquet file: {error}", file=file) from error
+        raise BadInputError(f"is not a whole Parquet file: {error}", file=file) from error
 
 
 _COLUMNS = {
@@ -160,14 +160,14 @@ _COLUMNS = {
 def _require(names: list[str], file: str) -> None:
     for name in manifest.REQUIRED:
         if name not in names:
-            raise BadInput(
+            raise BadInputError(
                 f"there is no such column; there are: {', '.join(names) or 'none'}.",
                 file=file,
                 field=name,
             )
     for name in names:
         if names.count(name) > 1 and name in _COLUMNS:
-            raise BadInput("there are two such columns.", file=file, field=name)
+            raise BadInputError("there are two such columns.", file=file, field=name)
 
 
 def _json(stream: IO[bytes], file: str) -> Iterator[tuple[int, Any]]:
@@ -204,8 +204,8 @@ def _loads(text: bytes, file: str, row: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = row + error.lineno - 1
-        raise BadInput(
+        raise BadInputError(
             f"is not JSON: {error.msg}, column {error.colno}.", file=file, row=line
         ) from error
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"is not JSON: {error}.", file=file, row=row) from error
+        raise BadInputError(f"is not JSON: {error}.", file=file, row=row) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.verdicts import fields
 
 # v3's categories of an engine that gave an answer. The others (type-unsupported, failure, timeout,
@@ -54,9 +54,9 @@ class _Object:
             raise self.error("is not an object.", "")
         self.value = value
 
-    def error(self, problem: str, name: str) -> BadInput:
+    def error(self, problem: str, name: str) -> BadInputError:
         field = (self.prefix + name).rstrip(".")
-        return BadInput(problem, file=self.file, row=self.row, field=field or None)
+        return BadInputError(problem, file=self.file, row=self.row, field=field or None)
 
     def child(self, name: str) -> _Object:
         return _Object(self.value.get(name), self.file, self.row, f"{self.prefix}{name}.")
@@ -87,7 +87,7 @@ def is_report(record: Mapping[str, Any]) -> bool:
 
 
 def reports(record: Mapping[str, Any], file: str, row: int) -> Iterator[ScanReport]:
-    """The reports of one JSON object. Raises `BadInput` naming file, row and field."""
+    """The reports of one JSON object. Raises `BadInputError` naming file, row and field."""
     if "scans" in record or "response_code" in record:
         if record.get("response_code", 1) == 1:
             yield _version_2(_Object(record, file, row))

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-from deploy.host.errors import BadInput, Unavailable
+from deploy.host.errors import BadInputError, Unavailable
 from deploy.host.settings import Api
 
 _ANSWER_S = 30
@@ -26,7 +26,9 @@ class Airflow:
 
     def __init__(self, api: Api) -> None:
         if not api.url.startswith(("http://", "https://")):
-            raise BadInput(f"api.url is to begin with http:// or https://, and is {api.url!r}.")
+            raise BadInputError(
+                f"api.url is to begin with http:// or https://, and is {api.url!r}."
+            )
         self._api = api
         self._url = api.url.rstrip("/")
         # A host's proxy is for the world outside.
@@ -34,7 +36,7 @@ class Airflow:
         self._headers = {"Content-Type": "application/json"}
 
     def runs_on(self, release: str) -> int:
-        """How many runs that are queued or running began with a release. Raises `BadInput`, `Unavailable`."""
+        """How many runs that are queued or running began with a release. Raises `BadInputError`, `Unavailable`."""
         return self._count("dags/~/dagRuns", bundle_version=release, state=_UNFINISHED)
 
     def dags_of(self, release: str) -> int:
@@ -56,7 +58,7 @@ class Airflow:
         try:
             password = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"api.password_file {file} cannot be read: {error}") from None
+            raise BadInputError(f"api.password_file {file} cannot be read: {error}") from None
         answer = self._call("/auth/token", {"username": self._api.user, "password": password})
         token = answer.get("access_token") if isinstance(answer, dict) else None
         if not token:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host.errors import BadInput, Unavailable
+from deploy.host.errors import BadInputError, Unavailable
 from deploy.host.settings import Compose
 
 # An engine that does not answer a question within so many seconds counts as away.
@@ -75,11 +75,11 @@ def containers(project: str) -> list[Container]:
 def compose_run(compose: Compose, service: str, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a new container of a service, to its end.
 
-    What the file has it wait for may be down on purpose, and is not for a command to start. Raises `BadInput`, `Unavailable`.
+    What the file has it wait for may be down on purpose, and is not for a command to start. Raises `BadInputError`, `Unavailable`.
     """
     missing = [str(file) for file in compose.files if not file.is_file()]
     if missing or not compose.files:
-        raise BadInput(
+        raise BadInputError(
             f"There is no compose file {', '.join(missing)}: set compose.file, or put the site's there."
         )
     words = ["docker", "compose", "--progress", "quiet", "--project-name", compose.project]

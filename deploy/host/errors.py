@@ -2,7 +2,7 @@
 
 HostError            1
   Unrecorded         1    a release is current, and the history does not say so
-  BadInput           2    what was typed, or a setting
+  BadInputError           2    what was typed, or a setting
   Damaged            3    files are not those that were built
   Unavailable       75    what is needed does not answer; nothing was changed, and later it may work
 """
@@ -20,11 +20,11 @@ class Unrecorded(HostError):
     pass
 
 
-class BadInput(HostError):
+class BadInputError(HostError):
     status = 2
 
 
-class Damaged(HostError):
+class DamagedError(HostError):
     status = 3
 
 

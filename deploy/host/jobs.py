@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deploy.host.errors import Damaged, HostError, Unavailable
+from deploy.host.errors import DamagedError, HostError, Unavailable
 
 OK, FAILED, OFF = "ok", "failed", "off"
 
@@ -58,7 +58,7 @@ class States:
         self.folder = folder
 
     def read(self, job: str) -> Outcome | None:
-        """None where it never ran. Raises `Damaged`."""
+        """None where it never ran. Raises `DamagedError`."""
         file = self.folder / f"{job}.json"
         try:
             outcome = Outcome(**json.loads(file.read_text(encoding="utf-8")))
@@ -67,7 +67,7 @@ class States:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
-            raise Damaged(f"{file} cannot be read ({error}); remove it.") from None
+            raise DamagedError(f"{file} cannot be read ({error}); remove it.") from None
 
     def run(self, job: str, work: Callable[[], str]) -> str:
         """Do a job's work, one of a name at a time, and write down how it went; what it raises is raised again."""
@@ -84,7 +84,7 @@ class States:
     def _write(self, job: str, started: str, status: str, message: str) -> None:
         try:
             before = self.read(job)
-        except Damaged:
+        except DamagedError:
             before = None
         ended = _now()
         outcome = Outcome(

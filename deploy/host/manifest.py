@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deploy.host.errors import BadInput, Damaged
+from deploy.host.errors import BadInputError, DamagedError
 
 # The packages of the bundle, beside each other in a release.
 PACKAGES = ("corpus", "dags", "operators", "plugins")
@@ -30,7 +30,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if not VERSION.fullmatch(self.version):
-            raise BadInput(
+            raise BadInputError(
                 f"{self.version!r} is no version of a release, as 1.4.0 or 1.4.0+15.gabc is."
             )
 
@@ -47,22 +47,22 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Raises `Damaged`."""
+        """Raises `DamagedError`."""
         file = folder / FILE
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             return cls(str(found["version"]), str(found["revision"]), dict(found["files"]))
         except FileNotFoundError:
-            raise Damaged(f"{folder} holds no release: {FILE} is missing.") from None
+            raise DamagedError(f"{folder} holds no release: {FILE} is missing.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Damaged(f"{file} cannot be read: {error}") from None
+            raise DamagedError(f"{file} cannot be read: {error}") from None
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=1, sort_keys=True)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
     def check(self, folder: Path) -> None:
-        """Raises `Damaged`, with the first few files that are missing, other, or not part of the release."""
+        """Raises `DamagedError`, with the first few files that are missing, other, or not part of the release."""
         there = set(_files(folder))
         wrong = [f"{name} is missing" for name in self.files.keys() - there]
         wrong += [f"{name} is not part of it" for name in there - self.files.keys()]
@@ -74,11 +74,13 @@ class Manifest:
         if wrong:
             told = "".join(f"\n  {line}" for line in sorted(wrong)[:_TOLD])
             more = f"\n  and {len(wrong) - _TOLD} more" if len(wrong) > _TOLD else ""
-            raise Damaged(f"{folder} is not release {self.version} as it was built:{told}{more}")
+            raise DamagedError(
+                f"{folder} is not release {self.version} as it was built:{told}{more}"
+            )
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """All files of the packages but what tools leave there, relative and sorted. Raises `Damaged` at a link."""
+    """All files of the packages but what tools leave there, relative and sorted. Raises `DamagedError` at a link."""
     for package in PACKAGES:
         for parent, folders, files in os.walk(folder / package):
             folders[:] = sorted(
@@ -87,7 +89,7 @@ def _files(folder: Path) -> Iterator[str]:
             for name in sorted(files):
                 path = Path(parent, name)
                 if path.is_symlink():
-                    raise Damaged(f"{path} is a link; a release holds files.")
+                    raise DamagedError(f"{path} is a link; a release holds files.")
                 yield str(path.relative_to(folder))
 
 

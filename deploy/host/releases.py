@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.host.errors import BadInput, Damaged, Unrecorded
+from deploy.host.errors import BadInputError, DamagedError, Unrecorded
 from deploy.host.manifest import VERSION, Manifest
 
 # Where containers see the folder; compiled code names it in tracebacks.
@@ -55,7 +55,7 @@ class Releases:
     def __truediv__(self, name: str) -> Path:
         if not VERSION.fullmatch(name) or not (self.folder / name).is_dir():
             there = ", ".join(self.names()) or "none"
-            raise BadInput(f"There is no release {name!r} here; there are: {there}.")
+            raise BadInputError(f"There is no release {name!r} here; there are: {there}.")
         return self.folder / name
 
     def install(
@@ -71,7 +71,7 @@ class Releases:
         The copy is checked against the manifest (the payload's own by default), and by `validate`, which says
         what it did, before it gets its name: where either raises, nothing has changed. Where the release is here
         nothing is copied.
-        Raises `BadInput` where another build has the name, and what `switch` does.
+        Raises `BadInputError` where another build has the name, and what `switch` does.
         """
         wanted = manifest or Manifest.read(payload)
         wanted.check(payload)
@@ -95,7 +95,7 @@ class Releases:
     def switch(self, name: str) -> None:
         """Make `current` another release, in one step.
 
-        Raises `BadInput`, `Damaged` where the release is, and `Unrecorded`.
+        Raises `BadInputError`, `DamagedError` where the release is, and `Unrecorded`.
         """
         with self._lock():
             self._flip(name)
@@ -152,11 +152,11 @@ class Releases:
         return next((name for _, name in reversed(self.history()) if name in there), None)
 
     def remove(self, name: str) -> None:
-        """Remove a release that is not the current one. Raises `BadInput`."""
+        """Remove a release that is not the current one. Raises `BadInputError`."""
         with self._lock():
             folder = self / name
             if name == self.current:
-                raise BadInput(f"{name} is the current release; switch to another one first.")
+                raise BadInputError(f"{name} is the current release; switch to another one first.")
             # No longer a release from here on, however long the removal takes.
             gone = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
             folder.rename(gone / name)
@@ -185,7 +185,7 @@ class Releases:
         return self.folder / ".history"
 
     def _has(self, wanted: Manifest) -> bool:
-        """Whether a release is here and whole. Raises `BadInput` where its name is another build's."""
+        """Whether a release is here and whole. Raises `BadInputError` where its name is another build's."""
         there = self.folder / wanted.version
         if not there.is_dir():
             return False
@@ -193,10 +193,10 @@ class Releases:
             if Manifest.read(there).digest == wanted.digest:
                 wanted.check(there)
                 return True
-        except Damaged:
+        except DamagedError:
             return False
         # Under a name of its own it would be here what the name of the first is elsewhere.
-        raise BadInput(
+        raise BadInputError(
             f"{there} is another build of {wanted.version}. A run is on a version, so hosts have to agree on its "
             "code.\nGive this build a version of its own, by a commit or a tag. On a host where no run is on the "
             "version, remove that folder instead; then try again."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from deploy.host.errors import BadInput
+from deploy.host.errors import BadInputError
 
 FILE = Path("/etc/corpus-airflow/host.toml")
 # Lower bounds of numbers; any other number may be 0.
@@ -104,25 +104,25 @@ class Settings:
 
     @classmethod
     def load(cls, file: Path | None = None) -> Settings:
-        """Read a file; without one that of the package, where it may be missing. Raises `BadInput`."""
+        """Read a file; without one that of the package, where it may be missing. Raises `BadInputError`."""
         try:
             text = (file or FILE).read_text(encoding="utf-8")
         except FileNotFoundError:
             if file is None:
                 return cls()
-            raise BadInput(f"There is no file of settings {file}.") from None
+            raise BadInputError(f"There is no file of settings {file}.") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{file or FILE} cannot be read: {error}") from None
+            raise BadInputError(f"{file or FILE} cannot be read: {error}") from None
         try:
             return cls.of(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            raise BadInput(f"{file or FILE} is no TOML: {error}") from None
-        except BadInput as error:
-            raise BadInput(f"{file or FILE}: {error}") from None
+            raise BadInputError(f"{file or FILE} is no TOML: {error}") from None
+        except BadInputError as error:
+            raise BadInputError(f"{file or FILE}: {error}") from None
 
     @classmethod
     def of(cls, tables: dict[str, Any]) -> Settings:
-        """Settings out of tables. Raises `BadInput`."""
+        """Settings out of tables. Raises `BadInputError`."""
         types = get_type_hints(cls)
         _refuse_unknown(tables, types, "")
         return cls(**{name: _table(types[name], name, table) for name, table in tables.items()})
@@ -130,7 +130,7 @@ class Settings:
 
 def _table(kind: Any, name: str, table: Any) -> Any:
     if not isinstance(table, dict):
-        raise BadInput(f"{name} is to be a table: write [{name}] above its settings.")
+        raise BadInputError(f"{name} is to be a table: write [{name}] above its settings.")
     types = get_type_hints(kind)
     _refuse_unknown(table, [one.name for one in fields(kind)], f"{name}.")
     return kind(**{key: _value(types[key], f"{name}.{key}", value) for key, value in table.items()})
@@ -140,11 +140,11 @@ def _value(kind: type, name: str, value: Any) -> Any:
     accepted: Any = {Path: str, float: (int, float)}.get(kind, kind)
     # In Python a bool is an int, and in TOML it is not.
     if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
-        raise BadInput(f"{name} is to be {_TOML_NAMES[kind]}, and is {value!r}.")
+        raise BadInputError(f"{name} is to be {_TOML_NAMES[kind]}, and is {value!r}.")
     if kind is Path and not Path(value).is_absolute():
-        raise BadInput(f"{name} is to be an absolute path, and is {value!r}.")
+        raise BadInputError(f"{name} is to be an absolute path, and is {value!r}.")
     if kind in (int, float) and not _LEAST.get(name, 0) <= value < float("inf"):
-        raise BadInput(f"{name} is to be {_LEAST.get(name, 0)} or more, and is {value!r}.")
+        raise BadInputError(f"{name} is to be {_LEAST.get(name, 0)} or more, and is {value!r}.")
     return kind(value)
 
 
@@ -156,4 +156,4 @@ def _refuse_unknown(found: Iterable[str], known: Iterable[str], prefix: str) -> 
             hint = (
                 f"did you mean {prefix}{close[0]}?" if close else f"there are {', '.join(names)}."
             )
-            raise BadInput(f"There is no setting {prefix}{name}; {hint}")
+            raise BadInputError(f"There is no setting {prefix}{name}; {hint}")

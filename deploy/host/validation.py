@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.host import engine
-from deploy.host.errors import Damaged, HostError, Unavailable
+from deploy.host.errors import DamagedError, HostError, Unavailable
 from deploy.host.manifest import PACKAGES
 from deploy.host.releases import INSIDE
 from deploy.host.settings import Images
@@ -40,7 +40,7 @@ class Validation:
     told: str = ""
 
     def __call__(self, copy: Path) -> str:
-        """What was done. Raises `Damaged` where the release is unfit, `HostError` where that is not known."""
+        """What was done. Raises `DamagedError` where the release is unfit, `HostError` where that is not known."""
         why = self._without_image()
         if why:
             self.told = f"{compiled(copy)} files compile, DAGs not loaded: {why}"
@@ -60,7 +60,7 @@ class Validation:
 
 
 def loaded(copy: Path, image: str, seconds: float) -> int:
-    """How many DAGs a container of the image imports and serializes. Raises `Damaged`, `HostError`."""
+    """How many DAGs a container of the image imports and serializes. Raises `DamagedError`, `HostError`."""
     # Under the path that tracebacks name.
     inside = f"{INSIDE}/new"
     name = f"corpus-airflow-check-{os.getpid()}"
@@ -100,7 +100,7 @@ def _dags(done: subprocess.CompletedProcess[str], image: str) -> int:
                 f"A container of {image} could not be started: {said}\n"
                 'With images.airflow = "" in host.toml files are compiled, and DAGs not loaded.'
             ) from None
-        raise Damaged(
+        raise DamagedError(
             f"The check of the DAGs ended in {image} with status {done.returncode}:\n{said}"
         ) from None
     if errors:
@@ -109,14 +109,14 @@ def _dags(done: subprocess.CompletedProcess[str], image: str) -> int:
             [f"{file}: {engine.end_of(text, 1)}" for file, text in sorted(errors.items())],
         )
     if not dags:
-        raise Damaged(f"The release has no DAG that {image} would see.")
+        raise DamagedError(f"The release has no DAG that {image} would see.")
     return len(dags)
 
 
 def compiled(copy: Path) -> int:
-    """How many files this host's Python compiles, writing nothing. Raises `Damaged`."""
+    """How many files this host's Python compiles, writing nothing. Raises `DamagedError`."""
     if not any(path.name != "__init__.py" for path in (copy / "dags").glob("*.py")):
-        raise Damaged(f"{copy / 'dags'} holds no DAG file.")
+        raise DamagedError(f"{copy / 'dags'} holds no DAG file.")
     files = [path for package in PACKAGES for path in sorted((copy / package).rglob("*.py"))]
     wrong = []
     for path in files:
@@ -132,4 +132,4 @@ def compiled(copy: Path) -> int:
 
 def _refuse(what: str, lines: list[str]) -> None:
     more = f"\n  and {len(lines) - _TOLD} more" if len(lines) > _TOLD else ""
-    raise Damaged(f"{what}:" + "".join(f"\n  {line}" for line in lines[:_TOLD]) + more)
+    raise DamagedError(f"{what}:" + "".join(f"\n  {line}" for line in lines[:_TOLD]) + more)

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from corpus import features, open_snapshot
-from corpus.errors import BadInput, CorpusError
+from corpus.errors import BadInputError, CorpusError
 from corpus.snapshots.reader import LoadedSnapshot
 
 # A fixed seed and sums in a fixed order: the same trees each time, with any number of threads.
@@ -35,7 +35,7 @@ def load(snapshot: LoadedSnapshot, feature_set: str) -> Splits:
     if feature_set not in snapshot.feature_sets:
         features.get(feature_set)  # a name that stands for nothing is refused here
         root, has = snapshot.snapshot.store.url, list(snapshot.feature_sets)
-        raise BadInput(
+        raise BadInputError(
             f"snapshot {snapshot.id} has no vectors of {feature_set!r}, only of {has}. A run that "
             f"re-extracts adds them (docs/features.md):\n  corpus --root {root} --set "
             f"'features.sets={json.dumps([*has, feature_set])}' collect --re-extract --limit 0"
@@ -55,7 +55,7 @@ def load(snapshot: LoadedSnapshot, feature_set: str) -> Splits:
 
 def train(splits: Splits, categories: list[int]) -> lgb.Booster:
     if set(splits["train"][1]) != {0, 1}:
-        raise BadInput("there is nothing to learn: train needs benign and malicious samples.")
+        raise BadInputError("there is nothing to learn: train needs benign and malicious samples.")
     data = lgb.Dataset(*splits["train"], categorical_feature=categories)
     if set(splits["validation"][1]) != {0, 1}:
         print("Training 100 rounds: validation lacks a class, so no early stopping")

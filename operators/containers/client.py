@@ -34,7 +34,7 @@ class EngineError(Exception):
         self.message = message
 
 
-class NoSuchThing(EngineError):
+class NoSuchThingError(EngineError):
     """There is no such container, image or network."""
 
 
@@ -215,7 +215,9 @@ def _ask(
             message = str(json.loads(content)["message"])
         except (ValueError, LookupError, TypeError):
             message = content.decode(errors="replace") or response.reason
-        raise (NoSuchThing if response.status == 404 else EngineError)(response.status, message)
+        raise (NoSuchThingError if response.status == 404 else EngineError)(
+            response.status, message
+        )
     return response
 
 

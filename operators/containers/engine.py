@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from corpus.errors import BadSetting, PassingFault
+from corpus.errors import BadSettingError, PassingFaultError
 from operators.containers.client import Client, EngineError
 
 T = TypeVar("T")
@@ -39,15 +39,17 @@ class Engine:
         return self.ask(question, lambda: True)
 
     def look(self, question: Callable[[Client], T]) -> T:
-        """What there is on the engine. Raises `PassingFault` also where it refuses to say."""
+        """What there is on the engine. Raises `PassingFaultError` also where it refuses to say."""
         try:
             return self.once(question)
         except EngineError as error:
-            raise PassingFault(f"the Docker engine at {self.url} does not say: {error}") from error
+            raise PassingFaultError(
+                f"the Docker engine at {self.url} does not say: {error}"
+            ) from error
 
     def ask(self, question: Callable[[Client], T], giving_up: Callable[[], bool]) -> T:
-        """The engine's answer. Raises `PassingFault` when it stays away or when `giving_up` says so,
-        `BadSetting` where the worker may not talk to it, and `EngineError` when it refuses.
+        """The engine's answer. Raises `PassingFaultError` when it stays away or when `giving_up` says so,
+        `BadSettingError` where the worker may not talk to it, and `EngineError` when it refuses.
 
         A question may be asked twice: the first answer may have been lost on its way.
         """
@@ -60,7 +62,7 @@ class Engine:
                 if not is_away(error):
                     raise
                 if isinstance(error, PermissionError):
-                    raise BadSetting(
+                    raise BadSettingError(
                         f"the worker may not talk to the Docker engine at {self.url}.",
                         field="docker.url",
                         hint="Give it the group of the engine's socket (group_add).",
@@ -69,7 +71,7 @@ class Engine:
                     since = time.monotonic()
                     self._say(f"The Docker engine at {self.url} does not answer: waiting for it.")
                 if giving_up() or time.monotonic() - since > self.wait_s:
-                    raise PassingFault(
+                    raise PassingFaultError(
                         f"the Docker engine at {self.url} does not answer: {error}.",
                         hint="Does it run? `systemctl status docker` says so on the worker's host.",
                     ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 
 SECRETS_ARE_FILES = (
     "Secrets go into files: `secrets` names a folder of the host that is mounted read-only."
@@ -28,7 +28,7 @@ def without_secrets(environment: dict[str, str]) -> dict[str, str]:
     # What another task will give is looked at when it is there.
     for name, value in environment.items() if isinstance(environment, dict) else ():
         if _SECRET_NAME.search(name) or _SECRET_VALUE.search(str(value)):
-            raise BadInput(
+            raise BadInputError(
                 f"{name} looks like a secret, which everybody would see.",
                 field="environment",
                 hint=SECRETS_ARE_FILES,

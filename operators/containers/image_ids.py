@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from corpus.errors import PassingFault
-from operators.containers.client import Client, NoSuchThing
+from corpus.errors import PassingFaultError
+from operators.containers.client import Client, NoSuchThingError
 
 
 class ImageIds:
@@ -34,11 +34,11 @@ class ImageIds:
         self._known: dict[str, str] = {}
 
     def of(self, name: str) -> str:
-        """The digest of an image. Raises `PassingFault` where the engine has none."""
+        """The digest of an image. Raises `PassingFaultError` where the engine has none."""
         if name not in self._known:
             try:
                 found = self._ask(lambda client: client.image(name))
-            except NoSuchThing:
+            except NoSuchThingError:
                 found = self._pulled(name)
             self._known[name] = found["Id"]
         return self._known[name]
@@ -46,7 +46,7 @@ class ImageIds:
     def _pulled(self, name: str) -> Any:
         problem = f"the Docker engine at {self._url} has no image {name!r}"
         if self._pull is None:
-            raise PassingFault(
+            raise PassingFaultError(
                 f"{problem}.",
                 hint=f"`make images` builds it, `docker pull {name}` gets it from its registry; with "
                 "the setting docker.pull tasks do the latter themselves.",
@@ -58,7 +58,7 @@ class ImageIds:
             return self._ask(lambda client: client.image(name))
         except Exception as error:
             reason = _reason(told) or str(error)
-            raise PassingFault(f"{problem}, nor can it be pulled: {reason}") from error
+            raise PassingFaultError(f"{problem}, nor can it be pulled: {reason}") from error
 
 
 def _reason(told: object) -> str | None:

@@ -5,28 +5,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from corpus.errors import BadSetting, PassingFault
-from operators.containers.client import EngineError, NoSuchThing
+from corpus.errors import BadSettingError, PassingFaultError
+from operators.containers.client import EngineError, NoSuchThingError
 from operators.containers.spec import Spec
 
 
 @contextlib.contextmanager
 def refusals(spec: Spec) -> Iterator[None]:
-    """Turns what the engine says to `spec` into `BadSetting`, or `PassingFault` where it may say
-    otherwise another time; that a container is gone stays `NoSuchThing`.
+    """Turns what the engine says to `spec` into `BadSettingError`, or `PassingFaultError` where it may say
+    otherwise another time; that a container is gone stays `NoSuchThingError`.
     """
     try:
         yield
     except EngineError as error:
         problem = error.message
         if "bind source path does not exist" in problem:
-            raise BadSetting(
+            raise BadSettingError(
                 f"{problem.rpartition(': ')[2]} is not there on the engine's host.",
                 hint="The folders of the settings are mounted into the containers: make it there.",
             ) from error
         # Not where the network is only named, as that to which an endpoint could not be added just now.
-        if isinstance(error, NoSuchThing) and f"network {spec.network}" in problem:
-            raise BadSetting(f"{problem}.", field="docker.network") from error
-        if isinstance(error, NoSuchThing) and "image" not in problem:
+        if isinstance(error, NoSuchThingError) and f"network {spec.network}" in problem:
+            raise BadSettingError(f"{problem}.", field="docker.network") from error
+        if isinstance(error, NoSuchThingError) and "image" not in problem:
             raise
-        raise PassingFault(f"the engine refused a container of {spec.image}: {problem}") from error
+        raise PassingFaultError(
+            f"the engine refused a container of {spec.image}: {problem}"
+        ) from error

@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import BadSetting, PassingFault
+from corpus.errors import BadSettingError, PassingFaultError
 from operators.task_try import TaskTry
 
 OWNER = "owner.json"
@@ -72,9 +72,9 @@ class Scratch:
         return told.get("boot") == _boot() and told.get("work") == work
 
     def claim(self, work: str = "") -> None:
-        """Make this try the owner; what cannot be gone on with is removed. Raises `BadSetting`."""
+        """Make this try the owner; what cannot be gone on with is removed. Raises `BadSettingError`."""
         if not self.root.is_dir():
-            raise BadSetting(
+            raise BadSettingError(
                 f"{self.root} is not a folder.",
                 field="docker.scratch",
                 hint="Make it on the host, and mount it into the worker at the same path.",
@@ -91,7 +91,7 @@ class Scratch:
             if former:
                 remove(former)
         except PermissionError as error:
-            raise BadSetting(
+            raise BadSettingError(
                 f"{error.filename}: {error.strerror}.", field="docker.scratch"
             ) from error
 
@@ -100,11 +100,11 @@ class Scratch:
         return read_owner(self.path) == self.task
 
     def require_owned(self) -> None:
-        """Raises `PassingFault` where a later try has taken the task over: this one lost touch with
+        """Raises `PassingFaultError` where a later try has taken the task over: this one lost touch with
         Airflow for a while, and what it does now would be done twice.
         """
         if not self.owned():
-            raise PassingFault("a later attempt has taken this task over.")
+            raise PassingFaultError("a later attempt has taken this task over.")
 
     def give_up(self) -> None:
         """Have later tries begin anew, even if nothing of this one can be removed any more."""
@@ -161,22 +161,22 @@ class Scratch:
 
 
 def user_of(setting: str) -> tuple[int, int]:
-    """uid and gid that containers run as, of the setting `docker.user`. Raises `BadSetting`."""
+    """uid and gid that containers run as, of the setting `docker.user`. Raises `BadSettingError`."""
     own = os.geteuid()
     if not setting:
         return (own, os.getegid()) if own else CORPUS_USER
     numbers = re.fullmatch(r"([0-9]+):([0-9]+)", setting)
     if not numbers:
-        raise BadSetting(
+        raise BadSettingError(
             f"{setting!r} is not uid:gid.",
             field="docker.user",
             hint="Both are numbers, 1000:1000 say: names of users are not the same in all images.",
         )
     uid, gid = map(int, numbers.groups())
     if not (uid and gid):
-        raise BadSetting("no container runs as root.", field="docker.user")
+        raise BadSettingError("no container runs as root.", field="docker.user")
     if own not in (0, uid):
-        raise BadSetting(
+        raise BadSettingError(
             f"the worker runs as uid {own}, and can share no folder with containers of uid {uid}.",
             field="docker.user",
             hint="Leave it empty for the worker's own user, or run the worker as root.",
@@ -273,6 +273,6 @@ def _disk(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise PassingFault(
+        raise PassingFaultError(
             f"{path}: the disk is full.", hint="Free it, or move the setting docker.scratch."
         ) from error

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from corpus.errors import BadSetting, PassingFault
-from operators.containers.client import Client, EngineError, NoSuchThing, Output
+from corpus.errors import BadSettingError, PassingFaultError
+from operators.containers.client import Client, EngineError, NoSuchThingError, Output
 from operators.containers.engine import Engine, is_away
 from operators.containers.image_ids import ImageIds
 from operators.containers.labels import IMAGE, SCRATCH, STEP, WORK
@@ -114,7 +114,7 @@ class TaskContainers:
                 self._ask(functools.partial(_end, container=container["Id"]))
 
     def image(self, name: str) -> str:
-        """The digest by which the engine knows an image. Raises `PassingFault` where it has none."""
+        """The digest by which the engine knows an image. Raises `PassingFaultError` where it has none."""
         return self._ids.of(name)
 
     def run(self, step: str, spec: Spec) -> Ended:
@@ -124,7 +124,7 @@ class TaskContainers:
         """
         sockets = (*ENGINES, *self.engine.client.urls)
         if any(bind.shows(url) for bind in spec.binds for url in sockets):
-            raise BadSetting(
+            raise BadSettingError(
                 "no container sees the socket of the Docker engine: it is root on the host."
             )
         log = TaskLog(self.say, max_lines=self.max_lines)
@@ -134,10 +134,12 @@ class TaskContainers:
             container = self._adopted(step, spec) or self._begun(step, spec)
             self._watch(container, log)
             ended = self._ended(container)
-        except NoSuchThing as error:
+        except NoSuchThingError as error:
             if self.stopped:
                 return Ended(_STOPPED)
-            raise PassingFault(f"the container of {step!r} was removed from outside.") from error
+            raise PassingFaultError(
+                f"the container of {step!r} was removed from outside."
+            ) from error
         finally:
             log.end()
             if container:
@@ -258,7 +260,7 @@ class TaskContainers:
         self._output = None
         try:
             self._output = self._ask(lambda client: client.logs(container, since))
-        except NoSuchThing:
+        except NoSuchThingError:
             raise
         except EngineError as error:
             if not self._unreadable:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from corpus.errors import CorpusError, PassingFault
+from corpus.errors import CorpusError, PassingFaultError
 from corpus.settings import Settings
 from operators.reaper.report import Counts, Report
 
@@ -68,12 +68,12 @@ class Reaper:
             counts = self._sweep.look()
         except OSError as error:
             place = error.filename or self.settings.docker.scratch
-            raise PassingFault(f"{place}: {error.strerror or error}.") from error
+            raise PassingFaultError(f"{place}: {error.strerror or error}.") from error
         if time.monotonic() - self._images_at >= _IMAGES_EVERY_S:
             try:
                 counts.removed_images = self._images.remove()
                 self._images_at = time.monotonic()
-            except PassingFault as error:
+            except PassingFaultError as error:
                 # What tasks left does not stay for it, however long it lasts.
                 counts.failed += 1
                 self.report.once("images", f"Old images were not looked for: {error}")

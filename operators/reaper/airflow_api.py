@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import requests
 
-from corpus.errors import BadSetting, PassingFault
+from corpus.errors import BadSettingError, PassingFaultError
 from operators.task_try import TaskTry
 
 # Airflow's own default for the most that one answer holds ([api] maximum_page_limit).
@@ -55,7 +55,7 @@ class TaskState:
     max_tries: int
 
 
-class NoAnswer(PassingFault):
+class NoAnswer(PassingFaultError):
     """Airflow's API did not answer, or not as Airflow does: nothing is known about any task."""
 
 
@@ -155,7 +155,7 @@ class AirflowApi:
         try:
             password = self._password_file.read_text().strip()
         except OSError as error:
-            raise BadSetting(
+            raise BadSettingError(
                 f"the password of Airflow's user {self._user!r} cannot be read: {error.strerror}.",
                 file=str(self._password_file),
                 field="reaper.api_password_file",

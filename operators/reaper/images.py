@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from corpus.settings import Settings
-from operators.containers.client import Client, EngineError, NoSuchThing
+from operators.containers.client import Client, EngineError, NoSuchThingError
 from operators.containers.engine import Engine
 from operators.reaper.report import Report
 
@@ -71,7 +71,7 @@ class OldImages:
         self.configured = (settings.docker.services_image, settings.docker.extractor_image)
 
     def remove(self) -> int:
-        """How many were removed. Raises `PassingFault` where the engine does not answer."""
+        """How many were removed. Raises `PassingFaultError` where the engine does not answer."""
         if not self.days:
             return 0
         before = datetime.now(UTC) - timedelta(days=self.days)
@@ -92,7 +92,7 @@ class OldImages:
     def _inspect(self, image_id: str) -> Image | None:
         try:
             return _image(self.engine.once(lambda client: client.image(image_id)))
-        except NoSuchThing:
+        except NoSuchThingError:
             return None
         except EngineError as error:
             # An image that is damaged keeps none of the others.
@@ -105,7 +105,7 @@ class OldImages:
                 # By each of its names, without force: the engine refuses what came into use meanwhile.
                 for name in image.tags or (image.id,):
                     self.engine.once(functools.partial(Client.remove_image, name=name))
-            except NoSuchThing:
+            except NoSuchThingError:
                 return False
             except EngineError as error:
                 self.report.once(image.id, f"Kept image {_label(image)}: {error.message}")

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from operators.containers import scratch
-from operators.containers.client import EngineError, NoSuchThing
+from operators.containers.client import EngineError, NoSuchThingError
 from operators.containers.engine import Engine
 from operators.containers.labels import SCRATCH
 from operators.containers.spec import GRACE_S
@@ -71,13 +71,13 @@ class Sweep:
         self.sightings = Sightings(grace_s)
 
     def look(self) -> Counts:
-        """One pass. Raises `PassingFault` where the engine or Airflow does not answer.
+        """One pass. Raises `PassingFaultError` where the engine or Airflow does not answer.
 
         What Airflow had answered for by then is dealt with, and nothing else is touched.
         """
         if not self.root.is_dir():
             # Without it a container that was taken over looks like one that was lost.
-            raise BadSetting(f"{self.root} is not a folder.", field="docker.scratch")
+            raise BadSettingError(f"{self.root} is not a folder.", field="docker.scratch")
         # Also when there is nothing to ask about: a wrong password is found before it matters.
         self.api.check()
         counts = Counts()
@@ -178,7 +178,7 @@ class Sweep:
                     with contextlib.suppress(EngineError):
                         self.engine.once(lambda client: client.stop(container.id, GRACE_S))
                 self.engine.once(lambda client: client.remove(container.id))
-            except NoSuchThing:
+            except NoSuchThingError:
                 return True
             except EngineError as error:
                 if error.status == _CONFLICT:

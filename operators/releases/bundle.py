@@ -34,7 +34,7 @@ _PATIENCE = 5
 _FORGOTTEN = 20
 
 
-class ReleaseMissing(Exception):
+class ReleaseMissingError(Exception):
     """This host has not the release that a run began with, and it did not arrive in time."""
 
 
@@ -62,7 +62,7 @@ class ReleaseBundle(BaseDagBundle):
         self._waited = 0
 
     def initialize(self) -> None:
-        """Raises `AirflowRescheduleException` while the release is not here, `ReleaseMissing` after `wait_s`."""
+        """Raises `AirflowRescheduleException` while the release is not here, `ReleaseMissingError` after `wait_s`."""
         if self.version is None:
             self.refresh()
         else:
@@ -100,7 +100,7 @@ class ReleaseBundle(BaseDagBundle):
         try:
             return os.readlink(link)
         except OSError as error:
-            raise ReleaseMissing(
+            raise ReleaseMissingError(
                 f"{link} names no release ({error.strerror}): install the package corpus-airflow on this host, "
                 "or mount the folder of its releases."
             ) from None
@@ -108,7 +108,7 @@ class ReleaseBundle(BaseDagBundle):
     def _put_off(self, version: str) -> None:
         since = self._absent_since(version)
         if time.time() - since > self._wait_s:
-            raise ReleaseMissing(
+            raise ReleaseMissingError(
                 f"The run began with release {version}, which this host has not had for {self._wait_s:.0f} s. "
                 f"Install corpus-airflow={version} here, then clear the task; or clear it with the newest version."
             )

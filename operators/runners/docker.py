@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from corpus.contract import registry
-from corpus.errors import NothingNew, PassingFault
+from corpus.errors import NothingNewError, PassingFaultError
 from corpus.settings import CONFIG_FILE, Settings
 from corpus.settings.toml import to_toml
 from operators.containers.client import Client
@@ -107,9 +107,9 @@ class _Steps:
         if status := self._trusted("take", taking, slice_, remote=self.places.remote):
             return status, "take"
         if status := self._sandbox(["--root", _SLICE, *own], slice_):
-            if status == NothingNew.exit_status:
+            if status == NothingNewError.exit_status:
                 # Take has found work, so this would have the task skipped at a sandbox's word.
-                raise PassingFault("the sandbox says that there is nothing to do.")
+                raise PassingFaultError("the sandbox says that there is nothing to do.")
             return status, "run"
         giving = [*ways, "slice", "give", *own, "--from", _SLICE]
         seen = Bind(slice_.source, _SLICE)
@@ -175,7 +175,7 @@ class _Steps:
         elif ended.out_of_memory and (
             ended.exit_status == 128 + signal.SIGKILL or read_bounded(results / RESULT) is None
         ):
-            raise PassingFault(
+            raise PassingFaultError(
                 f"step {step!r} of {self.call.service} needed more memory than its container has "
                 f"({self.docker.memory_bytes:,} bytes).",
                 hint="The setting docker.memory_bytes bounds it; smaller shards need less.",

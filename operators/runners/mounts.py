@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from corpus.contract.registry import Service
-from corpus.errors import BadInput, BadSetting
+from corpus.errors import BadInputError, BadSettingError
 from corpus.settings import Settings
 from corpus.settings.overrides import nest, parse_override
 from operators.containers.spec import Bind
@@ -35,7 +35,7 @@ class Places:
 
     def binds(self) -> list[Bind]:
         """What a trusted container sees: the corpus, writable, what the service reads, and the folders
-        of `docker.binds`. Raises `BadInput` for a place of the call that is in none of them.
+        of `docker.binds`. Raises `BadInputError` for a place of the call that is in none of them.
         """
         docker, store = self.configured.docker, self.configured.store
         writable = _local((store.root, *docker.binds))
@@ -44,7 +44,7 @@ class Places:
             path = local(place)
             visible = writable if place == self.root else [*writable, *read]
             if path and not any(PurePath(path).is_relative_to(folder) for folder in visible):
-                raise BadInput(
+                raise BadInputError(
                     f"{place} is not a folder that containers see.",
                     hint=f"They see {', '.join(visible) or 'none'}; the setting docker.binds adds others.",
                 )
@@ -71,14 +71,14 @@ class Places:
 
 
 def local(place: str) -> str | None:
-    """The absolute path of a place on this host, None for one that is elsewhere. Raises `BadSetting`."""
+    """The absolute path of a place on this host, None for one that is elsewhere. Raises `BadSettingError`."""
     if place.startswith("file://"):
         place = place.removeprefix("file://")
     elif "://" in place:
         return None
     path = PurePath(place)
     if not path.is_absolute() or ".." in path.parts:
-        raise BadSetting(
+        raise BadSettingError(
             f"{place} is not an absolute path.",
             hint="A container has another working directory: give the whole path.",
         )
@@ -115,7 +115,7 @@ def _overridden(configured: Settings, call: Call) -> Settings:
         path, parsed = parse_override(f"{name}={value}")
         for inner in _names(".".join(path), parsed):
             if any(inner == taken or inner.startswith(f"{taken}.") for taken in _NOT_FOR_RUNS):
-                raise BadInput(
+                raise BadInputError(
                     "a run may not override this setting where services run in containers.",
                     field=inner,
                     hint="It belongs into the settings of the worker, secrets into docker.secrets.",

@@ -13,15 +13,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpus.contract import registry
 from corpus.errors import (
-    BadInput,
-    BadSetting,
-    Blocked,
-    Conflict,
+    BadInputError,
+    BadSettingError,
+    BlockedError,
+    ConflictError,
     CorpusError,
-    Damaged,
-    NotFound,
-    NothingNew,
-    PassingFault,
+    DamagedError,
+    NotFoundError,
+    NothingNewError,
+    PassingFaultError,
 )
 from operators.task_log import one_line
 
@@ -29,10 +29,27 @@ from operators.task_log import one_line
 MAX_BYTES = 256 * 1024
 
 # A retry meets these unchanged.
-FINAL = {kind.__name__ for kind in (BadInput, BadSetting, Blocked, Conflict, Damaged, NotFound)}
+FINAL = {
+    kind.__name__
+    for kind in (
+        BadInputError,
+        BadSettingError,
+        BlockedError,
+        ConflictError,
+        DamagedError,
+        NotFoundError,
+    )
+}
 _BY_STATUS: dict[int, type[CorpusError]] = {
     kind.exit_status: kind
-    for kind in (BadInput, Blocked, Conflict, Damaged, NotFound, PassingFault)
+    for kind in (
+        BadInputError,
+        BlockedError,
+        ConflictError,
+        DamagedError,
+        NotFoundError,
+        PassingFaultError,
+    )
 }
 
 
@@ -69,7 +86,7 @@ def read_report(service: str, exit_status: int, file: Path) -> dict[str, Any]:
     """
     outcome = _read(service, exit_status, file)
     # The exit status is looked at on its way here, a result that a sandbox wrote is not.
-    if outcome.status == "nothing_new" and exit_status == NothingNew.exit_status:
+    if outcome.status == "nothing_new" and exit_status == NothingNewError.exit_status:
         raise AirflowSkipException(str(outcome.error or "There is nothing new."))
     if outcome.status != "ok" or exit_status != 0:
         _raise(service, exit_status, outcome.error)

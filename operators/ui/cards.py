@@ -9,7 +9,7 @@ from airflow.api_fastapi.core_api.security import requires_access_asset
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import Response
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.services.context import Context
 from corpus.settings import Settings
 
@@ -62,7 +62,7 @@ def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
     store = Context.from_settings(Settings.load()).store
     try:
         return store.read_bytes(f"snapshots/{snapshot}/card/{file}"), media_type
-    except NotFound:
+    except NotFoundError:
         return None
 
 

@@ -140,7 +140,7 @@ def test_bad_input_fails_at_once_and_names_the_place(
     assert (ti.state, ti.try_number) == ("failed", 1)
     seen = "".join(capfd.readouterr())
     assert "AirflowFailException" in seen
-    assert f"BadInput: {file}, row 1, field 'verdict'" in seen
+    assert f"BadInputError: {file}, row 1, field 'verdict'" in seen
 
 
 def test_an_unknown_update_fails_at_once(root: Path) -> None:

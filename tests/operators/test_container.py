@@ -10,7 +10,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from operators import ContainerOperator
 from operators.container import REFUSED
 
@@ -24,7 +24,7 @@ def test_takes_or_refuses_each_argument_of_docker_operator() -> None:
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_says_what_to_do_instead(name: str) -> None:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInputError) as caught:
         ContainerOperator(task_id="t", image="i", **{name: {"A": "s3cret"}})
     assert name in str(caught.value)
     assert caught.value.hint
@@ -73,7 +73,7 @@ def test_a_variable_that_is_no_secret_is_taken(name: str) -> None:
     ],
 )
 def test_a_variable_that_looks_like_a_secret_is_refused(name: str, value: str) -> None:
-    with pytest.raises(BadInput, match=name) as caught:
+    with pytest.raises(BadInputError, match=name) as caught:
         ContainerOperator(task_id="t", image="i", environment={name: value})
     assert "s3cret" not in str(caught.value)
     assert "files" in str(caught.value.hint)
@@ -81,7 +81,7 @@ def test_a_variable_that_looks_like_a_secret_is_refused(name: str, value: str) -
 
 @pytest.mark.parametrize("bind", ["folder:/x", "/a", "/a:b", "/a:/b:rwx"])
 def test_a_bind_that_is_none(bind: str) -> None:
-    with pytest.raises(BadInput, match="binds"):
+    with pytest.raises(BadInputError, match="binds"):
         ContainerOperator(task_id="t", image="i", binds=[bind])
 
 

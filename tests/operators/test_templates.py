@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from operators.templates import flag, integer, text, texts
 
 TEXT = st.text(min_size=1).map(str.strip).filter(lambda value: value not in ("", "None", "null"))
@@ -59,5 +59,5 @@ def test_true(value: Any) -> None:
     ],
 )
 def test_what_it_is_not_is_refused_by_name(read: Any, value: Any) -> None:
-    with pytest.raises(BadInput, match="field 'the_field'"):
+    with pytest.raises(BadInputError, match="field 'the_field'"):
         read(value, "the_field")

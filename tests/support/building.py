@@ -18,7 +18,7 @@ import numpy as np
 
 from corpus import features
 from corpus.contract.progress import Progress
-from corpus.errors import Conflict
+from corpus.errors import ConflictError
 from corpus.features import FeatureSet
 from corpus.services.context import Context
 from corpus.services.publish.service import PublishReport, PublishRequest, publish
@@ -169,7 +169,7 @@ def attempt(root: str, update_id: str) -> str:
     """Publish an update in a process of its own; the content digest, or "conflict"."""
     try:
         return publish(PublishRequest(update=update_id), context(root)).content_digest
-    except Conflict:
+    except ConflictError:
         return "conflict"
 
 

@@ -8,7 +8,7 @@ from corpus.features.ember_v3.kernels.content import Content
 from corpus.features.ember_v3.kernels.strings import strings
 from corpus.features.ember_v3.pe.image import read_image
 from corpus.features.ember_v3.pe.imports import imports_group
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 from corpus.features.ember_v3.pefile_compat.format_warnings import kinds
 from corpus.features.ember_v3.signature.authenticode import authenticode
 
@@ -30,12 +30,12 @@ NO_PE: dict[str, Any] = {
 def examine(data: bytes) -> tuple[Content, dict[str, Any] | None]:
     """What the bytes say, and what `image.read_image` finds, by whichever reader it takes.
 
-    Raises `BadInput` for an empty file, and whatever the definition fails with on a broken one.
+    Raises `BadInputError` for an empty file, and whatever the definition fails with on a broken one.
     """
     content = Content(data)
     try:
         return content, read_image(data, content.entropy_of)
-    except Unusual:
+    except UnusualError:
         from corpus.features.ember_v3.pefile_compat.fallback import read_image_by_pefile
 
         return content, read_image_by_pefile(data, content.entropy_of)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from corpus import features
 from corpus.contract.reports import CollectReport
 from corpus.contract.requests import CollectRequest
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.services.collect.shards import cut
 from corpus.services.context import Context
 from corpus.settings import SourceSettings
@@ -30,15 +30,15 @@ _SHARD_PART = re.compile(r"(?:.*-)?(shard-\d{4,})\.(?:parquet|json)")
 def collect(request: CollectRequest, context: Context) -> CollectReport:
     """Stage `candidates`, one part a shard.
 
-    Raises `BadInput` for a source that is not there, `NotFound` for a feature set that is not.
+    Raises `BadInputError` for a source that is not there, `NotFoundError` for a feature set that is not.
     """
     urls = request.sources or context.settings.sources.urls
     if not urls and not request.re_extract:
-        raise BadInput(
+        raise BadInputError(
             "no source is named.", field="sources", hint="Set `sources.urls`, or give `--sources`."
         )
     if request.since and request.until and request.since > request.until:
-        raise BadInput("`since` is later than `until`.", field="since")
+        raise BadInputError("`since` is later than `until`.", field="since")
     update = context.begin(request)
     files = Files.beside(context.store)
     listed: dict[tuple[str, str | None], SourceFile] = {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.sources.copied_files import MARK
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.staging import Update
@@ -68,12 +68,12 @@ def shards_in_slice(update: Update) -> list[str]:
 def needed_in_slice(update: Update, names: Sequence[str], shard: str) -> dict[str, tuple[str, ...]]:
     """As `needed`, which looked into the base when the slice was taken.
 
-    Raises `BadInput` for a feature set that it was not taken for.
+    Raises `BadInputError` for a feature set that it was not taken for.
     """
     taken = update.store.read_json(wanted_key(shard))
     for name in names:
         if name not in taken["feature_sets"]:
-            raise BadInput(
+            raise BadInputError(
                 f"this slice was not taken for {name!r}.",
                 field="feature_sets",
                 hint=f"It was taken for {', '.join(taken['feature_sets'])}.",

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from corpus import features
 from corpus.contract.reports import ExtractReport
 from corpus.contract.requests import ExtractRequest
-from corpus.errors import BadInput, Damaged, NotFound
+from corpus.errors import BadInputError, DamagedError, NotFoundError
 from corpus.features import FeatureSet
 from corpus.features.sandboxed import extractor, sandbox
 from corpus.sandbox import Outcome, Sandbox
@@ -31,8 +31,8 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
     Those are the new samples that a shard owns, and the samples of the base that `collect` has put
     into it again, as far as these have no vector yet. A file that cannot be extracted gives one row
     of `failures` for each set that it has no vector of. Vectors that a former attempt has staged are
-    kept: of an update that was stopped, only what is missing is extracted. Raises `NotFound` for an
-    unknown update or feature set, and `BadInput` for a shard that the update does not have.
+    kept: of an update that was stopped, only what is missing is extracted. Raises `NotFoundError` for an
+    unknown update or feature set, and `BadInputError` for a shard that the update does not have.
     """
     sets = sets_of(request, context)
     update = context.resume(request.update) if request.update else context.begin(request)
@@ -53,7 +53,7 @@ def stage(update: Update, shard: ShardVectors) -> ExtractReport:
 
 
 def sets_of(request: ExtractRequest, context: Context) -> list[FeatureSet]:
-    """The feature sets that are asked for, each once. Raises `NotFound`."""
+    """The feature sets that are asked for, each once. Raises `NotFoundError`."""
     names = request.feature_sets or context.settings.features.sets
     return [features.get(name) for name in dict.fromkeys(names)]
 
@@ -73,7 +73,7 @@ def total(
 
 
 def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
-    """The shards that are asked for, all of the update by default. Raises `BadInput`."""
+    """The shards that are asked for, all of the update by default. Raises `BadInputError`."""
     if update.in_slice:
         known = shards_in_slice(update)
     else:
@@ -81,7 +81,7 @@ def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
         known = sorted({*update.shards(), *names})
     for shard in asked:
         if shard not in known:
-            raise BadInput(
+            raise BadInputError(
                 f"update {update.id} has no shard {shard!r}.",
                 field="shards",
                 hint=f"It has {len(known)}, named like shard-0000.",
@@ -148,7 +148,7 @@ class _Extraction:
             for sha256 in sha256s:
                 try:
                     data = blobs.get(self.update.store, sha256)
-                except (Damaged, NotFound) as error:
+                except (DamagedError, NotFoundError) as error:
                     # Wherever the corpus lies, a slice of it included, the row says the same.
                     message = error.message.replace(f"{self.update.store.url}/", "")
                     detail = f"{type(error).__name__}: {message}"

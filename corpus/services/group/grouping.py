@@ -61,7 +61,7 @@ def group_samples(
     """Group new samples (columns sha256, tlsh, imphash) among themselves and with the base.
 
     `base` has the columns sha256, group_id, tlsh, imphash and sequence of table `groups`. Raises
-    `BadInput` where a digest is malformed.
+    `BadInputError` where a digest is malformed.
     """
     samples = samples.select(["sha256", "tlsh", "imphash"]).sort_by("sha256").combine_chunks()
     new = NewSamples.read(samples, settings)

@@ -29,7 +29,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 
 Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
@@ -101,7 +101,7 @@ class Neighbours(NamedTuple):
 
 
 def parse(digests: pa.Array | pa.ChunkedArray) -> Digests:
-    """Parse digests of 72 characters. Raises `BadInput` where one is null or none such."""
+    """Parse digests of 72 characters. Raises `BadInputError` where one is null or none such."""
     chunks = digests.chunks if isinstance(digests, pa.ChunkedArray) else [digests]
     raw = [_raw_bytes(chunk) for chunk in chunks if len(chunk)]
     data = np.concatenate(raw) if raw else np.empty((0, 35), np.uint8)
@@ -122,7 +122,7 @@ def parse(digests: pa.Array | pa.ChunkedArray) -> Digests:
 def cells(digests: pa.ChunkedArray) -> npt.NDArray[np.uint16]:
     """`Digests.cell` of digests that nothing else is asked of yet: a fraction of the work of `parse`.
 
-    Raises `BadInput` where one is null or has not 72 characters.
+    Raises `BadInputError` where one is null or has not 72 characters.
     """
     found = [np.empty(0, np.uint16)]
     for chunk in digests.chunks:
@@ -158,7 +158,7 @@ def _raw_bytes(chunk: pa.Array) -> Bytes:
             raise ValueError("another version")
         data = binascii.unhexlify(text[:, 2:].tobytes())
     except ValueError as error:
-        raise BadInput("a TLSH digest is not T1 and 70 hex digits.", field="tlsh") from error
+        raise BadInputError("a TLSH digest is not T1 and 70 hex digits.", field="tlsh") from error
     return np.frombuffer(data, np.uint8).reshape(len(chunk), 35)
 
 
@@ -166,7 +166,9 @@ def _text(chunk: pa.Array) -> Bytes:
     """The 72 characters of each digest."""
     lengths = pc.binary_length(chunk)
     if chunk.null_count or not pc.all(pc.equal(lengths, DIGEST_LENGTH)).as_py():
-        raise BadInput(f"a TLSH digest does not have {DIGEST_LENGTH} characters.", field="tlsh")
+        raise BadInputError(
+            f"a TLSH digest does not have {DIGEST_LENGTH} characters.", field="tlsh"
+        )
     chunk = chunk.cast(pa.string())
     start = int(np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset])
     text = np.frombuffer(chunk.buffers()[2], np.uint8)[start : start + DIGEST_LENGTH * len(chunk)]

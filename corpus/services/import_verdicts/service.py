@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from corpus.contract.reports import ImportVerdictsReport
 from corpus.contract.requests import ImportVerdictsRequest
-from corpus.errors import BadInput, PassingFault
+from corpus.errors import BadInputError, PassingFaultError
 from corpus.services.context import Context
 from corpus.sources.files import Files
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, list_files
@@ -51,7 +51,7 @@ class _Read:
 
 
 def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportVerdictsReport:
-    """Stage verdicts and sightings. Raises `BadInput`, and stages nothing, where one file is wrong."""
+    """Stage verdicts and sightings. Raises `BadInputError`, and stages nothing, where one file is wrong."""
     update = context.begin(request)
     access = Files.beside(context.store)
     listed = _listed(request.urls or context.settings.verdicts.urls, access)
@@ -89,12 +89,12 @@ def _listed(urls: Sequence[str], access: Files) -> list[SourceFile]:
             # `url` itself is not matched against the patterns.
             for file in list_files(url, access, Patterns(exclude=(".*",))):
                 if isinstance(file, Unreadable):
-                    raise BadInput(f"cannot be read: {file.detail}.", file=file.location)
+                    raise BadInputError(f"cannot be read: {file.detail}.", file=file.location)
                 found.setdefault(file.location, file)
-        except BadInput as error:
+        except BadInputError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-            raise BadInput(
+            raise BadInputError(
                 "there is no such verdict file or folder.",
                 file=encode(url),
                 hint="Check `verdicts.urls`: `corpus config` prints it.",
@@ -128,11 +128,13 @@ def _opened(file: SourceFile, access: Files) -> IO[bytes]:
     try:
         return access.open(file.location)
     except FileNotFoundError as error:
-        raise PassingFault(
+        raise PassingFaultError(
             f"{file.location} is gone since it was listed.", hint="A retry lists the files again."
         ) from error
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}.", file=file.location) from error
+        raise BadInputError(
+            f"cannot be read: {error.strerror or error}.", file=file.location
+        ) from error
 
 
 def _new(read: _Read, update: Update) -> pa.Table:

@@ -9,7 +9,7 @@ from functools import reduce
 
 from corpus.contract.reports import IngestReport
 from corpus.contract.requests import IngestRequest
-from corpus.errors import BadInput, NotFound
+from corpus.errors import BadInputError, NotFoundError
 from corpus.sandbox import Sandbox
 from corpus.services.context import Context
 from corpus.services.ingest.rows import Counts
@@ -21,11 +21,11 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
     """Stage samples, rejects, failures and sightings, one part a shard.
 
     A shard's parts are written when all of it was read, so a run that is killed leaves blobs at
-    most, which the next run finds. Raises `PassingFault` on a full disk, `Damaged` where a blob
+    most, which the next run finds. Raises `PassingFaultError` on a full disk, `DamagedError` where a blob
     that is there already is not what it should be.
     """
     if request.update is None:
-        raise BadInput(
+        raise BadInputError(
             "an update is needed.", field="update", hint="`collect` begins one and prints its id."
         )
     update = context.resume(request.update)
@@ -46,11 +46,11 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
 
 
 def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
-    """The shards that are asked for, all of the update by default. Raises `NotFound`."""
+    """The shards that are asked for, all of the update by default. Raises `NotFoundError`."""
     existing = update.shards()
     shards = sorted(set(asked or existing))
     if unknown := sorted(set(shards) - set(existing)):
-        raise NotFound(
+        raise NotFoundError(
             f"update {update.id} has no shard {unknown[0]!r}.",
             hint="`collect` names the shards it made.",
             shard=unknown[0],

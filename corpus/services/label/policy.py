@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.verdicts.record import MALICIOUS, UNKNOWN, VIRUSTOTAL, Verdict
 from corpus.verdicts.rule import judge
@@ -44,9 +44,9 @@ class Policy:
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
-        """The policy of the settings. Raises `BadSetting` where the thresholds overlap."""
+        """The policy of the settings. Raises `BadSettingError` where the thresholds overlap."""
         if settings.verdicts.benign_threshold >= settings.verdicts.malicious_threshold:
-            raise BadSetting(
+            raise BadSettingError(
                 "must be below verdicts.malicious_threshold.", field="verdicts.benign_threshold"
             )
         return cls(

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 
 from corpus.changes import content
-from corpus.errors import Damaged
+from corpus.errors import DamagedError
 from corpus.services.publish.head import head
 from corpus.settings import Settings
 from corpus.store.content_digest import ContentDigest
@@ -65,7 +65,7 @@ class Plan:
     def read(cls, store: Store, update_id: str, digest: str) -> Plan:
         key = _key(update_id, digest)
         if store.measure(key).sha256 != digest:
-            raise Damaged(f"{key} is not what it was when it was written.", key=key)
+            raise DamagedError(f"{key} is not what it was when it was written.", key=key)
         record = store.read_json(key)
         record["files"] = {
             table: [WrittenFile(**file) for file in files]

@@ -7,7 +7,7 @@ from typing import Any
 
 from corpus.contract.reports import PublishReport
 from corpus.contract.requests import PublishRequest
-from corpus.errors import BadInput, Blocked, Conflict, NotFound
+from corpus.errors import BadInputError, BlockedError, ConflictError, NotFoundError
 from corpus.services.context import Context
 from corpus.services.publish.plan import Plan, staged_content
 from corpus.store import manifest as manifests
@@ -21,12 +21,12 @@ from corpus.store.staging import Update, abandoned, end_of, settle
 def publish(request: PublishRequest, context: Context) -> PublishReport:
     """Publish a validated update, or go on with a publication that was interrupted.
 
-    Raises `NothingNew`, `Blocked` where `validate` has not passed what is staged, and `Conflict`
+    Raises `NothingNewError`, `BlockedError` where `validate` has not passed what is staged, and `ConflictError`
     where another update has published since this one began, or is publishing, or where this one was
     published with other content than it has staged now.
     """
     if request.update is None:
-        raise BadInput("publish needs the id of an update.", field="update")
+        raise BadInputError("publish needs the id of an update.", field="update")
     update = context.resume(request.update)
     store = context.store
     published = store.exists(manifests.manifest_key(update.id))
@@ -43,7 +43,7 @@ def publish(request: PublishRequest, context: Context) -> PublishReport:
             raise abandoned(update.id)
         try:
             _write(update, claim, context)
-        except (NotFound, FileNotFoundError):
+        except (NotFoundError, FileNotFoundError):
             # Another process that published this very update was done first, and cleared up.
             if not store.exists(manifests.manifest_key(update.id)):
                 raise
@@ -75,7 +75,7 @@ def _plan(update: Update, context: Context) -> Plan:
 def _refuse_other_content(update: Update, snapshot: Snapshot) -> None:
     """An id used a second time must not pass for published: a retry has staged the same again."""
     if staged_content(update).hexdigest() != snapshot.manifest["content_digest"]:
-        raise Conflict(
+        raise ConflictError(
             f"update {update.id} is published already, and not with what it has staged since.",
             hint="Nothing was published. Start a new update; it finds what is still new.",
             update=update.id,
@@ -86,10 +86,10 @@ def _require_valid(update: Update) -> None:
     again = f"Run `corpus validate --update {update.id}`, then publish."
     reports = update.reports("validate")
     if not reports:
-        raise Blocked(f"update {update.id} was not validated.", hint=again, update=update.id)
+        raise BlockedError(f"update {update.id} was not validated.", hint=again, update=update.id)
     for report in reports:
         if report["staged_digest"] != update.staged_digest():
-            raise Blocked(
+            raise BlockedError(
                 f"what update {update.id} has staged changed after it was validated.",
                 hint=again,
                 update=update.id,
@@ -97,7 +97,7 @@ def _require_valid(update: Update) -> None:
         if report["result"] == "block":
             gates = [gate for gate in report["gates"] if gate["result"] == "block"]
             named = ", ".join(sorted({gate["name"] for gate in gates}))
-            raise Blocked(
+            raise BlockedError(
                 f"validate blocked update {update.id}: {named or 'strict'}.",
                 hint=f"`corpus validate --update {update.id}` says more.",
                 update=update.id,
@@ -122,10 +122,10 @@ def _claim(update: Update, plan: Plan, note: str) -> dict[str, Any]:
     return holder
 
 
-def _conflict(update: Update, holder: str | None) -> Conflict:
+def _conflict(update: Update, holder: str | None) -> ConflictError:
     who = f"update {holder}" if holder else "another update"
     if holder and update.store.exists(manifests.manifest_key(holder)):
-        return Conflict(
+        return ConflictError(
             f"{who} was published while update {update.id} was being made.",
             hint="Nothing was published. Start a new update; it finds what is still new.",
             update=update.id,
@@ -136,7 +136,7 @@ def _conflict(update: Update, holder: str | None) -> Conflict:
         finish = f" `corpus abandon {holder}`, once more, frees the number."
     elif holder:
         finish = f" If it was interrupted, `corpus publish --update {holder}` ends it."
-    return Conflict(
+    return ConflictError(
         f"{who} is publishing snapshot number {update.sequence}, which update {update.id} wanted.",
         hint=f"Nothing was published. Wait for it, then start a new update.{finish}",
         update=update.id,
@@ -159,7 +159,7 @@ def _write(update: Update, claim: dict[str, Any], context: Context) -> None:
     stats = store.write_json(f"snapshots/{update.id}/stats.json", plan.stats)
     card = write_card(store, head, plan.stats)
     if claim_of(store, update.sequence) != claim:
-        raise Conflict(
+        raise ConflictError(
             f"update {update.id} no longer has the claim on snapshot number {update.sequence}.",
             hint=f"No snapshot was made. `corpus publish --update {update.id}` tries again.",
             update=update.id,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.services.group.grouping import EXCLUDED
 from corpus.settings import SplitSettings
 
@@ -79,7 +79,7 @@ def cuts_from_settings(settings: SplitSettings) -> Cuts | None:
     if validation is None:
         validation = test - between
     if validation > test:
-        raise BadSetting(
+        raise BadSettingError(
             f"validation begins on {validation}, after test on {test}.",
             field="splits.validation_from",
         )
@@ -92,7 +92,7 @@ def _day(value: str | None, field: str) -> date | None:
     try:
         return date.fromisoformat(value)
     except ValueError as error:
-        raise BadSetting(f"{value!r} is not a day such as 2024-09-22.", field=field) from error
+        raise BadSettingError(f"{value!r} is not a day such as 2024-09-22.", field=field) from error
 
 
 def cuts_from_times(first_seen: pl.Series, settings: SplitSettings) -> Cuts | None:
@@ -130,10 +130,10 @@ def cuts_from_times(first_seen: pl.Series, settings: SplitSettings) -> Cuts | No
 
 
 def shares(settings: SplitSettings) -> tuple[float, float, float]:
-    """The ratio, summing to 1. Raises `BadSetting` where it is not three shares."""
+    """The ratio, summing to 1. Raises `BadSettingError` where it is not three shares."""
     ratio = settings.ratio
     if len(ratio) != 3 or any(not 0 <= share < float("inf") for share in ratio) or not sum(ratio):
-        raise BadSetting(
+        raise BadSettingError(
             "three shares, none below 0, of train, validation and test are needed.",
             field="splits.ratio",
         )

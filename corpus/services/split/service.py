@@ -29,7 +29,7 @@ _COLUMNS = ["sha256", "split", "group_id", "first_seen", "reason"]
 
 
 def split(request: SplitRequest, context: Context) -> SplitReport:
-    """Stage splits. Raises `BadSetting` where the days or the ratio of the settings are unusable."""
+    """Stage splits. Raises `BadSettingError` where the days or the ratio of the settings are unusable."""
     update, settings = context.begin(request), context.settings.splits
     grouped = _staged(update, "groups", ["sha256", "group_id", "reason"])
     merged = grouped.filter(pl.col("reason") == "merge").select("sha256", "group_id")

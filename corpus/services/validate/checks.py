@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.changes.rows import Rows, frame
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _of(update: Update, key: str) -> Iterator[str]:
     table = key[len(update.prefix) + 1 :].split("/")[0]
     try:
         spec = update.spec(table)
-    except (KeyError, NotFound):
+    except (KeyError, NotFoundError):
         yield f"there is no table {table!r}"
         return
     with update.store.open(key) as stream:

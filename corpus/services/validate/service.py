@@ -6,19 +6,19 @@ from typing import Any
 
 from corpus.contract.reports import ValidateReport
 from corpus.contract.requests import ValidateRequest
-from corpus.errors import BadSetting, Blocked
+from corpus.errors import BadSettingError, BlockedError
 from corpus.services.context import Context
 from corpus.services.validate import gates as judge
 
 
 def validate(request: ValidateRequest, context: Context) -> ValidateReport:
-    """Judge an update. Raises `NothingNew`, or `Blocked` with every gate that blocks."""
+    """Judge an update. Raises `NothingNewError`, or `BlockedError` with every gate that blocks."""
     from corpus.changes.rows import Rows, anything, nothing_new, staged_feature_sets
     from corpus.changes.stats import updated_stats
     from corpus.services.validate.checks import leaks, schema_violations
 
     if request.update is None:
-        raise BadSetting("which update to judge is not said.", field="update")
+        raise BadSettingError("which update to judge is not said.", field="update")
     update = context.resume(request.update)
     settings = context.settings.gates
     found = [judge.schema(schema_violations(update))]
@@ -57,7 +57,7 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
     return report
 
 
-def _blocked(report: ValidateReport) -> Blocked:
+def _blocked(report: ValidateReport) -> BlockedError:
     counted = ("block", "warn") if report.strict else ("block",)
     blocking = [gate for gate in report.gates if gate.result in counted]
     settings = sorted(
@@ -69,7 +69,7 @@ def _blocked(report: ValidateReport) -> Blocked:
         }
     )
     change = f"change {', '.join(settings)}" if settings else "run its services again"
-    return Blocked(
+    return BlockedError(
         f"update {report.update} is blocked by {len(blocking)} gate{'s'[: len(blocking) > 1]}:\n"
         + "\n".join(f"  {gate.line()}" for gate in blocking)
         + "\n",

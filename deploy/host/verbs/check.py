@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.host import jobs, output
-from deploy.host.errors import Damaged, HostError
+from deploy.host.errors import DamagedError, HostError
 from deploy.host.jobs import Job, Outcome, States
 from deploy.host.manifest import Manifest
 from deploy.host.releases import Releases
@@ -47,7 +47,7 @@ def run(settings: Settings, wanted: Namespace) -> int:
         for check in checks:
             mark = "WRONG" if check.wrong else "ok   "
             print(f"{mark} {check.name}: {check.wrong or check.told}".replace("\n", "\n      "))
-    return Damaged.status if any(check.wrong for check in checks) else 0
+    return DamagedError.status if any(check.wrong for check in checks) else 0
 
 
 def look(settings: Settings) -> Iterator[Check]:
@@ -154,7 +154,7 @@ def _job(states: States, job: Job, since: datetime) -> Check:
     how = f"`systemctl enable --now {job.timer}`, or the lines of corpus-airflow(8) for cron"
     try:
         outcome = states.read(job.name)
-    except Damaged as error:
+    except DamagedError as error:
         return Check(name, "", str(error))
     due = (datetime.fromisoformat(outcome.ended) if outcome else since) + _MISSED * job.period
     late = datetime.now(UTC) > due

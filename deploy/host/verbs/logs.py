@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.host import output
-from deploy.host.errors import BadInput
+from deploy.host.errors import BadInputError
 from deploy.host.jobs import Off, States
 from deploy.host.settings import Logs, Settings
 
@@ -55,11 +55,11 @@ class Found:
 
 
 def clean(logs: Logs, *, dry_run: bool = False) -> str:
-    """What was removed, in a line. Raises `BadInput` where there is no folder."""
+    """What was removed, in a line. Raises `BadInputError` where there is no folder."""
     if not (logs.days or logs.max_gb):
         return Off("Off: logs.days and logs.max_gb are 0.")
     if not logs.folder.is_dir():
-        raise BadInput(f"There is no folder {logs.folder}: set logs.folder, or mount it.")
+        raise BadInputError(f"There is no folder {logs.folder}: set logs.folder, or mount it.")
     # A link to the folder is the administrator's; those in it are followed by nothing.
     root = logs.folder.resolve()
     now = time.time()

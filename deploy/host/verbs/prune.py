@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from deploy.host import engine
 from deploy.host.airflow import Airflow
-from deploy.host.errors import BadInput, HostError
+from deploy.host.errors import BadInputError, HostError
 from deploy.host.jobs import States
 from deploy.host.releases import Releases
 from deploy.host.settings import Api, Settings
@@ -40,7 +40,7 @@ def prune(settings: Settings) -> str:
     for name, why in judged(settings).items():
         if why is None:
             # Made current since, or removed by hand.
-            with suppress(BadInput):
+            with suppress(BadInputError):
                 releases.remove(name)
                 gone.append(name)
     left = ", ".join(releases.names()) or "none"
@@ -51,7 +51,9 @@ def judged(settings: Settings) -> dict[str, str | None]:
     """Why each release stays, oldest first; None where it may go. Raises `HostError`."""
     releases = Releases(settings.releases.folder)
     if not releases.folder.is_dir():
-        raise BadInput(f"There is no folder {releases.folder}: set releases.folder, or mount it.")
+        raise BadInputError(
+            f"There is no folder {releases.folder}: set releases.folder, or mount it."
+        )
     kept = settings.releases.kept
     names = releases.names()
     stays: dict[str, str | None] = dict.fromkeys(names)

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.host import engine, jobs, output
 from deploy.host.engine import Container
-from deploy.host.errors import Damaged, Unavailable
+from deploy.host.errors import DamagedError, Unavailable
 from deploy.host.jobs import Outcome, States
 from deploy.host.releases import INSIDE, Releases
 from deploy.host.settings import Settings
@@ -78,7 +78,7 @@ def begun_with(container: Container, releases: Releases) -> str | None:
 def _outcome(states: States, job: str) -> dict[str, Any] | None:
     try:
         outcome = states.read(job)
-    except Damaged as error:
+    except DamagedError as error:
         outcome = Outcome(job, "", "", jobs.FAILED, str(error))
     return asdict(outcome) if outcome else None
 

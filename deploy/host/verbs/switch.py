@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from deploy.host.errors import BadInput
+from deploy.host.errors import BadInputError
 from deploy.host.manifest import Manifest
 from deploy.host.releases import Releases
 from deploy.host.settings import Settings
@@ -26,7 +26,7 @@ def run(settings: Settings, wanted: Namespace) -> int:
 
 
 def to(releases: Releases, name: str, *, dry_run: bool) -> int:
-    """Verify a release, then switch to it. Raises `BadInput`, and `Damaged` where it is."""
+    """Verify a release, then switch to it. Raises `BadInputError`, and `DamagedError` where it is."""
     before = releases.current
     if dry_run:
         folder = releases / name
@@ -46,10 +46,10 @@ def to(releases: Releases, name: str, *, dry_run: bool) -> int:
 
 
 def back(releases: Releases) -> str:
-    """The release before the current one. Raises `BadInput` where there is none."""
+    """The release before the current one. Raises `BadInputError` where there is none."""
     previous = releases.previous
     if previous is None:
-        raise BadInput(
+        raise BadInputError(
             "There is no release to go back to: none but the current one was ever current and is still here.\n"
             "`corpus-airflow releases` lists what is; `apt install corpus-airflow=VERSION` brings another."
         )

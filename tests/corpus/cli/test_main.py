@@ -47,7 +47,7 @@ def test_unknown_option_is_bad_input_in_the_result_file_too(tmp_path):
     ended = corpus("--root", str(tmp_path / "c"), "--result", str(result), "label", "--nonsense")
     assert ended.returncode == 2
     assert "--nonsense" in ended.stderr
-    assert json.loads(result.read_text())["error"]["type"] == "BadSetting"
+    assert json.loads(result.read_text())["error"]["type"] == "BadSettingError"
 
 
 def test_unknown_setting_names_the_setting(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from corpus.cli.upkeep import duration
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.store.object_store import Store
 from corpus.store.staging import Update, end_of
 from tests.corpus.cli.test_main import corpus
@@ -37,7 +37,7 @@ def test_durations(text: str, expected: timedelta) -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1.5h", "7 days", "9999999d", "1y"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(BadSetting, match="is not a duration"):
+    with pytest.raises(BadSettingError, match="is not a duration"):
         duration(text, "--older-than")
 
 

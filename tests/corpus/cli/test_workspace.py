@@ -76,7 +76,7 @@ def test_what_is_refused_is_bad_input_that_names_the_file(root: Path, tmp_path: 
     assert "Traceback" not in done.stderr
     error = json.loads(result.read_text())["error"]
     key = "staging/u/samples/shard-0000.parquet"
-    assert (error["type"], error["fields"]["file"]) == ("BadInput", key)
+    assert (error["type"], error["fields"]["file"]) == ("BadInputError", key)
 
 
 @pytest.mark.parametrize("step", ["take", "give"])

@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 
 from corpus import features
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.ember_v3.kernels import strings
 from corpus.features.ember_v3.kernels.hashing import hash_strings
 from tests.support.executables import launcher, real_elfs, real_pes, small_pe
@@ -202,7 +202,7 @@ def test_a_signature_that_the_definition_fails_with() -> None:
         signatures.signature(),
         signatures.der(signatures.SEQUENCE, signatures.oid(signatures.SIGNED_DATA)),
     )
-    with pytest.raises(BadInput, match="the definition fails with this signature"):
+    with pytest.raises(BadInputError, match="the definition fails with this signature"):
         EMBER.vector(data)
     found = CORPUS.raw(data)["authenticode"]
     assert (found["num_certs"], found["parse_error"]) == (1, 1)
@@ -255,7 +255,7 @@ def test_real_files(path: Path) -> None:
 
 
 def test_an_empty_file_has_no_vector() -> None:
-    with pytest.raises(BadInput, match="empty"):
+    with pytest.raises(BadInputError, match="empty"):
         CORPUS.vector(b"")
 
 

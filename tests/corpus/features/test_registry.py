@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from corpus import features
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.features import FeatureSet
 from tests.support.executables import small_pe
 
@@ -30,7 +30,7 @@ def test_basic_v1_is_there() -> None:
 
 
 def test_unknown_set_names_those_there_are() -> None:
-    with pytest.raises(NotFound, match=r"no feature set 'basic-v0'.*basic-v1"):
+    with pytest.raises(NotFoundError, match=r"no feature set 'basic-v0'.*basic-v1"):
         features.get("basic-v0")
 
 

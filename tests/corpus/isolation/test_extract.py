@@ -12,7 +12,7 @@ import pytest
 
 from corpus import features
 from corpus.contract.reports import ExtractReport
-from corpus.errors import BadInput, NotFound
+from corpus.errors import BadInputError, NotFoundError
 from corpus.features import FeatureSet, sandboxed
 from corpus.services.context import Context
 from corpus.services.extract import service as extract_module
@@ -264,22 +264,22 @@ def test_what_is_not_there_is_named(two_sets: Pair) -> None:
     made: Context = two_sets.parts
     folder = two_sets.folder / "slice"
     for step in (taken, given):
-        with pytest.raises(NotFound, match="no update"):
+        with pytest.raises(NotFoundError, match="no update"):
             step(made, "extract", two_sets.folder)
     two_sets.stage(SHARD, [b"1"])
     for step in (taken, given):
         folder.mkdir(exist_ok=True)
-        with pytest.raises(BadInput, match="no shard 'shard-0009'"):
+        with pytest.raises(BadInputError, match="no shard 'shard-0009'"):
             step(made, "extract", folder, shards=["shard-0009"])
-        with pytest.raises(NotFound, match="no feature set"):
+        with pytest.raises(NotFoundError, match="no feature set"):
             step(made, "extract", folder, feature_sets=["c"])
-        with pytest.raises(NotFound, match="no shard 'shard-0009'"):
+        with pytest.raises(NotFoundError, match="no shard 'shard-0009'"):
             step(made, "ingest", folder, shards=["shard-0009"])
-        with pytest.raises(BadInput, match="an update is needed"):
+        with pytest.raises(BadInputError, match="an update is needed"):
             step(made, "extract", folder, None)
     taken(made, "extract", folder)
-    with pytest.raises(BadInput, match="no shard 'shard-0009'"):
+    with pytest.raises(BadInputError, match="no shard 'shard-0009'"):
         worked(made, "extract", folder, shards=["shard-0009"])
     taken(made, "extract", folder, feature_sets=["a"])
-    with pytest.raises(BadInput, match="not taken for 'b'"):
+    with pytest.raises(BadInputError, match="not taken for 'b'"):
         worked(made, "extract", folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import BadInput, PassingFault
+from corpus.errors import BadInputError, PassingFaultError
 from corpus.isolation.stage_in import take
 from corpus.services.collect.service import CollectRequest, collect
 from corpus.services.context import Context
@@ -96,10 +96,10 @@ def test_where_a_slice_may_be(made: Context, tmp_path: Path) -> None:
     assert not (other / "link").is_symlink()
     assert len(list((tmp_path / "in").iterdir())) == 4
     before = tree(tmp_path / "corpus")
-    with pytest.raises(BadInput, match="is not empty, and no slice"):
+    with pytest.raises(BadInputError, match="is not empty, and no slice"):
         taken(made, "ingest", tmp_path / "corpus")
     assert tree(tmp_path / "corpus") == before
-    with pytest.raises(BadInput, match="cannot be made a slice"):
+    with pytest.raises(BadInputError, match="cannot be made a slice"):
         taken(made, "ingest", tmp_path / "in" / "a")
 
 
@@ -144,12 +144,12 @@ def test_a_full_disk_is_a_passing_fault(
         update = Update.open(made.store, "u")
         update.write("samples", [{"sha256": "0" * 64}], "shard-0000")
         made.store.write_bytes(f"blobs/sha256/00/00/{'0' * 64}.zst", os.urandom(2 << 20))
-    with pytest.raises(PassingFault) as error:
+    with pytest.raises(PassingFaultError) as error:
         taken(made, service, small_disk / "slice")
     assert error.value.exit_status == 75
 
 
 def test_an_update_is_needed(made: Context, tmp_path: Path) -> None:
     asked: Any = request("ingest", None)
-    with pytest.raises(BadInput, match="an update is needed"):
+    with pytest.raises(BadInputError, match="an update is needed"):
         take(asked, made, tmp_path / "slice")

@@ -20,7 +20,7 @@ import pytest
 from backports import zstd
 
 from corpus import features
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features import FeatureSet
 from corpus.isolation import parquet
 from corpus.isolation.untrusted_folder import HostileFolder
@@ -59,9 +59,9 @@ class Slice:
         self.made = quiet(settings, Store(shutil.copytree(folder / "corpus", copy / "corpus")))
         self.before = staged(self.made.store)
 
-    def refuses(self, attack: Attack) -> BadInput:
+    def refuses(self, attack: Attack) -> BadInputError:
         attack(self.folder)
-        with pytest.raises(BadInput) as caught:
+        with pytest.raises(BadInputError) as caught:
             given(self.made, self.service, self.folder)
         assert staged(self.made.store) == self.before
         for key, data in blobs_of(self.made.store).items():
@@ -483,7 +483,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("nowhere", "file", "link"):
-        with pytest.raises(BadInput, match="is no folder"):
+        with pytest.raises(BadInputError, match="is no folder"):
             HostileFolder(tmp_path / name)
 
 
@@ -496,10 +496,10 @@ def test_a_link_is_not_followed_whenever_it_was_made(ingested: Slice, tmp_path: 
         for link, key in (("blobs/l", "blobs/l/key"), ("blobs/k", "blobs/k")):
             target = secret if link == "blobs/l" else secret / "key"
             (ingested.folder / link).symlink_to(target)
-            with pytest.raises(BadInput, match="is no file of its own"):
+            with pytest.raises(BadInputError, match="is no file of its own"):
                 folder.read(key, 100)
         os.mkfifo(ingested.folder / "blobs/p")
-        with pytest.raises(BadInput, match="is not a regular file"):
+        with pytest.raises(BadInputError, match="is not a regular file"):
             folder.read("blobs/p", 100)
         assert folder.read("blobs/nothing/there", 100) is None
 
@@ -509,6 +509,6 @@ def test_what_may_not_be_read(ingested: Slice) -> None:
     with (
         not_root(ingested.folder),
         HostileFolder(ingested.folder) as folder,
-        pytest.raises(BadInput, match="cannot be opened: permission denied"),
+        pytest.raises(BadInputError, match="cannot be opened: permission denied"),
     ):
         folder.read(SAMPLES, 100)

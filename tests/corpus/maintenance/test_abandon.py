@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from corpus.contract.registry import SERVICES
-from corpus.errors import Conflict, NotFound
+from corpus.errors import ConflictError, NotFoundError
 from corpus.maintenance.abandon import abandon
 from corpus.services.context import Context
 from corpus.services.dispatch import run_service
@@ -54,7 +54,7 @@ def test_no_service_goes_on_with_it(made: Context, tmp_path: Path, name: str) ->
     assert (report.update, report.freed) == ("u", None)
     (tmp_path / "in").mkdir()
     own = {"sources": [str(tmp_path / "in")]} if name == "collect" else {}
-    with pytest.raises(Conflict, match="update u was abandoned") as caught:
+    with pytest.raises(ConflictError, match="update u was abandoned") as caught:
         run_service(SERVICES[name].request(update="u", **own), made)
     assert caught.value.exit_status == 5
     assert made.store.list("staging") == sorted([*before, "staging/u/end.json"])
@@ -68,17 +68,17 @@ def test_twice_is_as_once(made: Context) -> None:
 @pytest.mark.parametrize("name", ["u", "../staging/v", ""])
 def test_an_update_that_was_never_begun(made: Context, name: str) -> None:
     Update.open(made.store, "v")
-    with pytest.raises(NotFound, match="there is no update"):
+    with pytest.raises(NotFoundError, match="there is no update"):
         abandon(made.store, name)
 
 
 def test_a_published_one_is_refused(made: Context) -> None:
     build(made, "one", range(4))
-    with pytest.raises(Conflict, match="is published"):
+    with pytest.raises(ConflictError, match="is published"):
         abandon(made.store, "one")
     assert publish(PublishRequest(update="one"), made).snapshot == "one"
     made.store.delete("staging/one")
-    with pytest.raises(Conflict, match="is published"):
+    with pytest.raises(ConflictError, match="is published"):
         abandon(made.store, "one")
 
 
@@ -89,7 +89,7 @@ def test_a_claim_that_nothing_was_committed_under_is_freed(
     staged(made, "u", range(4, 8))
     staged(made, "other", range(8, 12))
     killed_at(made, monkeypatch, "settle", "u")
-    with pytest.raises(Conflict, match="u is publishing snapshot number 2"):
+    with pytest.raises(ConflictError, match="u is publishing snapshot number 2"):
         publish(PublishRequest(update="other"), made)
     assert abandon(made.store, "u").freed == 2
     assert publish(PublishRequest(update="other"), made).sequence == 2
@@ -102,7 +102,7 @@ def test_once_rows_may_be_committed_it_is_too_late(
 ) -> None:
     staged(made, "u", range(4))
     killed_at(made, monkeypatch, "_write", "u")
-    with pytest.raises(Conflict, match="has begun to commit") as caught:
+    with pytest.raises(ConflictError, match="has begun to commit") as caught:
         abandon(made.store, "u")
     assert "corpus publish --update u" in str(caught.value)
     assert publish(PublishRequest(update="u"), made).sequence == 1
@@ -124,7 +124,7 @@ def test_a_publication_under_way_loses_against_it(
         return settle(*arguments)
 
     monkeypatch.setattr(service, "settle", overtaken)
-    with pytest.raises(Conflict, match="update u was abandoned"):
+    with pytest.raises(ConflictError, match="update u was abandoned"):
         publish(PublishRequest(update="u"), made)
     claim = claim_of(made.store, 1)
     assert claim is not None
@@ -147,7 +147,7 @@ def test_a_claim_made_after_it_is_given_back_or_freed_by_doing_it_again(
     monkeypatch.setattr(service, "_claim", overtaken)
     killed_at(made, monkeypatch, "settle", "u")
     monkeypatch.setattr(service, "_claim", claim)
-    with pytest.raises(Conflict, match="corpus abandon u"):
+    with pytest.raises(ConflictError, match="corpus abandon u"):
         publish(PublishRequest(update="other"), made)
     assert abandon(made.store, "u").freed == 1
     assert publish(PublishRequest(update="other"), made).sequence == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import Conflict, NotFound, PassingFault
+from corpus.errors import ConflictError, NotFoundError, PassingFaultError
 from corpus.maintenance import clean as cleaning
 from corpus.maintenance.abandon import abandon
 from corpus.maintenance.clean import clean
@@ -169,7 +169,7 @@ def test_a_blob_that_only_the_delta_table_refers_to_stays(made: Context) -> None
 
 
 def test_a_corpus_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="nowhere does not exist"):
+    with pytest.raises(NotFoundError, match="nowhere does not exist"):
         clean(Store(tmp_path / "nowhere"), DAY, blobs=True)
     assert not (tmp_path / "nowhere").exists()
 
@@ -180,7 +180,7 @@ def test_blobs_stay_while_an_update_is_unfinished(made: Context) -> None:
     blobs.put(made.store, sha(99), content(99))
     before = everything(made.store)
     for dry_run in (True, False):
-        with pytest.raises(Conflict, match="while update u is unfinished"):
+        with pytest.raises(ConflictError, match="while update u is unfinished"):
             clean(made.store, DAY, blobs=True, dry_run=dry_run, now=later(DAY / 2))
     assert everything(made.store) == before
     assert not being_cleaned(made.store)
@@ -195,10 +195,10 @@ def test_no_update_begins_or_goes_on_while_blobs_are_removed(
 
     def interfere(*arguments: object) -> set[bytes]:
         for name in ("one", "new"):
-            with pytest.raises(PassingFault, match="is at work"):
+            with pytest.raises(PassingFaultError, match="is at work"):
                 Update.open(made.store, name)
             met.append(name)
-        with pytest.raises(Conflict, match="another"):
+        with pytest.raises(ConflictError, match="another"):
             clean(made.store, DAY, blobs=True)
         return referred(*arguments)
 
@@ -223,7 +223,7 @@ def test_a_cleaner_that_was_held_up_removes_no_more_blobs(
     blobs.put(made.store, sha(99), content(99))
     clock = iter(range(0, 10**6, 400))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    with pytest.raises(PassingFault, match="held up"):
+    with pytest.raises(PassingFaultError, match="held up"):
         clean(made.store, DAY, blobs=True, now=later(WEEK))
     assert made.store.exists(blobs.key(sha(99)))
 
@@ -245,7 +245,7 @@ def test_a_publication_that_lost_its_staging_to_clean_commits_nothing(
         return claim(*arguments)
 
     monkeypatch.setattr(service, "_claim", held_up)
-    with pytest.raises(Conflict, match="abandoned"):
+    with pytest.raises(ConflictError, match="abandoned"):
         publish(PublishRequest(update="u"), made)
     assert claim_of(made.store, 1) is None
     assert made.store.list("tables") == []

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import BadInput, CorpusError, PassingFault
+from corpus.errors import BadInputError, CorpusError, PassingFaultError
 from corpus.sandbox import template
-from corpus.sandbox.process import Process, TimedOut
+from corpus.sandbox.process import Process, TimedOutError
 from tests.support.sandboxes import MIB, alive, gone, run, sandbox
 
 
@@ -66,7 +66,7 @@ def test_files_outlive_the_template() -> None:
 def test_a_child_that_outlives_its_template_is_killed_all_the_same() -> None:
     lost = template.Template("sandbox_functions:behave", None, 256 * MIB)
     child = Process(lost, 256 * MIB)
-    with pytest.raises(TimedOut):
+    with pytest.raises(TimedOutError):
         child.ask(b"undying ", time.monotonic() + 2)
     lost.kill()
     lost.close()
@@ -140,7 +140,7 @@ def test_processes_that_a_file_starts_end_with_it() -> None:
 def test_function_that_cannot_be_loaded_is_our_error() -> None:
     with sandbox("sandbox_functions:missing") as box, pytest.raises(CorpusError, match="missing"):
         list(box.map([("a", b"x")]))
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInputError):
         sandbox("no_colon")
 
 
@@ -150,7 +150,10 @@ def test_child_that_stalls_at_its_start_is_our_error(
     (tmp_path / "stalling.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(template, "_START_S", 0.5)
-    with sandbox("stalling:function") as box, pytest.raises(PassingFault, match="did not start"):
+    with (
+        sandbox("stalling:function") as box,
+        pytest.raises(PassingFaultError, match="did not start"),
+    ):
         list(box.map([("a", b"x")]))
 
 
@@ -162,7 +165,7 @@ def test_all_who_wait_for_a_template_are_told_the_same(
     monkeypatch.setattr(template, "_START_S", 0.5)
     stalling = template.Template("stalling:function", None, 256 * MIB)
     for _ in range(2):
-        with pytest.raises(PassingFault, match="did not start"):
+        with pytest.raises(PassingFaultError, match="did not start"):
             stalling.fork(0, 0)
     stalling.close()
 
@@ -170,7 +173,7 @@ def test_all_who_wait_for_a_template_are_told_the_same(
 def test_a_template_without_room_for_descriptors_says_so() -> None:
     with sandbox("sandbox_functions:crowded", factory_arguments=[1]) as box:
         for _ in range(2):
-            with pytest.raises(PassingFault, match="Too many open files"):
+            with pytest.raises(PassingFaultError, match="Too many open files"):
                 list(box.map([("a", b"x")]))
 
 

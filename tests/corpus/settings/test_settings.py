@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.settings.reference import reference
 
@@ -45,7 +45,7 @@ def test_what_is_secret_may_lie_in_a_folder_of_its_own(tmp_path, monkeypatch):
 def test_nonsense_is_refused_by_name(overrides):
     section, value = next(iter(overrides.items()))
     field = f"{section}.{next(iter(value))}" if isinstance(value, dict) else section
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(BadSettingError) as caught:
         Settings.load(overrides)
     assert caught.value.field == field
 
@@ -73,7 +73,7 @@ def test_the_reference_is_the_code_s():
 
 
 def test_a_typo_is_told_what_it_is_near_to():
-    with pytest.raises(BadSetting, match=r"no such setting\. Did you mean splits\.seed\?"):
+    with pytest.raises(BadSettingError, match=r"no such setting\. Did you mean splits\.seed\?"):
         Settings.load({"splits": {"sed": 1}})
 
 

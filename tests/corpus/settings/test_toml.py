@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.settings.toml import to_toml
 
@@ -83,7 +83,7 @@ def test_secrets_beside_it_join(tmp_path: Path) -> None:
 
 
 def test_what_is_no_text_is_refused_by_name() -> None:
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(BadSettingError) as caught:
         to_toml(Settings.load({"sources": {"include": ["ok", "\udcff"]}}))
     assert caught.value.field == "sources.include"
 

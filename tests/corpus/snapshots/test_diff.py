@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.services.context import Context
 from corpus.snapshots.diff import Change, diff
 from tests.support.building import TINY, build, build_two, context, sha
@@ -64,5 +64,5 @@ def test_a_vector_that_came_late(tmp_path: Path) -> None:
 
 
 def test_no_such_snapshot(made: Context) -> None:
-    with pytest.raises(NotFound, match="three"):
+    with pytest.raises(NotFoundError, match="three"):
         diff(made.store, "one", "three")

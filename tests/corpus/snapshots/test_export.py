@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import BadInput, NotFound, PassingFault
+from corpus.errors import BadInputError, NotFoundError, PassingFaultError
 from corpus.services.context import Context
 from corpus.snapshots.export import export
 from corpus.snapshots.reader import open_snapshot
@@ -61,7 +61,7 @@ def test_the_same_snapshot_gives_the_same_file(made: Context, tmp_path: Path) ->
 def test_a_file_is_not_overwritten_unasked(made: Context, tmp_path: Path) -> None:
     out = tmp_path / "out.npz"
     out.write_bytes(b"mine")
-    with pytest.raises(BadInput, match="exists already"):
+    with pytest.raises(BadInputError, match="exists already"):
         export(made.store, "two", out, kind="npz")
     assert out.read_bytes() == b"mine"
     export(made.store, "two", out, kind="npz", force=True)
@@ -69,12 +69,12 @@ def test_a_file_is_not_overwritten_unasked(made: Context, tmp_path: Path) -> Non
 
 
 def test_a_folder_that_is_not_there(made: Context, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no such folder"):
+    with pytest.raises(BadInputError, match="no such folder"):
         export(made.store, "two", tmp_path / "no" / "out")
 
 
 def test_no_such_snapshot(made: Context, tmp_path: Path) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         export(made.store, "three", tmp_path / "out")
 
 
@@ -88,7 +88,7 @@ def test_what_fails_leaves_nothing(
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(PassingFault, match="No space left"):
+    with pytest.raises(PassingFaultError, match="No space left"):
         export(made.store, "two", out, kind="npz", force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
     assert out.read_bytes() == b"mine"

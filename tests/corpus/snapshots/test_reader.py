@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import corpus
-from corpus.errors import BadInput, NotFound
+from corpus.errors import BadInputError, NotFoundError
 from corpus.services.context import Context
 from corpus.settings import Settings
 from corpus.snapshots.label_history import labels_as_of
@@ -158,14 +158,14 @@ def test_nothing_of_a_split_is_an_empty_array(loaded: LoadedSnapshot) -> None:
 def test_what_cannot_be_is_refused(
     loaded: LoadedSnapshot, choice: dict[str, Any], problem: str
 ) -> None:
-    with pytest.raises(BadInput, match=problem):
+    with pytest.raises(BadInputError, match=problem):
         loaded.to_arrow(**choice)
 
 
 def test_no_such_snapshot(made: Context, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="has no snapshot 'three'"):
+    with pytest.raises(NotFoundError, match="has no snapshot 'three'"):
         open_snapshot("three", root=made.store.path)
-    with pytest.raises(NotFound, match="no snapshot yet"):
+    with pytest.raises(NotFoundError, match="no snapshot yet"):
         open_snapshot(root=tmp_path)
 
 
@@ -181,7 +181,7 @@ def test_of_several_feature_sets_one_is_chosen(
     update.write("features-other-v1", [vector_row(n, shift=3.0) for n in range(30)])
     release(made, update)
     loaded = open_snapshot(root=tmp_path)
-    with pytest.raises(BadInput, match="several feature sets") as raised:
+    with pytest.raises(BadInputError, match="several feature sets") as raised:
         loaded.to_numpy()
     assert "other-v1, tiny-v1" in str(raised.value)
     assert len(loaded.to_numpy(feature_set="other-v1", labels=LABELS)[0]) == 30
@@ -201,7 +201,7 @@ def test_without_any_vector(tmp_path: Path) -> None:
     loaded = open_snapshot(root=tmp_path)
     assert loaded.to_arrow().num_rows == 0
     assert "vector" not in loaded.columns
-    with pytest.raises(BadInput, match="no feature set"):
+    with pytest.raises(BadInputError, match="no feature set"):
         loaded.to_numpy()
 
 
@@ -236,5 +236,5 @@ def test_a_time_may_be_text_or_a_day(loaded: LoadedSnapshot) -> None:
     day = when.date() + timedelta(days=1)
     assert labels_as_of(loaded.snapshot, day).num_rows == loaded.labels().num_rows
     assert labels_as_of(loaded.snapshot, day - timedelta(days=9)).num_rows == 0
-    with pytest.raises(BadInput, match="as_of"):
+    with pytest.raises(BadInputError, match="as_of"):
         loaded.labels(as_of="yesterday")

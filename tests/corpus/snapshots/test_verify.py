@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.services.context import Context
 from corpus.services.publish.service import PublishRequest, publish
 from corpus.snapshots.verify import verify
@@ -129,12 +129,12 @@ def test_an_exchanged_parent_is_found(copy: Store, tmp_path: Path) -> None:
 
 def test_no_such_snapshot(whole: Path) -> None:
     for name in ("three", "../one", "one/card"):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             verify(Store(whole), name)
 
 
 def test_an_empty_corpus_has_nothing_to_verify(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no snapshot yet"):
+    with pytest.raises(NotFoundError, match="no snapshot yet"):
         verify(Store(tmp_path))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.sources.files import Files
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, is_manifest, list_files
 from tests.support.privileges import not_root
@@ -132,7 +132,7 @@ def test_a_file_named_by_its_url_is_always_taken(folder: Path, memory: str) -> N
 
 @pytest.mark.parametrize("url", ["/nowhere/at/all", "memory://nowhere", "memory://nowhere/a.exe"])
 def test_a_source_that_is_not_there(url: str) -> None:
-    with pytest.raises(BadInput, match="does not exist") as error:
+    with pytest.raises(BadInputError, match="does not exist") as error:
         list(list_files(url, Files(), Patterns()))
     assert error.value.file == url
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.sources.files import Files
 from corpus.sources.manifest import ManifestRow, read_manifest
 
@@ -45,8 +45,8 @@ def read(url: str | Path) -> list[ManifestRow]:
     return list(read_manifest(str(url), Files()))
 
 
-def refused(url: str | Path) -> BadInput:
-    with pytest.raises(BadInput) as error:
+def refused(url: str | Path) -> BadInputError:
+    with pytest.raises(BadInputError) as error:
         read(url)
     assert error.value.file == str(url)
     return error.value

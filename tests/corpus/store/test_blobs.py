@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from corpus.errors import BadInput, Damaged, NotFound
+from corpus.errors import BadInputError, DamagedError, NotFoundError
 from corpus.store import blobs
 from corpus.store.object_store import Store
 
@@ -40,7 +40,7 @@ def test_the_key_is_spread_over_folders() -> None:
 
 @pytest.mark.parametrize("name", ["", "abc", SHA256.upper(), "../" + SHA256[3:], SHA256 + "\n"])
 def test_a_key_is_made_of_a_sha256_only(name: str) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInputError):
         blobs.key(name)
 
 
@@ -74,19 +74,19 @@ def test_every_flipped_bit_is_found(store: Store) -> None:
         broken = bytearray(packed)
         broken[bit // 8] ^= 1 << bit % 8
         store.write_bytes(name, bytes(broken))
-        with pytest.raises(Damaged) as error:
+        with pytest.raises(DamagedError) as error:
             blobs.get(store, SHA256)
         assert error.value.fields["sha256"] == SHA256
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         blobs.put(store, SHA256, DATA)
 
 
 @pytest.mark.parametrize("packed", [b"", b"not zstd", zstd.compress(b"other bytes")])
 def test_what_is_not_the_sample_is_damaged(store: Store, packed: bytes) -> None:
     store.write_bytes(blobs.key(SHA256), packed)
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         blobs.get(store, SHA256)
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         blobs.put(store, SHA256, DATA)
     assert store.read_bytes(blobs.key(SHA256)) == packed
 
@@ -94,7 +94,7 @@ def test_what_is_not_the_sample_is_damaged(store: Store, packed: bytes) -> None:
 @pytest.mark.parametrize("packed", [zstd.compress(DATA)[:-1], zstd.compress(DATA) + b"more"])
 def test_a_frame_cut_off_or_with_more_behind_it_is_damaged(store: Store, packed: bytes) -> None:
     store.write_bytes(blobs.key(SHA256), packed)
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         blobs.get(store, SHA256)
 
 
@@ -115,13 +115,13 @@ def test_a_large_sample_is_in_memory_once(tmp_path: Path) -> None:
 
 
 def test_bytes_of_another_digest_are_refused(store: Store) -> None:
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         blobs.put(store, SHA256, b"something else")
     assert not store.exists(blobs.key(SHA256))
 
 
 def test_a_blob_that_is_not_there(store: Store) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         blobs.get(store, SHA256)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from corpus.errors import Damaged
+from corpus.errors import DamagedError
 from corpus.services.context import Context
 from corpus.store import index
 from corpus.store.object_store import Store
@@ -105,7 +105,7 @@ def test_a_damaged_index_is_told(made: Context) -> None:
     data = bytearray(made.store.read_bytes(name))
     data[20] ^= 1
     made.store.write_bytes(name, bytes(data))
-    with pytest.raises(Damaged, match="publish makes it anew"):
+    with pytest.raises(DamagedError, match="publish makes it anew"):
         index.look_up(made.store, SPLITS, snapshot.files("splits"), "group_id", pa.array(["x"]))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from corpus.errors import BadSetting, NotFound, PassingFault
+from corpus.errors import BadSettingError, NotFoundError, PassingFaultError
 from corpus.store.object_store import Store, to_json
 
 
@@ -28,7 +28,7 @@ def test_bytes_are_read_back(store: Store) -> None:
 
 def test_what_is_not_there(store: Store) -> None:
     for read in (store.read_bytes, store.measure, store.open):
-        with pytest.raises(NotFound, match="nothing does not exist"):
+        with pytest.raises(NotFoundError, match="nothing does not exist"):
             read("nothing")
     assert store.list("nothing") == []
     store.delete("nothing")
@@ -67,7 +67,7 @@ def test_a_full_disk_passes_and_leaves_the_old_bytes(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(PassingFault, match="a/b"):
+    with pytest.raises(PassingFaultError, match="a/b"):
         store.write_bytes("a/b", b"new")
     assert store.read_bytes("a/b") == b"old"
     assert os.listdir(store.full("a")) == ["b"]
@@ -96,7 +96,7 @@ def test_a_root_that_refuses_writes_is_a_wrong_setting(
 
     monkeypatch.setattr("os.fsync", refuse)
     for write in (store.write_bytes, store.create_bytes):
-        with pytest.raises(BadSetting, match="a/b cannot be written") as caught:
+        with pytest.raises(BadSettingError, match="a/b cannot be written") as caught:
             write("a/b", b"new")
         assert caught.value.field == "store.root"
     assert store.list("") == []

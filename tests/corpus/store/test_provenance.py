@@ -10,7 +10,7 @@ import pytest
 
 from corpus.card.html import page
 from corpus.contract.registry import SERVICES
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.services.context import Context
 from corpus.services.dispatch import run_service
 from corpus.snapshots.verify import verify
@@ -90,6 +90,6 @@ def test_a_card_of_a_manifest_that_knows_of_none(made: Context) -> None:
     ],
 )
 def test_nonsense_is_refused(made: Context, told: Any, field: str) -> None:
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(BadSettingError) as caught:
         run(made, "label", image=told)
     assert caught.value.field == field

@@ -14,7 +14,7 @@ import boto3
 import numpy as np
 import pytest
 
-from corpus.errors import BadSetting, Conflict, NotFound
+from corpus.errors import BadSettingError, ConflictError, NotFoundError
 from corpus.maintenance.abandon import abandon
 from corpus.maintenance.clean import clean
 from corpus.services.publish.service import PublishRequest, publish
@@ -78,7 +78,7 @@ def test_bytes_are_read_back(store: Store) -> None:
     assert store.list("a") == ["a/b", "a/c"]
     store.delete("a")
     assert not store.exists("a/b")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         store.read_bytes("a/b")
 
 
@@ -134,7 +134,7 @@ def test_a_refused_create_is_no_error(
 def test_no_such_bucket_is_a_wrong_setting(options: dict[str, Any]) -> None:
     store = Store("s3://there-is-none/corpus", options)
     for write in (store.write_bytes, store.create_bytes):
-        with pytest.raises(BadSetting, match="there-is-none/corpus/a cannot be written"):
+        with pytest.raises(BadSettingError, match="there-is-none/corpus/a cannot be written"):
             write("a", b"new")
 
 
@@ -147,7 +147,7 @@ def test_another_refusal_is_an_error(store: Store, monkeypatch: pytest.MonkeyPat
         raise translate_boto_error(ClientError(answer, "PutObject"))
 
     monkeypatch.setattr(store.fs, "pipe_file", refused)
-    with pytest.raises(BadSetting, match="log/1 cannot be written"):
+    with pytest.raises(BadSettingError, match="log/1 cannot be written"):
         store.create_bytes("log/1", b"x")
 
 
@@ -185,10 +185,10 @@ def test_what_is_not_needed_goes(url: str, options: dict[str, Any]) -> None:
     update = Update.open(made.store, "u")
     stage(update, range(30, 34))
     soon = datetime.now(UTC) + timedelta(days=8)
-    with pytest.raises(Conflict, match="update u is unfinished"):
+    with pytest.raises(ConflictError, match="update u is unfinished"):
         clean(made.store, timedelta(days=7), blobs=True, now=soon)
     assert abandon(made.store, "u").freed is None
-    with pytest.raises(Conflict, match="was abandoned"):
+    with pytest.raises(ConflictError, match="was abandoned"):
         Update.open(made.store, "u")
     report = clean(made.store, timedelta(days=7), blobs=True, now=soon)
     assert report.counts == {"abandoned": 1, "blob": 5, "published": 2}
@@ -201,7 +201,7 @@ def test_a_bucket_is_there_or_not(options: dict[str, Any]) -> None:
     for url in (f"s3://{BUCKET}", f"s3://{BUCKET}/nothing/yet"):
         Store(url, options).require_root()
     for url in ("s3://there-is-none", "s3://there-is-none/corpus"):
-        with pytest.raises(NotFound, match=f"{url} does not exist"):
+        with pytest.raises(NotFoundError, match=f"{url} does not exist"):
             Store(url, options).require_root()
 
 
@@ -226,7 +226,7 @@ def test_two_updates_at_the_same_moment(url: str, options: dict[str, Any]) -> No
         own = context(url, {**options, "skip_instance_cache": True})
         try:
             return publish(PublishRequest(update=name), own).snapshot
-        except Conflict:
+        except ConflictError:
             return "conflict"
 
     with ThreadPoolExecutor(2) as pool:

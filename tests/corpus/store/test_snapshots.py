@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from corpus.errors import NotFound
+from corpus.errors import NotFoundError
 from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot, latest_rows
 from tests.support.building import TINY, VECTORS, build_two, sha
@@ -25,7 +25,7 @@ def test_by_id_or_the_newest(store: Store) -> None:
 
 @pytest.mark.parametrize("name", ["three", "", "../two", "one/../two"])
 def test_no_such_snapshot(store: Store, name: str) -> None:
-    with pytest.raises(NotFound, match="has no snapshot"):
+    with pytest.raises(NotFoundError, match="has no snapshot"):
         Snapshot.open(store, name)
 
 
@@ -33,7 +33,7 @@ def test_an_empty_corpus(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert Snapshot.latest(store) is None
     assert Snapshot.every(store) == []
-    with pytest.raises(NotFound, match="no snapshot yet"):
+    with pytest.raises(NotFoundError, match="no snapshot yet"):
         Snapshot.open(store)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BadInput, Conflict, NotFound
+from corpus.errors import BadInputError, ConflictError, NotFoundError
 from corpus.services.context import Context
 from corpus.store.staging import Update, existing, new_update_id
 from tests.support.building import build, context, label_row, sample_row, sha
@@ -35,7 +35,7 @@ def test_the_base_is_the_one_it_began_with(made: Context) -> None:
 def test_a_stale_update_is_refused(made: Context) -> None:
     early = Update.open(made.store, "early")
     build(made, "one", range(4))
-    with pytest.raises(Conflict, match="built on an empty corpus, but one is the latest"):
+    with pytest.raises(ConflictError, match="built on an empty corpus, but one is the latest"):
         early.refuse_if_stale()
     existing(made.store, "one").refuse_if_stale()
     Update.open(made.store, "two").refuse_if_stale()
@@ -43,12 +43,12 @@ def test_a_stale_update_is_refused(made: Context) -> None:
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a" * 101, "a b", "a\n"])
 def test_ids_that_are_none(made: Context, name: str) -> None:
-    with pytest.raises(BadInput, match="is not an update id"):
+    with pytest.raises(BadInputError, match="is not an update id"):
         Update.open(made.store, name)
 
 
 def test_an_update_that_was_never_begun(made: Context) -> None:
-    with pytest.raises(NotFound, match="no update 'u'"):
+    with pytest.raises(NotFoundError, match="no update 'u'"):
         existing(made.store, "u")
 
 

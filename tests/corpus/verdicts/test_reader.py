@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.settings import VerdictSettings
 from corpus.verdicts.reader import VerdictReader
 from corpus.verdicts.record import Verdict
@@ -34,7 +34,7 @@ def read_sample(name: str) -> list[Verdict]:
 
 
 def refusal(content: bytes) -> dict[str, Any]:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInputError) as caught:
         read(content)
     assert caught.value.file == "f"
     return caught.value.fields
@@ -132,7 +132,7 @@ class TestManifest:
         | st.text(alphabet='{}[]",:\n asdverictmlou5', max_size=80).map(str.encode)
     )
     def test_any_bytes_are_read_or_refused(self, content: bytes) -> None:
-        with contextlib.suppress(BadInput):
+        with contextlib.suppress(BadInputError):
             assert all(len(v.sha256) == 64 for v in read(content))
 
 

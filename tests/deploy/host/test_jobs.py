@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.errors import Damaged, HostError, Unavailable
+from deploy.host.errors import DamagedError, HostError, Unavailable
 from deploy.host.jobs import FAILED, OFF, OK, Off, States
 
 UNDATED = json.dumps(
@@ -70,7 +70,7 @@ def test_a_state_is_readable_by_all_and_nothing_else_is_left(states: States):
 def test_a_damaged_state_is_told_and_replaced(states: States, text: str):
     states.folder.mkdir()
     (states.folder / "prune.json").write_text(text)
-    with pytest.raises(Damaged, match=r"prune\.json cannot be read"):
+    with pytest.raises(DamagedError, match=r"prune\.json cannot be read"):
         states.read("prune")
     states.run("prune", lambda: "done")
     assert json.loads((states.folder / "prune.json").read_text())["message"] == "done"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.errors import BadInput, Damaged
+from deploy.host.errors import BadInputError, DamagedError
 from deploy.host.manifest import PACKAGES, Manifest
 from deploy.host.releases import Releases
 
@@ -105,7 +105,7 @@ def test_a_damaged_payload_is_refused_and_named(releases: Releases, payload: Pay
         file.unlink()
     else:
         (broken / "dags" / "more.py").write_text("")
-    with pytest.raises(Damaged, match=f"dags/.*{harm}"):
+    with pytest.raises(DamagedError, match=f"dags/.*{harm}"):
         releases.install(broken)
     assert visible(releases) == {"1.0.0", "current"}
     assert releases.current == "1.0.0"
@@ -115,16 +115,16 @@ def test_a_link_is_no_file_of_a_release(releases: Releases, payload: Payload):
     broken = payload("1.0.0")
     (broken / "dags" / "__init__.py").unlink()
     (broken / "dags" / "__init__.py").symlink_to("/etc/hostname")
-    with pytest.raises(Damaged, match="is a link"):
+    with pytest.raises(DamagedError, match="is a link"):
         releases.install(broken)
 
 
 def test_what_does_not_pass_its_validation_gets_no_name(releases: Releases, payload: Payload):
     def refuse(folder: Path) -> str:
         assert (folder / "dags" / "__init__.py").is_file()
-        raise Damaged("dags/__init__.py does not load")
+        raise DamagedError("dags/__init__.py does not load")
 
-    with pytest.raises(Damaged, match="does not load"):
+    with pytest.raises(DamagedError, match="does not load"):
         releases.install(payload("1.0.0"), refuse)
     assert visible(releases) == set()
 
@@ -145,7 +145,7 @@ def test_how_a_release_was_tried_is_known_while_it_is_here(releases: Releases, p
 def test_another_build_of_a_version_is_refused(releases: Releases, payload: Payload):
     releases.install(payload("1.0.0"), flip=True)
     another = payload("1.0.0", "again")
-    with pytest.raises(BadInput, match=r"is another build of 1\.0\.0"):
+    with pytest.raises(BadInputError, match=r"is another build of 1\.0\.0"):
         releases.install(another, flip=True)
     assert visible(releases) == {"1.0.0", "current"}
     file = releases / "1.0.0" / "dags" / "__init__.py"
@@ -165,7 +165,7 @@ def test_a_release_is_current_before_another_may_remove_it(releases: Releases, p
 
     def prune() -> None:
         while not over.is_set():
-            with suppress(BadInput):
+            with suppress(BadInputError):
                 releases.remove("1.0.0")
 
     pruners = [threading.Thread(target=prune) for _ in range(4)]
@@ -187,7 +187,7 @@ def test_a_damaged_release_is_mended_by_installing_it_again(releases: Releases, 
     releases.switch(releases.install(source))
     file = releases / "1.0.0" / "dags" / "__init__.py"
     file.write_text("broken")
-    with pytest.raises(Damaged, match="changed"):
+    with pytest.raises(DamagedError, match="changed"):
         releases.switch("1.0.0")
     assert releases.install(source) == "1.0.0"
     assert file.read_text() == "VERSION = '1.0.0'\n"
@@ -205,15 +205,15 @@ def test_what_a_killed_installation_left_goes_with_the_next(releases: Releases, 
 
 def test_the_current_release_is_not_removed(releases: Releases, payload: Payload):
     releases.switch(releases.install(payload("1.0.0")))
-    with pytest.raises(BadInput, match="is the current release"):
+    with pytest.raises(BadInputError, match="is the current release"):
         releases.remove("1.0.0")
-    with pytest.raises(BadInput, match=r"no release '9\.9\.9' here; there are: 1\.0\.0"):
+    with pytest.raises(BadInputError, match=r"no release '9\.9\.9' here; there are: 1\.0\.0"):
         releases.switch("9.9.9")
 
 
 @pytest.mark.parametrize("version", ["", "current", "../1.0.0", "v1", "1.0 0", ".new"])
 def test_a_version_is_also_a_safe_name(tmp_path: Path, version: str):
-    with pytest.raises(BadInput, match="no version of a release"):
+    with pytest.raises(BadInputError, match="no version of a release"):
         Manifest.of(tmp_path, version, "abc")
 
 

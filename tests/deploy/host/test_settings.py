@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.errors import BadInput
+from deploy.host.errors import BadInputError
 from deploy.host.settings import Settings
 from tests.deploy.host.conftest import Host
 
@@ -39,13 +39,13 @@ REPO = Path(__file__).resolve().parents[3]
 def test_a_mistake_is_named_with_its_file(tmp_path: Path, text: str, told: str):
     file = tmp_path / "host.toml"
     file.write_text(text)
-    with pytest.raises(BadInput, match=told) as caught:
+    with pytest.raises(BadInputError, match=told) as caught:
         Settings.load(file)
     assert str(file) in str(caught.value)
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path):
-    with pytest.raises(BadInput, match="There is no file of settings"):
+    with pytest.raises(BadInputError, match="There is no file of settings"):
         Settings.load(tmp_path / "host.toml")
 
 

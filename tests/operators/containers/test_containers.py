@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from corpus.contract.registry import SERVICES
-from corpus.errors import BadInput, BadSetting, PassingFault
+from corpus.errors import BadInputError, BadSettingError, PassingFaultError
 from corpus.settings import Settings
-from operators.containers.client import EngineError, NoSuchThing
+from operators.containers.client import EngineError, NoSuchThingError
 from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch, read_owner, remove, user_of
 from operators.containers.spec import Bind, Limits, Spec
@@ -125,7 +125,7 @@ class TestScratch:
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
         first.claim()
         second.claim()
-        with pytest.raises(PassingFault, match="later attempt has taken this task over"):
+        with pytest.raises(PassingFaultError, match="later attempt has taken this task over"):
             first.mark_done("take")
         assert not second.is_done("take")
 
@@ -180,14 +180,14 @@ class TestScratch:
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         assert user_of("1000:1001") == (1000, 1001)
         for setting in ("0:0", "1000:0", "0:1000"):
-            with pytest.raises(BadSetting):
+            with pytest.raises(BadSettingError):
                 user_of(setting)
 
     @pytest.mark.parametrize(
         "setting", ["1000", "nobody", "1000:", ":1000", "1:2:3", "-1:1", "a:b"]
     )
     def test_a_user_is_two_numbers(self, setting: str) -> None:
-        with pytest.raises(BadSetting, match="is not uid:gid"):
+        with pytest.raises(BadSettingError, match="is not uid:gid"):
             user_of(setting)
 
     def test_a_worker_that_is_not_root_has_containers_of_its_own_user(
@@ -195,7 +195,7 @@ class TestScratch:
     ) -> None:
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
         assert user_of("1000:1001") == (1000, 1001)
-        with pytest.raises(BadSetting, match="the worker runs as uid 1000"):
+        with pytest.raises(BadSettingError, match="the worker runs as uid 1000"):
             user_of("1001:1001")
 
 
@@ -241,24 +241,24 @@ class TestPlaces:
     def test_what_a_run_names_is_looked_at(self) -> None:
         configured = settings(sources={"urls": ["/samples"]})
         assert places("collect", configured, options={"sources": ["https://x/list.csv"]}).remote
-        with pytest.raises(BadInput, match="/etc is not a folder that containers see"):
+        with pytest.raises(BadInputError, match="/etc is not a folder that containers see"):
             places("collect", configured, options={"sources": ["/etc"]}).binds()
         # Sources are there to be read: no corpus is made in them.
-        with pytest.raises(BadInput, match="/samples/corpus"):
+        with pytest.raises(BadInputError, match="/samples/corpus"):
             places("label", configured, root="/samples/corpus").binds()
         places("collect", configured, options={"sources": ["/samples/new"]}).binds()
         places("label", configured, root="/data/corpus/sub").binds()
 
     @pytest.mark.parametrize("path", ["corpus-data", "./x", "/data/../etc"])
     def test_a_path_has_to_be_whole(self, path: str) -> None:
-        with pytest.raises(BadSetting, match="not an absolute path"):
+        with pytest.raises(BadSettingError, match="not an absolute path"):
             local(path)
 
     def test_a_run_overrides_what_is_its_to_override(self) -> None:
         found = places("label", settings(), overrides={"labels.min_confidence": "0.75"})
         assert found.settings.labels.min_confidence == 0.75
         for name in ("docker.binds", "docker", "store.options", "store.options.key", "runner"):
-            with pytest.raises(BadInput, match="may not override"):
+            with pytest.raises(BadInputError, match="may not override"):
                 places("label", settings(), overrides={name: "1"})
 
     @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ class TestPlaces:
         ],
     )
     def test_a_section_is_no_way_around_that(self, overrides: dict[str, str]) -> None:
-        with pytest.raises(BadInput, match="may not override"):
+        with pytest.raises(BadInputError, match="may not override"):
             places("label", settings(), overrides=overrides)
 
 
@@ -301,15 +301,18 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("error", "kind"),
         [
-            (NoSuchThing(404, "network bridge not found"), BadSetting),
+            (NoSuchThingError(404, "network bridge not found"), BadSettingError),
             (
                 EngineError(500, "failed to create endpoint x on network bridge: exchange full"),
-                PassingFault,
+                PassingFaultError,
             ),
-            (EngineError(500, "could not find an available IPv4 on network bridge"), PassingFault),
-            (NoSuchThing(404, "No such image: sha256:1"), PassingFault),
-            (EngineError(500, "bind source path does not exist: /x"), BadSetting),
-            (NoSuchThing(404, "No such container: 1"), NoSuchThing),
+            (
+                EngineError(500, "could not find an available IPv4 on network bridge"),
+                PassingFaultError,
+            ),
+            (NoSuchThingError(404, "No such image: sha256:1"), PassingFaultError),
+            (EngineError(500, "bind source path does not exist: /x"), BadSettingError),
+            (NoSuchThingError(404, "No such container: 1"), NoSuchThingError),
         ],
     )
     def test_are_final_only_where_a_setting_is_wrong(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import PassingFault
+from corpus.errors import PassingFaultError
 from corpus.settings import Settings
 from operators.reaper import __main__ as reaper
 from operators.reaper.__main__ import Reaper
@@ -89,7 +89,7 @@ def test_an_engine_that_refuses_to_list_is_a_passing_fault(
     settings: Settings, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.broken.add("/containers/json")
-    assert reaper.main(["--once"]) == PassingFault.exit_status
+    assert reaper.main(["--once"]) == PassingFaultError.exit_status
     assert "does not say: driver failed" in capsys.readouterr().err
 
 
@@ -144,5 +144,5 @@ def test_a_disk_that_cannot_be_read_is_a_passing_fault(
         raise OSError(5, "Input/output error", str(folder))
 
     monkeypatch.setattr(Path, "iterdir", fail)
-    with pytest.raises(PassingFault, match="Input/output error"):
+    with pytest.raises(PassingFaultError, match="Input/output error"):
         Reaper(settings, Report(), grace_s=0).look()

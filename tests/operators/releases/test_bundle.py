@@ -16,7 +16,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 import operators.releases.bundle
-from operators.releases.bundle import ReleaseBundle, ReleaseMissing
+from operators.releases.bundle import ReleaseBundle, ReleaseMissingError
 
 # Tells, for each version, what is imported by the process and by one that it starts.
 PROCESS = """
@@ -104,7 +104,7 @@ def test_a_release_that_does_not_come_fails_the_task_with_what_to_do(
         waiting.initialize()
     (noted,) = releases.glob("*-missing/1.2.0")
     noted.write_text(str(time.time() - 700))
-    with pytest.raises(ReleaseMissing, match=r"Install corpus-airflow=1\.2\.0 here"):
+    with pytest.raises(ReleaseMissingError, match=r"Install corpus-airflow=1\.2\.0 here"):
         waiting.initialize()
 
 
@@ -146,7 +146,7 @@ print(bundle.get_current_version().version)
 
 def test_no_release_at_all_is_said(bundle: Callable[..., ReleaseBundle], releases: Path):
     (releases / "current").unlink()
-    with pytest.raises(ReleaseMissing, match="names no release"):
+    with pytest.raises(ReleaseMissingError, match="names no release"):
         bundle(None).initialize()
 
 

@@ -36,15 +36,15 @@ def test_a_good_report(tmp_path: Path) -> None:
     ("error", "exception"),
     [
         (
-            errors.BadInput("no such column.", file="a.csv", row=3, hint="Mend it."),
+            errors.BadInputError("no such column.", file="a.csv", row=3, hint="Mend it."),
             AirflowFailException,
         ),
-        (errors.BadSetting("too low.", field="labels.x"), AirflowFailException),
-        (errors.Blocked("a gate blocks."), AirflowFailException),
-        (errors.Conflict("another was first."), AirflowFailException),
-        (errors.NotFound("no such update."), AirflowFailException),
-        (errors.Damaged("bytes differ."), AirflowFailException),
-        (errors.PassingFault("disk full.", hint="Free some."), AirflowException),
+        (errors.BadSettingError("too low.", field="labels.x"), AirflowFailException),
+        (errors.BlockedError("a gate blocks."), AirflowFailException),
+        (errors.ConflictError("another was first."), AirflowFailException),
+        (errors.NotFoundError("no such update."), AirflowFailException),
+        (errors.DamagedError("bytes differ."), AirflowFailException),
+        (errors.PassingFaultError("disk full.", hint="Free some."), AirflowException),
         (CorpusError("KeyError: 'x'"), AirflowException),
     ],
 )
@@ -64,13 +64,15 @@ def test_every_error_of_the_corpus_is_known() -> None:
     from operators.runners.result import FINAL
 
     kinds = {
-        name for name in errors.__all__ if name not in ("CorpusError", "NothingNew", "PassingFault")
+        name
+        for name in errors.__all__
+        if name not in ("CorpusError", "NothingNewError", "PassingFaultError")
     }
     assert kinds == FINAL
 
 
 def test_nothing_new_skips(tmp_path: Path) -> None:
-    error = errors.NothingNew("no new verdicts.")
+    error = errors.NothingNewError("no new verdicts.")
     with exactly(AirflowSkipException) as caught:
         read_report("label", 3, outcome(tmp_path, status="nothing_new", error=error.to_dict()))
     assert str(caught.value) == "no new verdicts."
@@ -79,7 +81,7 @@ def test_nothing_new_skips(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [0, 1, 137])
 def test_a_result_alone_skips_nothing(status: int, tmp_path: Path) -> None:
     """A sandbox writes what it likes; its exit status has been looked at."""
-    error = errors.NothingNew("nothing to see here.")
+    error = errors.NothingNewError("nothing to see here.")
     with exactly(AirflowException):
         read_report(
             "ingest", status, outcome(tmp_path, status="nothing_new", error=error.to_dict())
@@ -134,9 +136,9 @@ def test_a_folder_is_no_result(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        {"type": "BadInput", "message": "a\n\x1b[2Kb" * 9_999, "hint": "c\r\ud800d\n"},
+        {"type": "BadInputError", "message": "a\n\x1b[2Kb" * 9_999, "hint": "c\r\ud800d\n"},
         {"type": "x\n\x1b[2K", "message": "a", "hint": None},
-        {"type": "BadInput", "message": "a", "\x1b[2K\n" * 9_999: "b"},
+        {"type": "BadInputError", "message": "a", "\x1b[2K\n" * 9_999: "b"},
         ["\x1b[2K\n" * 9_999],
     ],
 )

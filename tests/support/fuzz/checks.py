@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from corpus import features
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.corpus_v1.warnings import kinds as corpus_kinds
 from corpus.features.ember_v3.kernels.content import Content
 from corpus.features.ember_v3.pe.image import read_image
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 from corpus.features.ember_v3.pefile_compat.fallback import read_image_by_pefile
 from corpus.features.ember_v3.pefile_compat.format_warnings import kinds as ember_kinds
 
@@ -50,7 +50,7 @@ def check(data: bytes, *, thorough: bool = True) -> Outcome:
             vector = feature_set.vector(data)
             if thorough:
                 _raw(name, data, vector, outcome)
-        except BadInput as error:
+        except BadInputError as error:
             if str(error).startswith(_REFUSALS.get(name, ())):
                 outcome.refused = str(error)
             elif data:
@@ -81,10 +81,10 @@ def _both_ways(data: bytes, outcome: Outcome, thorough: bool) -> None:
     content = Content(data)
     try:
         fast = read_image(data, content.entropy_of)
-    except Unusual as reason:
+    except UnusualError as reason:
         outcome.unusual = str(reason)
         return
-    except BadInput as error:
+    except BadInputError as error:
         fast = {"refused": str(error)}
     except Exception as error:
         _failed(outcome, "fast readers", error)
@@ -92,7 +92,7 @@ def _both_ways(data: bytes, outcome: Outcome, thorough: bool) -> None:
     if thorough:
         try:
             slow = read_image_by_pefile(data, content.entropy_of)
-        except BadInput as error:
+        except BadInputError as error:
             slow = {"refused": str(error)}
         except Exception as error:
             _failed(outcome, "pefile", error)

@@ -83,7 +83,7 @@ def expected(pe: pefile.PE, index: int) -> Answer | str:
 
 
 def answer(pe: pefile.PE, index: int) -> Answer:
-    """What the fast reader makes of it. Raises Unusual."""
+    """What the fast reader makes of it. Raises UnusualError."""
     addresses = address_map(pe)
     directory = pe.OPTIONAL_HEADER.DATA_DIRECTORY[index]
     place = directory.VirtualAddress, directory.Size

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.ember_v3.kernels.compiled import BYTES, byte_array, compiled, part, types
 from corpus.features.ember_v3.kernels.window_terms import WINDOW, window_terms
 
@@ -33,7 +33,7 @@ class Content:
     def __init__(self, data: bytes):
         """One pass over `data`, which must not be empty: the definition has no answer then."""
         if not data:
-            raise BadInput("the file is empty")
+            raise BadInputError("the file is empty")
         self.size = len(data)
         self._bytes = byte_array(data)
         self._checkpoints = np.zeros((self.size // _STRIDE + 1, 256), np.uint32)

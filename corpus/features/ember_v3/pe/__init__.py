@@ -1,1 +1,1 @@
-"""Readers of sane PE files, by pefile's rules. What they do not vouch for raises `Unusual`."""
+"""Readers of sane PE files, by pefile's rules. What they do not vouch for raises `UnusualError`."""

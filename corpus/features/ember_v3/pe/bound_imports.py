@@ -6,7 +6,7 @@ import string
 import struct
 from collections.abc import Sequence
 
-from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFile
+from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFileError
 
 _ENTRY = struct.Struct("<4xHH")  # OffsetModuleName, and the count of forwarders behind the entry
 _SIZE = _ENTRY.size
@@ -25,7 +25,7 @@ def bound_imports(
     """
     try:
         return _warnings(address_map, rva, sections)
-    except OutOfFile:
+    except OutOfFileError:
         return {"Failed to process directory..."}
 
 

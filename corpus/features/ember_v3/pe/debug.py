@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFile
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFileError
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 _ENTRY = struct.Struct("<12xIIII")  # Type, SizeOfData, AddressOfRawData, PointerToRawData
 _SIZE = _ENTRY.size
@@ -19,13 +19,13 @@ _MISC_UNICODE = 8  # offset of the byte that says whether the data are UTF-16
 def debug(address_map: AddressMap, rva: int, size: int) -> set[str]:
     """The warnings of `parse_debug_directory`, as lines of format_warnings.
 
-    Raises Unusual where pefile fails with AttributeError.
+    Raises UnusualError where pefile fails with AttributeError.
     """
     warnings: set[str] = set()
     for entry in range(rva, rva + size // _SIZE * _SIZE, _SIZE):
         try:
             raw = address_map.read(entry, _SIZE)
-        except OutOfFile:
+        except OutOfFileError:
             return warnings | {"Invalid debug information..."}
         if len(raw) < _SIZE:
             return warnings | {"Corrupt header..."}
@@ -42,7 +42,7 @@ def debug(address_map: AddressMap, rva: int, size: int) -> set[str]:
             if available >= needed and begin[_MISC_UNICODE] in (0, 1):
                 needed = length
         elif kind == _EX_DLLCHARACTERISTICS and available < 4:
-            raise Unusual("debug entry EX_DLLCHARACTERISTICS without its data")
+            raise UnusualError("debug entry EX_DLLCHARACTERISTICS without its data")
         if available < needed:
             warnings.add("Corrupt header...")
     return warnings

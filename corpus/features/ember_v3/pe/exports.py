@@ -1,6 +1,6 @@
 """Exports of a PE file, as pefile 2024.8.26 reads them.
 
-The reader raises `Unusual` where pefile would meet something broken. Its limits on the number of
+The reader raises `UnusualError` where pefile would meet something broken. Its limits on the number of
 symbols stay in force: large libraries reach them.
 """
 
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 
 from corpus.features.ember_v3.pe.sections import AddressMap
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 MAX_SYMBOLS = 0x2000
 _MOST = 1 << 16
@@ -37,17 +37,17 @@ def exports(
     """Names of the exports, "ordinalN" for those without one, and warnings.
 
     For each section its VirtualAddress and the number of its bytes in the file are given. Raises
-    `Unusual` or `OutOfFile`.
+    `UnusualError` or `OutOfFileError`.
     """
     directory = addresses.read(rva, _SIZE)
     if len(directory) < _SIZE:
-        raise Unusual("the export directory is cut off")
+        raise UnusualError("the export directory is cut off")
     if not any(directory):
         return [], set()
     fields = _DIRECTORY.unpack(directory)
     _, base, n_functions, n_names, functions_rva, names_rva, ordinals_rva = fields
     if max(n_functions, n_names) > _MOST:
-        raise Unusual("more exports than there are ordinals")
+        raise UnusualError("more exports than there are ordinals")
 
     def table(start: int, count: int) -> bytes:
         length = min(len(addresses.data) - addresses.offset(start), count * 4)
@@ -65,16 +65,16 @@ def exports(
     n_named = max(0, min(n_names, bound(names_rva)))
     n_addresses = len(functions) // 4
     if len(ordinals) < 2 * n_named or len(names) < 4 * n_named or n_addresses < n_functions:
-        raise Unusual("tables of the export directory are cut off")
+        raise UnusualError("tables of the export directory are cut off")
     for start, length in ((ordinals_rva, 2 * n_named), (functions_rva, 4 * n_functions)):
         if length > 0 and addresses.section(start) != addresses.section(start + length - 1):
-            raise Unusual("a table of the export directory crosses a section's end")
+            raise UnusualError("a table of the export directory crosses a section's end")
     address_of = struct.unpack_from(f"<{n_addresses}I", functions)
     ordinal_of = struct.unpack_from(f"<{n_named}H", ordinals)
     name_of = struct.unpack_from(f"<{n_named}I", names)
 
     if n_named and max(ordinal_of) >= n_addresses:
-        raise Unusual("an ordinal of an export beyond its table")
+        raise UnusualError("an ordinal of an export beyond its table")
     warnings: set[str] = set()
     used = [
         (address, ordinal, name_rva)
@@ -82,10 +82,10 @@ def exports(
         if (address := address_of[ordinal])
     ]
     if any(rva <= one[0] < rva + size and addresses.section(one[0]) < 0 for one in used):
-        raise Unusual("a forwarded export outside of the sections")
+        raise UnusualError("a forwarded export outside of the sections")
     texts = addresses.strings((name_rva for _, _, name_rva in used), _MAX_NAME)
     if b"".join(texts).translate(None, _NAME):
-        raise Unusual("the name of an export is invalid")
+        raise UnusualError("the name of an export is invalid")
     named_symbols = list(zip(texts, (address for address, _, _ in used), strict=True))
     kept = _within(named_symbols, _MAX_REPEATED_NAMES)
     if kept < len(used):

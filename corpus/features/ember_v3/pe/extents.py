@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from corpus.features.ember_v3.pe.sections import AddressMap
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 # What get_string_u_at_rva reads first, in bytes, to look for the end of a string.
 _FIRST_LOOK = 256
@@ -16,7 +16,7 @@ class Extent:
     """What one section has in the file from an RVA on; what lies elsewhere is looked up as usual.
 
     `start` is the file offset of `rva`; `length`, in bytes, is 0 where no section has the RVA.
-    Raises Unusual if sections overlap: which of them pefile reads from then depends on all the
+    Raises UnusualError if sections overlap: which of them pefile reads from then depends on all the
     look-ups before, and an extent leaves most of them out.
     """
 
@@ -25,7 +25,7 @@ class Extent:
         stop = 0
         for row in sorted(row for row in rows if row[0] < row[1]):
             if row[0] < stop:
-                raise Unusual("overlapping sections")
+                raise UnusualError("overlapping sections")
             stop = row[1]
         self.address_map = address_map
         self.data = address_map.data
@@ -50,14 +50,14 @@ class Extent:
         return self.address_map.read(rva, length)
 
     def text(self, rva: int, max_length: int = _MAX_TEXT) -> bytes:
-        """The string at an RVA in UTF-8, as `get_string_u_at_rva` has it. Raises OutOfFile.
+        """The string at an RVA in UTF-8, as `get_string_u_at_rva` has it. Raises OutOfFileError.
 
         Each half of a surrogate pair is six bytes, \\ud800.
         """
         return _utf8(self.units(rva, max_length))
 
     def units(self, rva: int, max_length: int = _MAX_TEXT) -> bytes:
-        """Up to `max_length` units of UTF-16 from an RVA to the first zero. Raises OutOfFile."""
+        """Up to `max_length` units of UTF-16 from an RVA to the first zero. Raises OutOfFileError."""
         if not max_length:
             return b""
         wanted = 2 * max_length

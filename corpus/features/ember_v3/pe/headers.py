@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus.features.ember_v3.pe import names
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 PE32, PE32_PLUS = 0x10B, 0x20B
 _DOS = struct.Struct("<14H8x2H20xI")
@@ -55,7 +55,7 @@ class Headers:
 
 
 def read_headers(data: bytes) -> Headers | None:
-    """The headers; None for what pefile, too, does not take for a PE file. Raises `Unusual`."""
+    """The headers; None for what pefile, too, does not take for a PE file. Raises `UnusualError`."""
     if len(data) < _DOS.size or data[:2] != b"MZ":
         return None
     dos = _DOS.unpack_from(data)
@@ -68,13 +68,13 @@ def read_headers(data: bytes) -> Headers | None:
     coff = _COFF.unpack_from(data, start + 4)
     layout = _OPTIONAL.get(int.from_bytes(data[optional_offset : optional_offset + 2], "little"))
     if layout is None:
-        raise Unusual("magic of the optional header")
+        raise UnusualError("magic of the optional header")
     if optional_offset + layout.size + _DIRECTORIES.size > len(data):
-        raise Unusual("optional header beyond the end of the file")
+        raise UnusualError("optional header beyond the end of the file")
     optional = dict(zip(_OPTIONAL_NAMES, layout.unpack_from(data, optional_offset), strict=True))
     # pefile leaves out the highest bit.
     if optional["NumberOfRvaAndSizes"] & 0x7FFFFFFF < len(names.DIRECTORIES):
-        raise Unusual("fewer than 16 data directories")
+        raise UnusualError("fewer than 16 data directories")
     numbers = iter(_DIRECTORIES.unpack_from(data, optional_offset + layout.size))
     directories = list(zip(numbers, numbers, strict=True))
     return Headers(dos, *coff, optional_offset, optional, directories)  # type: ignore[call-arg]

@@ -30,8 +30,8 @@ from corpus.features.ember_v3.pe.section_table import (
     read_sections,
     section_group,
 )
-from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFile
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFileError
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 Entropy = Callable[[int, int], float]
 """Entropy in bits of the bytes of a file from an offset up to another."""
@@ -46,7 +46,7 @@ def read_image(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
     file, and "pefilewarnings" the set of the warnings, each a kind of format_warnings or as much of
     pefile's text as tells its kind. "time_stamp" is that of the file header.
 
-    Raises `Unusual` where pefile has to read the file, `BadInput` where pefile fails with it.
+    Raises `UnusualError` where pefile has to read the file, `BadInputError` where pefile fails with it.
     """
     headers = read_headers(data)
     if headers is None:
@@ -60,8 +60,8 @@ def read_image(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
     try:
         groups, more = _directories(data, headers, sections, addresses)
         overlay = overlay_start(data, headers, sections, addresses)
-    except OutOfFile as error:
-        raise Unusual(str(error)) from error
+    except OutOfFileError as error:
+        raise UnusualError(str(error)) from error
     warnings |= more
     rich, more = rich_header(data, headers.optional_offset)
     warnings |= more
@@ -86,7 +86,7 @@ def _address_map(
 ) -> AddressMap:
     stops = [-1, *(stop for _, stop in ranges)]
     if any(start < stop for (start, _), stop in zip(ranges, stops, strict=False)):
-        raise Unusual("sections overlap in memory")
+        raise UnusualError("sections overlap in memory")
     spans = [
         (start, stop, section.start, section.pointer + section.size)
         for section, (start, stop) in zip(sections, ranges, strict=True)
@@ -172,7 +172,7 @@ def overlay_start(
             continue
         try:
             parts.append((addresses.offset(rva), size))
-        except OutOfFile:
+        except OutOfFileError:
             continue
     end = max((sum(part) for part in parts if sum(part) <= len(data)), default=0)
     return end if len(data) > end else None

@@ -1,6 +1,6 @@
 """Imports of a PE file, also the delayed ones, as pefile 2024.8.26 reads them.
 
-The readers raise `Unusual` where pefile would meet something that it repairs or gives up on, except
+The readers raise `UnusualError` where pefile would meet something that it repairs or gives up on, except
 for its limit on the number of symbols, which ordinary large files reach.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from corpus.features.ember_v3.pe.sections import AddressMap
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 # Thunks that pefile looks at before it gives up, in all tables of a file together.
 MAX_THUNKS = 0x2000
@@ -55,7 +55,7 @@ class ImportReader:
         self._ordinal = 1 << (63 if pe32_plus else 31)
 
     def imports(self, rva: int) -> list[Library]:
-        """Libraries of the import directory at an RVA. Raises `Unusual` or `OutOfFile`."""
+        """Libraries of the import directory at an RVA. Raises `UnusualError` or `OutOfFileError`."""
         libraries = []
         for (_, _, _, name, _), symbols in self._tables(rva, _DESCRIPTOR, "import"):
             library = self._library(name, symbols)
@@ -65,7 +65,7 @@ class ImportReader:
         return libraries
 
     def delayed_imports(self, rva: int) -> None:
-        """Read the delayed imports for their warnings only. Raises `Unusual` or `OutOfFile`."""
+        """Read the delayed imports for their warnings only. Raises `UnusualError` or `OutOfFileError`."""
         for _ in self._tables(rva, _DELAYED, "Delay import"):
             if self._thunks > MAX_THUNKS:
                 self.warnings.add("Error, too many imported symbols...")
@@ -80,7 +80,7 @@ class ImportReader:
             if layout is _DELAYED:
                 attributes, _, _, table, lookup = fields[:5]
                 if not attributes and self.machine == _I386:
-                    raise Unusual("delayed imports by address")
+                    raise UnusualError("delayed imports by address")
             else:
                 lookup, _, _, _, table = fields
             symbols = self._symbols(lookup, table, after, start)
@@ -99,7 +99,7 @@ class ImportReader:
         while True:
             descriptor = self.addresses.read(rva, layout.size)
             if len(descriptor) < layout.size:
-                raise Unusual("an import descriptor is cut off")
+                raise UnusualError("an import descriptor is cut off")
             if not any(descriptor):
                 return
             start = self.addresses.offset(rva)
@@ -117,13 +117,13 @@ class ImportReader:
             self.warnings.add("Damaged Import Table information...")
         thunks = lookups or addresses
         if any(_4_GB <= thunk < self._ordinal for thunk in thunks):
-            raise Unusual("a name of a symbol beyond 4 GB")
+            raise UnusualError("a name of a symbol beyond 4 GB")
         names = self.addresses.strings(
             (thunk for thunk in thunks if not thunk & self._ordinal), _MAX_NAME, skip=_HINT
         )
         invalid = _invalid(names)
         if len(invalid) > _MAX_INVALID:
-            raise Unusual("many symbols of a library are invalid")
+            raise UnusualError("many symbols of a library are invalid")
         symbols: list[Symbol] = [*names]
         if len(names) < len(thunks):
             following = iter(names)
@@ -153,7 +153,7 @@ class ImportReader:
         if given_up or (end + 1) * width <= len(content):
             self._thunks += end + 1
         elif end < allowed:
-            raise Unusual("a table of thunks is cut off")
+            raise UnusualError("a table of thunks is cut off")
         else:
             self._thunks += max(0, end)
             if end * width >= longest:
@@ -162,7 +162,7 @@ class ImportReader:
                 self.warnings.add("Excessive number of imports...")
         used = min((end + 1) * width, len(content))
         if used and self.addresses.section(rva) != self.addresses.section(rva + used - 1):
-            raise Unusual("a table of thunks crosses a section's end")
+            raise UnusualError("a table of thunks crosses a section's end")
         self._vouch(thunks, rva, rva + end * width)
         return () if given_up else thunks
 
@@ -185,19 +185,19 @@ class ImportReader:
 
     def _vouch(self, thunks: tuple[int, ...], first: int, last: int) -> None:
         if last >= 1 << 31:
-            raise Unusual("an address that might be an ordinal")
+            raise UnusualError("an address that might be an ordinal")
         named = [thunk for thunk in thunks if not thunk & self._ordinal]
         if len(named) < len(thunks) and any(
             thunk & self._ordinal and thunk & 0x7FFFFFFF > 0xFFFF for thunk in thunks
         ):
-            raise Unusual("an ordinal beyond 16 bits")
+            raise UnusualError("an ordinal beyond 16 bits")
         if not named:
             return
         low, high = min(named), max(named)
         if low <= last and high >= first and any(first <= thunk <= last for thunk in named):
-            raise Unusual("names of symbols among the thunks")
+            raise UnusualError("names of symbols among the thunks")
         if len(named) - len(set(named)) >= _MAX_REPEATED:
-            raise Unusual("thunks repeat")
+            raise UnusualError("thunks repeat")
 
     def _library(self, name_rva: int, symbols: list[Symbol]) -> Library | None:
         name = self.addresses.string(name_rva, _MAX_NAME)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from corpus.features.ember_v3.pe.relocations import relocations
-from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFile
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFileError
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 _TLS_SIZE, _TLS_SIZE_PLUS = 24, 40
 _WORD = struct.Struct("<I")
@@ -19,7 +19,7 @@ def tls(address_map: AddressMap, rva: int, pe_plus: bool) -> set[str]:
     size = _TLS_SIZE_PLUS if pe_plus else _TLS_SIZE
     try:
         return set() if len(address_map.read(rva, size)) == size else {"Corrupt header..."}
-    except OutOfFile:
+    except OutOfFileError:
         return {"Invalid TLS information. Can't read..."}
 
 
@@ -48,7 +48,7 @@ def load_config(
     """Whether there are dynamic relocations, and the warnings of `parse_directory_load_config`.
 
     The magic of the file is that of PE32 or PE32+. `sections` is the VirtualAddress of each section
-    in pefile's order. The warnings are lines of format_warnings. Raises Unusual where pefile fails
+    in pefile's order. The warnings are lines of format_warnings. Raises UnusualError where pefile fails
     with anything but PEFormatError.
     """
     layout = _LAYOUT_PLUS if pe_plus else _LAYOUT
@@ -57,21 +57,21 @@ def load_config(
         size = int.from_bytes(word, "little") if len(word) == _WORD.size else 0
         size = size if size in layout.ends else layout.size
         raw = address_map.read(rva, size)
-    except OutOfFile:
+    except OutOfFileError:
         return False, {"Invalid LOAD_CONFIG information..."}
     if len(raw) < size:
         return False, {"Corrupt header..."}
     if size <= layout.without_relocations:
         return False, set()
     if size < layout.table_end:
-        raise Unusual("load configuration that ends before the table of dynamic relocations")
+        raise UnusualError("load configuration that ends before the table of dynamic relocations")
     offset, section = _TABLE.unpack_from(raw, layout.table)
     if not offset or not 0 < section <= len(sections):
         return False, set()
     table = _DynamicRelocations(address_map, pe_plus, size_of_image)
     try:
         return table.read(sections[section - 1] + offset), table.warnings
-    except OutOfFile:
+    except OutOfFileError:
         return False, table.warnings | {"Failed to process directory..."}
 
 
@@ -85,14 +85,14 @@ class _DynamicRelocations:
         self.warnings: set[str] = set()
 
     def read(self, rva: int) -> bool:
-        """Whether there are any. Raises OutOfFile, as pefile does, inside function overrides."""
+        """Whether there are any. Raises OutOfFileError, as pefile does, inside function overrides."""
         try:
             header = self.address_map.read(rva, 8)
-        except OutOfFile:
+        except OutOfFileError:
             self.warnings.add("Invalid IMAGE_DYNAMIC_RELOCATION_TABLE information...")
             return False
         if len(header) < 8:
-            raise Unusual("table of dynamic relocations that ends in its header")
+            raise UnusualError("table of dynamic relocations that ends in its header")
         version, size = struct.unpack("<II", header)
         if version != 1:
             self.warnings.add("No parsing available for IMAGE_DYNAMIC_RELOCATION_TABLE...")
@@ -103,7 +103,7 @@ class _DynamicRelocations:
         while rva < end:
             try:
                 raw = self.address_map.read(rva, self.entry.size)
-            except OutOfFile:
+            except OutOfFileError:
                 self.warnings.add("Invalid relocation information. Can't read...")
                 break
             if len(raw) < self.entry.size:
@@ -137,7 +137,7 @@ class _DynamicRelocations:
             rva += 16
             for word in range(rva, rva + rvas_size // 4 * 4, 4):
                 if len(self.address_map.read(word, 4)) < 4:
-                    raise Unusual("function override that ends in its addresses")
+                    raise UnusualError("function override that ends in its addresses")
             rva += rvas_size // 4 * 4
             self._relocations(rva, size)
             rva += size

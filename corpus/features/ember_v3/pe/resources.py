@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from corpus.features.ember_v3.pe.extents import Extent
-from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFile
+from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFileError
 from corpus.features.ember_v3.pe.version_info import version_information
 
 # pefile's limits: tables inside tables, entries of a table, entries of all tables.
@@ -29,7 +29,7 @@ _Entry = tuple[int | None, "list[_Entry] | None", _Data | None]
 def resources(address_map: AddressMap, rva: int, size: int) -> set[str]:
     """The warnings of `parse_resources_directory`, as lines of format_warnings.
 
-    `size` is of no consequence in pefile either: tables lie wherever they say. Raises Unusual.
+    `size` is of no consequence in pefile either: tables lie wherever they say. Raises UnusualError.
     """
     reader = _Reader(address_map, rva)
     reader.table(rva, (rva,))
@@ -93,7 +93,7 @@ class _Reader:
             return None
         try:
             header = self.extent.read(rva, _TABLE_SIZE)
-        except OutOfFile:
+        except OutOfFileError:
             self.warnings.add("Invalid resources directory. Can't read...")
             return None
         if len(header) < _TABLE_SIZE:
@@ -124,7 +124,7 @@ class _Reader:
                 raw = self.extent.read(entry, _ENTRY.size)
                 if len(raw) < _ENTRY.size:
                     self.warnings.add("Corrupt header...")
-            except OutOfFile:
+            except OutOfFileError:
                 raw = b""
             if len(raw) < _ENTRY.size:
                 # With a comma that the definition does not have.
@@ -136,7 +136,7 @@ class _Reader:
         """Take a name, RVA and length, into `names`; False if it begins inside the one before."""
         try:
             word = self.extent.read(rva, 2)
-        except OutOfFile:
+        except OutOfFileError:
             word = b""
         length = int.from_bytes(word, "little") if len(word) == 2 else 0
         self.size += length
@@ -156,13 +156,13 @@ class _Reader:
             return
         try:
             self.extent.units(rva + 2, length)
-        except OutOfFile:
+        except OutOfFileError:
             self.warnings.add("Failed rendering pascal string, attempting to read from RVA 0x...")
 
     def _data(self, rva: int) -> _Data | None:
         try:
             raw = self.extent.read(rva, _DATA.size)
-        except OutOfFile:
+        except OutOfFileError:
             self.warnings.add("Error parsing a resource directory data entry...")
             return None
         if len(raw) < _DATA.size:
@@ -178,7 +178,7 @@ class _Reader:
                 if data is not None and number is not None:
                     try:
                         self.address_map.offset(data[0])
-                    except OutOfFile:
+                    except OutOfFileError:
                         self.warnings.add("Error parsing resource of type RT_STRING at...")
 
     def _check_versions(self, versions: _Entry) -> None:

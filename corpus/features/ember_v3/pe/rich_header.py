@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 
 _DANS = 0x536E6144
 _RICH = 0x68636952
@@ -15,7 +15,7 @@ def rich_header(data: bytes, optional_header: int) -> tuple[list[int], set[str]]
     """Decoded values (tool id and count by turns) and warnings, as pefile 2024.8.26 reads them.
 
     `optional_header` is that header's offset, where the search for the mark "Rich" ends. Raises
-    `BadInput` where pefile fails: the mark comes so early that it stands in for words before it.
+    `BadInputError` where pefile fails: the mark comes so early that it stands in for words before it.
     """
     mark = data.find(b"Rich", _START, optional_header)
     if mark == -1:
@@ -32,7 +32,7 @@ def rich_header(data: bytes, optional_header: int) -> tuple[list[int], set[str]]
             warnings.add("Rich Header is not in Microsoft format, possibly malformed...")
     except IndexError as error:
         problem = f"the definition fails with this PE file (IndexError: {error})"
-        raise BadInput(problem) from error
+        raise BadInputError(problem) from error
     values: list[int] = []
     body = words[4:]
     for index in range(0, len(body) - 1, 2):

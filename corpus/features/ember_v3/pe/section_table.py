@@ -8,7 +8,7 @@ from typing import Any
 
 from corpus.features.ember_v3.pe import names
 from corpus.features.ember_v3.pe.headers import Headers
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 _ENTRY = struct.Struct("<8sIIII12xI")
 _SIZE = 40
@@ -43,11 +43,11 @@ def section_name(name: bytes) -> str:
 
 
 def read_sections(data: bytes, headers: Headers) -> tuple[list[Section], set[str]]:
-    """Sections by address, and warnings. Raises `Unusual`."""
+    """Sections by address, and warnings. Raises `UnusualError`."""
     count = headers.number_of_sections
     first = headers.sections_offset
     if not count or first + count * _SIZE > len(data):
-        raise Unusual("no sections, or a section table beyond the end of the file")
+        raise UnusualError("no sections, or a section table beyond the end of the file")
     file_alignment = headers.optional["FileAlignment"]
     section_alignment = headers.optional["SectionAlignment"]
     warnings: set[str] = set()
@@ -65,14 +65,14 @@ def read_sections(data: bytes, headers: Headers) -> tuple[list[Section], set[str
         start = address if small and pointer == address else adjusted
         section = Section(name, virtual_size, address, size, pointer, flags, start, aligned)
         if not any(data[offset : offset + _SIZE]):
-            raise Unusual("a section of zeros")
+            raise UnusualError("a section of zeros")
         faults = list(_faults(section, adjusted, file_alignment, len(data)))
         if len(faults) >= _TOO_MANY_FAULTS:
-            raise Unusual("a section with many faults")
+            raise UnusualError("a section with many faults")
         warnings.update(faults)
         if flags & _EXECUTE and flags & _WRITE:
             if name.rstrip(b"\0") == b"PAGE":
-                raise Unusual("a section PAGE, which may be a driver's")
+                raise UnusualError("a section PAGE, which may be a driver's")
             warnings.add("Suspicious flags set for section...")
         sections.append(section)
     sections.sort(key=lambda section: section.virtual_address)

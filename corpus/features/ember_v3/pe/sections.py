@@ -10,7 +10,7 @@ import numpy as np
 from corpus.features.ember_v3.kernels.compiled import byte_array
 
 
-class OutOfFile(Exception):
+class OutOfFileError(Exception):
     """No byte of the file stands for an RVA; pefile raises PEFormatError where this is raised."""
 
     def __init__(self, rva: int) -> None:
@@ -78,7 +78,7 @@ class AddressMap:
     def offset(self, rva: int) -> int:
         """The file offset of an RVA, which may lie past the file: `get_offset_from_rva`.
 
-        Raises OutOfFile where neither a section nor the file itself has the RVA.
+        Raises OutOfFileError where neither a section nor the file itself has the RVA.
         """
         section = self.section(rva)
         if section >= 0:
@@ -86,12 +86,12 @@ class AddressMap:
             return rva - start + raw
         if rva < len(self.data):
             return rva
-        raise OutOfFile(rva)
+        raise OutOfFileError(rva)
 
     def read(self, rva: int, length: int) -> bytes:
         """Up to `length` bytes from an RVA, fewer where its section's data end: `get_data`.
 
-        Raises OutOfFile where neither a section nor the file itself has the RVA.
+        Raises OutOfFileError where neither a section nor the file itself has the RVA.
         """
         section = self.section(rva)
         if section >= 0:
@@ -106,7 +106,7 @@ class AddressMap:
             return self.data[: self.header_length][rva:stop]
         if rva < len(self.data):
             return self.data[rva : rva + length]
-        raise OutOfFile(rva)
+        raise OutOfFileError(rva)
 
     def string(self, rva: int, max_length: int) -> bytes:
         """The bytes from an RVA up to the first zero, `max_length` at most: `get_string_at_rva`.
@@ -126,7 +126,7 @@ class AddressMap:
     def strings(self, rvas: Iterable[int], max_length: int, skip: int = 0) -> list[bytes]:
         """What `string` gives `skip` bytes behind each RVA, all of it within a section.
 
-        Raises OutOfFile for an RVA in no section, or whose section ends within the bytes skipped.
+        Raises OutOfFileError for an RVA in no section, or whose section ends within the bytes skipped.
         """
         found = []
         data, find = self.data, self.data.find
@@ -135,7 +135,7 @@ class AddressMap:
             if not start <= rva < stop - skip:
                 section = self.section(rva)
                 if section < 0 or rva + skip >= self._rows[section][1]:
-                    raise OutOfFile(rva)
+                    raise OutOfFileError(rva)
                 start, stop, raw, raw_end = self._rows[section]
                 shift = raw - start + skip
             begin = rva + shift

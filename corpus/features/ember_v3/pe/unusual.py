@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Unusual(Exception):
+class UnusualError(Exception):
     """The fast reader does not vouch for this file; pefile reads it."""

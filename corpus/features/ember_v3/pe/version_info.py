@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from corpus.features.ember_v3.pe.extents import Extent
-from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFile
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFileError
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 _HEADER = struct.Struct("<HHH")  # Length, ValueLength, Type: each block begins with it
 _FIXED_SIZE = 52  # VS_FIXEDFILEINFO
@@ -21,15 +21,15 @@ _HIGHEST = 0xF0000000
 
 
 def version_information(address_map: AddressMap, rva: int, size: int) -> set[str]:
-    """The warnings of `parse_version_information`, as lines of format_warnings. Raises Unusual."""
+    """The warnings of `parse_version_information`, as lines of format_warnings. Raises UnusualError."""
     try:
         start = address_map.offset(rva)
-    except OutOfFile:
+    except OutOfFileError:
         return {
             "Error parsing the version information, attempting to read OffsetToData with RVA..."
         }
     if rva > _HIGHEST:
-        raise Unusual("version information at the end of the address space")
+        raise UnusualError("version information at the end of the address space")
     reader = _Reader(address_map, rva, address_map.data[start : start + min(size, _MAX_SIZE)])
     reader.read()
     return reader.warnings
@@ -88,12 +88,12 @@ class _Reader:
         rva = self.rva + _HEADER.size
         try:
             key = self.extent.text(rva)
-        except OutOfFile:
+        except OutOfFileError:
             key = b""
         # pefile looks for the end as far as the section goes. What is found in the extent with
         # its zero is the same for any such limit.
         if not self.extent.holds(rva, 2 * (len(key) + 1)):
-            raise Unusual("key of version information without an end")
+            raise UnusualError("key of version information without an end")
         return key
 
     def _string_tables(self, offset: int, end: int) -> None:
@@ -128,7 +128,7 @@ class _Reader:
                 try:
                     self.extent.units(value, value_length)
                     self.extent.address_map.offset(value)
-                except OutOfFile:
+                except OutOfFileError:
                     # The definition has another text, so that it drops this one.
                     self.warnings.add(
                         "Error parsing the version information, "
@@ -152,6 +152,6 @@ class _Reader:
         """The string behind the structure at an offset, in UTF-8."""
         try:
             return self.extent.text(self.rva + offset + _HEADER.size)
-        except OutOfFile:
+        except OutOfFileError:
             self.warnings.add(f"Error parsing the version information, attempting to read {what}")
             return None

@@ -17,7 +17,7 @@ from corpus.features.ember_v3.pe.debug import debug
 from corpus.features.ember_v3.pe.exceptions import runtime_functions
 from corpus.features.ember_v3.pe.relocations import relocations
 from corpus.features.ember_v3.pe.sections import AddressMap
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 
 __all__ = ["BoundedPE", "address_map", "address_ranges"]
 
@@ -69,7 +69,7 @@ class BoundedPE(pefile.PE):  # type: ignore[misc]
         with self._addresses() as addresses:
             try:
                 self.kinds |= debug(addresses, rva, size)
-            except Unusual as error:
+            except UnusualError as error:
                 # What pefile fails with there.
                 raise AttributeError(str(error)) from error
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pefile
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.ember_v3.pe import names
 from corpus.features.ember_v3.pe.headers import Headers, directories_group, header_group
 from corpus.features.ember_v3.pe.image import Entropy
@@ -28,7 +28,7 @@ def read_image_by_pefile(data: bytes, entropy: Entropy) -> dict[str, Any] | None
     except (IndexError, struct.error) as error:
         # And these not: a Rich header or a function override that ends too early.
         problem = f"the definition fails with this PE file ({type(error).__name__}: {error})"
-        raise BadInput(problem) from error
+        raise BadInputError(problem) from error
     with pe:
         return _image(pe, len(data), entropy)
 

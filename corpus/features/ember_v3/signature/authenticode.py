@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.ember_v3.signature.signed_data import SignedData, read
 
 __all__ = ["FAILURES", "FEATURES", "authenticode", "read_signatures"]
@@ -48,7 +48,7 @@ FAILURES = (
 def authenticode(data: bytes, time_stamp: int) -> dict[str, int | float]:
     """The eight raw features of the group; `time_stamp` is that of the file header.
 
-    Raises `BadInput` for a signature with which the reference fails, so that there is nothing to be
+    Raises `BadInputError` for a signature with which the reference fails, so that there is nothing to be
     equal to.
     """
     raw: dict[str, int | float] = dict.fromkeys(FEATURES, 0)
@@ -58,7 +58,7 @@ def authenticode(data: bytes, time_stamp: int) -> dict[str, int | float]:
         raw["parse_error"] = 1
     except FAILURES as error:
         problem = f"the definition fails with this signature ({type(error).__name__}: {error})"
-        raise BadInput(problem) from error
+        raise BadInputError(problem) from error
     return raw
 
 

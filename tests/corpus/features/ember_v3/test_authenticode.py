@@ -9,7 +9,7 @@ from pathlib import Path
 import pip
 import pytest
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.ember_v3.signature.authenticode import authenticode
 from tests.support.pe.signatures import (
     COUNTER_SIGNATURE,
@@ -320,7 +320,7 @@ def test_names_of_the_last_certificate_are_not_looked_at():
     ],
 )
 def test_what_the_definition_fails_with(content: bytes, reason: str):
-    with pytest.raises(BadInput, match=f"the definition fails with this signature .{reason}"):
+    with pytest.raises(BadInputError, match=f"the definition fails with this signature .{reason}"):
         features(content)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.features.ember_v3.kernels.compiled import byte_array, compiled
 from corpus.features.ember_v3.kernels.content import Content, general_vector, shares
 from corpus.features.ember_v3.kernels.window_terms import WINDOW, window_terms
@@ -135,7 +135,7 @@ def test_columns() -> None:
 
 
 def test_an_empty_file_has_no_answer() -> None:
-    with pytest.raises(BadInput, match="empty"):
+    with pytest.raises(BadInputError, match="empty"):
         Content(b"")
 
 

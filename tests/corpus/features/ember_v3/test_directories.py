@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 from tests.support.executables import real_pes
 from tests.support.pe.built import (
     BOUND_IMPORT,
@@ -67,7 +67,7 @@ def test_damaged_files_are_read_as_pefile_reads_them_or_are_unusual(index, outco
         theirs = expected(load(data), index)
         try:
             ours = answer(load(data), index)
-        except Unusual:
+        except UnusualError:
             unusual += 1
             continue
         assert ours == theirs, (index, seed)
@@ -86,7 +86,7 @@ def test_bytes_of_a_real_program_s_resources_may_be_anything():
         theirs = expected(load(data), RESOURCE)
         try:
             assert answer(load(data), RESOURCE) == theirs, seed
-        except Unusual:
+        except UnusualError:
             continue
         seen[frozenset(theirs[0])] += 1
     assert len(seen) > 4
@@ -163,7 +163,7 @@ def test_overlapping_sections_are_unusual():
     start = pe.FILE_HEADER.get_file_offset() + 2
     data[start : start + 2] = b"\2\0"
     data[header + 40 : header + 80] = data[header : header + 40]
-    with pytest.raises(Unusual):
+    with pytest.raises(UnusualError):
         answer(load(bytes(data)), RESOURCE)
 
 
@@ -171,5 +171,5 @@ def test_a_debug_entry_that_pefile_fails_at_is_unusual():
     entry = struct.pack("<12xIIII", 20, 3, 0, 0)
     data = pe_file(entry, DEBUG, SECTION, len(entry))
     assert expected(load(data), DEBUG) == "AttributeError"
-    with pytest.raises(Unusual):
+    with pytest.raises(UnusualError):
         answer(load(data), DEBUG)

@@ -10,7 +10,7 @@ import pytest
 
 from corpus.features.ember_v3.kernels.content import Content
 from corpus.features.ember_v3.pe.image import read_image
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 from corpus.features.ember_v3.pefile_compat.fallback import read_image_by_pefile
 from corpus.features.ember_v3.pefile_compat.format_warnings import kinds
 from tests.support.executables import real_pes, small_pe
@@ -34,7 +34,7 @@ SMALL = sorted({path.read_bytes() for path in real_pes() if path.stat().st_size 
 
 
 def both(data: bytes) -> list[str]:
-    """What the readers disagree on. Raises Unusual."""
+    """What the readers disagree on. Raises UnusualError."""
     entropy = Content(data).entropy_of
     fast = read_image(data, entropy)
     return differences(fast, read_image_by_pefile(data, entropy))
@@ -55,7 +55,7 @@ def test_damage_is_read_alike_or_unusual(kind: str) -> None:
         data = mutated(SMALL[seed % len(SMALL)], f"{seed}:{kind}")
         try:
             assert both(data) == [], seed
-        except Unusual:
+        except UnusualError:
             continue
 
 
@@ -69,7 +69,7 @@ def test_damage_of_all_kinds_together_is_read_alike_or_unusual() -> None:
         try:
             assert both(made.data) == [], (number, made.base, made.recipe)
             outcomes["alike"] += 1
-        except Unusual:
+        except UnusualError:
             outcomes["unusual"] += 1
     # Both ways are gone often enough for this to mean something.
     assert outcomes["alike"] > 150
@@ -167,7 +167,7 @@ def test_thunks_beyond_the_end_of_their_section_in_memory() -> None:
     image = read_image_by_pefile(bytes(data), Content(bytes(data)).entropy_of)
     assert image is not None
     assert image["imports"][0].symbols == [b"f", b"g"]
-    with pytest.raises(Unusual, match="crosses"):
+    with pytest.raises(UnusualError, match="crosses"):
         both(bytes(data))
 
 
@@ -180,13 +180,13 @@ def test_the_highest_bit_of_the_number_of_directories_is_none() -> None:
     assert image is not None
     # Nothing but the entry that tells of relocations.
     assert len(image["datadirectories"]) == 1
-    with pytest.raises(Unusual):
+    with pytest.raises(UnusualError):
         both(bytes(data))
 
 
 def test_more_exports_than_there_are_ordinals_are_left_to_pefile() -> None:
     for functions, names in ((400_000, 3), (3, 400_000), (70_000, 0)):
-        with pytest.raises(Unusual, match="more exports than"):
+        with pytest.raises(UnusualError, match="more exports than"):
             both(exports_file(functions, names))
 
 

@@ -12,7 +12,7 @@ import pytest
 from corpus.features.ember_v3.kernels.content import Content
 from corpus.features.ember_v3.pe.image import read_image
 from corpus.features.ember_v3.pe.imports import MAX_THUNKS
-from corpus.features.ember_v3.pe.unusual import Unusual
+from corpus.features.ember_v3.pe.unusual import UnusualError
 from corpus.features.ember_v3.pefile_compat.fallback import read_image_by_pefile
 from tests.support.fuzz.checks import differences
 from tests.support.pe.built import IMPORT, SECTION, pe_file
@@ -46,7 +46,7 @@ def name(number: int) -> int:
 
 
 def libraries_of(data: bytes) -> list[list[bytes | int]]:
-    """The symbols of each library, on which both readers agree. Raises Unusual."""
+    """The symbols of each library, on which both readers agree. Raises UnusualError."""
     entropy = Content(data).entropy_of
     fast = read_image(data, entropy)
     assert fast is not None
@@ -88,7 +88,7 @@ def test_tables_of_any_addresses() -> None:
         try:
             libraries_of(program(*tables, plus=plus))
             outcomes["alike"] += 1
-        except Unusual as error:
+        except UnusualError as error:
             outcomes[str(error)] += 1
     assert outcomes["alike"] > 400, outcomes
 
@@ -116,5 +116,5 @@ def test_addresses_of_64_bits() -> None:
     far = [0x7FFA00000000, 0x7FFB00000000]
     near = [0x7FFA00000000, 0x7FFA00001000, 0x10000000]
     assert libraries_of(program(([name(1)], far), ([name(2)], near))) == [[b"f1"], [b"f2"]]
-    with pytest.raises(Unusual, match="4 GB"):
+    with pytest.raises(UnusualError, match="4 GB"):
         libraries_of(program(([], near)))

@@ -9,7 +9,7 @@ from typing import Any
 import pefile
 import pytest
 
-from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFile
+from corpus.features.ember_v3.pe.sections import AddressMap, OutOfFileError
 from corpus.features.ember_v3.pefile_compat.bounded_pe import address_map
 from tests.support.executables import launcher
 from tests.support.pe.sectioned import HEADERS, last, pe_of, random_pe
@@ -20,7 +20,7 @@ OUT = "out of the file"
 def outcome(read: Callable[..., Any], *arguments: int) -> Any:
     try:
         return read(*arguments)
-    except (pefile.PEFormatError, OutOfFile):
+    except (pefile.PEFormatError, OutOfFileError):
         return OUT
 
 
@@ -80,7 +80,7 @@ def test_a_file_without_sections_is_its_own_memory() -> None:
     assert addresses.string(1, 9) == b"bc"
     assert addresses.string(9, 9) == b""
     assert addresses.offset(6) == 6
-    with pytest.raises(OutOfFile, match="0x7"):
+    with pytest.raises(OutOfFileError, match="0x7"):
         addresses.offset(7)
-    with pytest.raises(OutOfFile, match="0x7"):
+    with pytest.raises(OutOfFileError, match="0x7"):
         addresses.read(7, 1)

@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from corpus.contract.progress import Progress
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.services.collect.service import CollectReport, CollectRequest, collect
 from corpus.services.context import Context
 from corpus.settings import Settings
@@ -83,13 +83,13 @@ def test_an_empty_day_is_no_error(tmp_path: Path) -> None:
 
 
 def test_no_source_at_all_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no source is named"):
+    with pytest.raises(BadInputError, match="no source is named"):
         run(context(tmp_path))
 
 
 def test_a_source_that_is_not_there(tmp_path: Path, folder: Path) -> None:
     made = context(tmp_path)
-    with pytest.raises(BadInput, match="does not exist"):
+    with pytest.raises(BadInputError, match="does not exist"):
         run(made, sources=[str(folder), str(tmp_path / "nowhere")])
     assert Update.open(made.store, "u").shards() == []
 
@@ -149,7 +149,7 @@ def test_a_window_of_days(
 
 
 def test_a_window_that_ends_before_it_begins(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(BadInput, match="later"):
+    with pytest.raises(BadInputError, match="later"):
         run(
             context(tmp_path), sources=[str(folder)], since=date(2024, 2, 1), until=date(2024, 1, 1)
         )
@@ -258,7 +258,7 @@ def test_a_bad_manifest_stages_nothing(tmp_path: Path, folder: Path) -> None:
     manifest = tmp_path / "m.csv"
     manifest.write_text("sha256,location\n,in/0/0.bin\nxyz,in/0/3.bin\n")
     made = context(tmp_path)
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(BadInputError) as error:
         run(made, sources=[str(manifest)])
     assert (error.value.file, error.value.row, error.value.field) == (str(manifest), 2, "sha256")
     assert made.store.list("staging/u/candidates") == []

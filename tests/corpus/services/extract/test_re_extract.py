@@ -19,7 +19,7 @@ import pytest
 from corpus import features, open_snapshot
 from corpus.contract.progress import Progress
 from corpus.contract.registry import SERVICES
-from corpus.errors import Blocked, NotFound, NothingNew
+from corpus.errors import BlockedError, NotFoundError, NothingNewError
 from corpus.features import sandboxed
 from corpus.services.context import Context
 from corpus.services.dispatch import run_service
@@ -132,7 +132,7 @@ def test_a_second_time_there_is_nothing_to_do(root: Path, source: Path) -> None:
     made = context(root, source, OLD, NEW)
     update(context(root, source, OLD), "one", ALL)
     update(made, "two", ALL, re_extract=True)
-    with pytest.raises(NothingNew):
+    with pytest.raises(NothingNewError):
         update(made, "three", ALL, re_extract=True)
     three = Update.open(made.store, "three")
     assert three.reports("collect")[0]["known_samples"] == 0
@@ -156,14 +156,14 @@ def test_a_set_that_old_samples_lack_is_refused_with_the_remedy(root: Path, sour
     update(context(root, source, OLD), "one", ALL)
     shutil.copyfile(real_pes()[FILES], source / "new.exe")
     made = context(root, source, OLD, NEW)
-    with pytest.raises(Blocked, match="re-extract"):
+    with pytest.raises(BlockedError, match="re-extract"):
         update(made, "two", ALL)
     # Not all of it was extracted: that does not pass for done either.
     update(made, "three", "collect ingest label", re_extract=True)
     shards = Update.open(made.store, "three").shards()
     request = SERVICES["extract"].request(update="three", shards=shards[:-1])
     run_service(request, made)
-    with pytest.raises(Blocked, match=f"{NEW} vector or failure"):
+    with pytest.raises(BlockedError, match=f"{NEW} vector or failure"):
         update(made, "three", "group split validate")
     update(made, "three", "extract group split validate publish")
     assert Snapshot.open(made.store).manifest["counts"]["vectors"] == {OLD: 8, NEW: 8}
@@ -179,7 +179,7 @@ def test_sets_may_be_named_service_by_service(root: Path, source: Path) -> None:
     run_service(SERVICES["extract"].request(update="two", feature_sets=[NEW]), made)
     update(made, "two", "validate publish")
     assert set(Snapshot.open(made.store).feature_sets) == {OLD, NEW}
-    with pytest.raises(NotFound, match="no feature set 'ember-v9'"):
+    with pytest.raises(NotFoundError, match="no feature set 'ember-v9'"):
         update(made, "three", "collect", re_extract=True, feature_sets=["ember-v9"])
 
 

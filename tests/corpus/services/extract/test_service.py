@@ -16,7 +16,7 @@ import pytest
 from corpus import features
 from corpus.contract.progress import Progress
 from corpus.contract.registry import get
-from corpus.errors import BadInput, NotFound
+from corpus.errors import BadInputError, NotFoundError
 from corpus.features import FeatureSet
 from corpus.services.context import Context
 from corpus.services.extract import service as extract_module
@@ -147,7 +147,7 @@ def test_empty_and_damaged_and_missing_blobs(context: Context, update: Update) -
     assert found[empty] == ("empty", "the file has 0 bytes")
     assert found[damaged][0] == "error"
     assert "is damaged" in found[damaged][1]
-    assert found[lost][1].startswith("NotFound: ")
+    assert found[lost][1].startswith("NotFoundError: ")
     # A shard that was mended and done again has no failure left over.
     stage(update, "shard-0000", [launcher()])
     assert run(context).failures == {}
@@ -184,11 +184,11 @@ def test_base_samples_are_extracted_where_they_lack_a_vector(
 def test_what_is_not_there(context: Context, update: Update) -> None:
     assert run(context).samples == 0
     stage(update, "shard-0000", [launcher()])
-    with pytest.raises(NotFound, match="no update 'u9'"):
+    with pytest.raises(NotFoundError, match="no update 'u9'"):
         run(context, update="u9")
-    with pytest.raises(NotFound, match="no feature set 'basic-v9'"):
+    with pytest.raises(NotFoundError, match="no feature set 'basic-v9'"):
         run(context, feature_sets=["basic-v9"])
-    with pytest.raises(BadInput, match="no shard 'shard-0007'"):
+    with pytest.raises(BadInputError, match="no shard 'shard-0007'"):
         run(context, shards=["shard-0007"])
     assert not update.parts(f"features-{BASIC}")
 

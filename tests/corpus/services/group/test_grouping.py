@@ -11,7 +11,7 @@ import tlsh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.services.group.grouping import Grouping, group_samples
 from corpus.settings import GroupSettings
 from corpus.store.schemas import GROUPS
@@ -314,7 +314,7 @@ def test_no_two_sides_touch(samples: list[Made], past: list[Made], data: st.Data
 
 
 def test_a_malformed_digest_is_bad_input() -> None:
-    with pytest.raises(BadInput, match="TLSH digest"):
+    with pytest.raises(BadInputError, match="TLSH digest"):
         grouped([Made("x", tlsh="T1ABC")])
 
 

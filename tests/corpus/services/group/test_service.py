@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from tests.support.mini_corpus import Made, MiniCorpus, at, staged
 
 
@@ -100,6 +100,6 @@ def test_samples_that_are_known_keep_their_group(tmp_path: Path) -> None:
 def test_a_malformed_digest_stops_the_service(tmp_path: Path) -> None:
     corpus = MiniCorpus(tmp_path)
     update = corpus.stage("u1", [at("a", 0), Made("b", tlsh="T1")])
-    with pytest.raises(BadInput, match="TLSH digest"):
+    with pytest.raises(BadInputError, match="TLSH digest"):
         corpus.group("u1")
     assert not update.parts("groups")

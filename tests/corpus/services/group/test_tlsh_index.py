@@ -13,7 +13,7 @@ import tlsh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.services.group.tlsh_index import TlshIndex, cells, distances, parse, reachable
 from tests.support.mini_corpus import digest
 
@@ -155,7 +155,7 @@ def test_parsing_takes_slices_chunks_and_lower_case() -> None:
     "wrong", [None, "", "T1" + "0" * 69, "T2" + "0" * 70, "T1" + "G" * 70, "T1" + "é" * 35]
 )
 def test_a_malformed_digest_is_bad_input(wrong: str | None) -> None:
-    with pytest.raises(BadInput, match="TLSH digest") as caught:
+    with pytest.raises(BadInputError, match="TLSH digest") as caught:
         parse(pa.array([digest(0), wrong], pa.string()))
     assert caught.value.field == "tlsh"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from corpus.errors import BadInput
+from corpus.errors import BadInputError
 from corpus.store.snapshots import Snapshot
 from corpus.store.staging import Update
 from tests.support.verdict_corpus import DATA, Corpus, sha
@@ -136,7 +136,7 @@ def test_one_wrong_row_stages_nothing(corpus: Corpus) -> None:
         {"sha256": "one", "verdict": "malicious"},
         {"sha256": "two", "verdict": "evil"},
     )
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInputError) as caught:
         corpus.import_verdicts("u1")
     assert caught.value.fields == {"file": str(path), "row": 2, "field": "verdict"}
     assert staged(corpus, "u1").tables() == []
@@ -144,6 +144,6 @@ def test_one_wrong_row_stages_nothing(corpus: Corpus) -> None:
 
 def test_a_url_that_does_not_exist(corpus: Corpus) -> None:
     for url in (str(corpus.folder / "nowhere"), "memory://nowhere-at-all"):
-        with pytest.raises(BadInput, match=r"no such verdict file.*verdicts\.urls") as caught:
+        with pytest.raises(BadInputError, match=r"no such verdict file.*verdicts\.urls") as caught:
             corpus.import_verdicts("u1", urls=[url])
         assert caught.value.file == url

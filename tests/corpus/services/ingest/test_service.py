@@ -15,7 +15,7 @@ import fsspec
 import pytest
 
 from corpus.contract.progress import Progress
-from corpus.errors import BadInput, Damaged, NotFound, PassingFault
+from corpus.errors import BadInputError, DamagedError, NotFoundError, PassingFaultError
 from corpus.services.collect.service import CollectRequest, collect
 from corpus.services.context import Context
 from corpus.services.ingest.identity import identify
@@ -446,7 +446,7 @@ def test_a_full_disk_is_a_passing_fault_and_leaves_nothing_half(
     settings = corpus.context.settings
     made = Context(settings, Store(small_disk / "corpus"), corpus.context.progress)
     collect(CollectRequest(update="u"), made)
-    with pytest.raises(PassingFault) as error:
+    with pytest.raises(PassingFaultError) as error:
         ingest(IngestRequest(update="u"), made)
     assert error.value.exit_status == 75
     assert "blobs/" in error.value.fields["key"]
@@ -465,7 +465,7 @@ def test_a_damaged_blob_is_not_built_on(corpus: Corpus) -> None:
     corpus.add(a=PE)
     corpus.store.write_bytes(blobs.key(sha(PE)), b"not this")
     corpus.collect()
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedError):
         corpus.ingest()
     assert corpus.rows("samples") == []
 
@@ -492,13 +492,13 @@ def test_known_candidates_are_left_to_extract(corpus: Corpus) -> None:
 
 
 def test_an_update_and_shards_that_are_there(corpus: Corpus) -> None:
-    with pytest.raises(BadInput, match="update is needed"):
+    with pytest.raises(BadInputError, match="update is needed"):
         ingest(IngestRequest(), corpus.context)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         corpus.ingest("never-begun")
     corpus.add(a=PE)
     corpus.collect()
-    with pytest.raises(NotFound, match="shard-0009"):
+    with pytest.raises(NotFoundError, match="shard-0009"):
         corpus.ingest(shards=["shard-0009"])
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.services.label.policy import Label, Policy, policy_digest, policy_record, resolve
 from corpus.settings import Settings
 from corpus.verdicts.record import Verdict
@@ -274,5 +274,5 @@ class TestPolicy:
         assert record["digest"] == policy_digest(Settings())
 
     def test_thresholds_that_overlap_are_refused(self) -> None:
-        with pytest.raises(BadSetting, match="benign_threshold"):
+        with pytest.raises(BadSettingError, match="benign_threshold"):
             policy_digest(Settings.load({"verdicts": {"benign_threshold": 5}}))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.snapshots.label_history import labels_as_of
 from corpus.store.snapshots import Snapshot
 from corpus.store.staging import Update
@@ -187,5 +187,5 @@ def test_labels_as_they_stood(corpus: Corpus) -> None:
 def test_a_policy_that_contradicts_itself(corpus: Corpus) -> None:
     corpus.overrides = {"verdicts": {"benign_threshold": 7}}
     corpus.begin("u1", ["one"])
-    with pytest.raises(BadSetting, match="benign_threshold"):
+    with pytest.raises(BadSettingError, match="benign_threshold"):
         corpus.label("u1")

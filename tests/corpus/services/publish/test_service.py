@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from corpus.errors import BadInput, Blocked, Conflict, NotFound, NothingNew
+from corpus.errors import BadInputError, BlockedError, ConflictError, NotFoundError, NothingNewError
 from corpus.services.context import Context
 from corpus.services.publish.plan import Plan
 from corpus.services.publish.service import PublishReport, PublishRequest, publish
@@ -113,27 +113,27 @@ def test_a_sample_in_two_shards_is_one_sample(made: Context) -> None:
 
 def test_nothing_staged_is_nothing_new(made: Context) -> None:
     Update.open(made.store, "empty")
-    with pytest.raises(NothingNew, match="nothing to publish"):
+    with pytest.raises(NothingNewError, match="nothing to publish"):
         publish_it(made, "empty")
     build(made, "one", range(4))
     update = Update.open(made.store, "again")
     update.write("sightings", [{"location": "in/0.exe", "fingerprint": "2", "source": "folder"}])
-    with pytest.raises(NothingNew, match="nothing new since snapshot one of 20"):
+    with pytest.raises(NothingNewError, match="nothing new since snapshot one of 20"):
         publish_it(made, "again")
     assert [snapshot.id for snapshot in Snapshot.every(made.store)] == ["one"]
     assert made.store.list("snapshots/log") == [manifests.log_key(1)]
 
 
 def test_an_update_must_be_named_and_begun(made: Context) -> None:
-    with pytest.raises(BadInput, match="needs the id"):
+    with pytest.raises(BadInputError, match="needs the id"):
         publish(PublishRequest(), made)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         publish_it(made, "never")
 
 
 def test_without_validation_nothing_is_published(made: Context) -> None:
     stage(Update.open(made.store, "one"), range(4))
-    with pytest.raises(Blocked, match="was not validated"):
+    with pytest.raises(BlockedError, match="was not validated"):
         publish_it(made, "one")
     assert not made.store.list("snapshots")
     assert not made.store.list("tables")
@@ -142,7 +142,7 @@ def test_without_validation_nothing_is_published(made: Context) -> None:
 def test_what_changed_after_validation_is_not_published(made: Context) -> None:
     update = staged(made, "one", range(4))
     update.write("labels", [label_row(n, "benign") for n in range(4)])
-    with pytest.raises(Blocked, match="changed after it was validated"):
+    with pytest.raises(BlockedError, match="changed after it was validated"):
         publish_it(made, "one")
     validate(ValidateRequest(update="one"), made)
     assert publish_it(made, "one").counts["labels"] == {"benign": 4}
@@ -153,9 +153,9 @@ def test_what_is_blocked_is_not_published(made: Context) -> None:
     stage(update, range(4))
     update.write("splits", [split_row(n, group=0) for n in range(4)])
     update.write("groups", [{"sha256": sha(n), "group_id": sha(0)} for n in range(4)])
-    with pytest.raises(Blocked):
+    with pytest.raises(BlockedError):
         validate(ValidateRequest(update="one"), made)
-    with pytest.raises(Blocked, match="leakage"):
+    with pytest.raises(BlockedError, match="leakage"):
         publish_it(made, "one")
     assert not made.store.list("snapshots")
 
@@ -185,7 +185,7 @@ def test_an_id_used_again_for_other_samples_is_a_conflict(made: Context) -> None
     staged(made, "one", range(4))
     first = publish_it(made, "one")
     staged(made, "one", range(6))
-    with pytest.raises(Conflict, match="one is published already"):
+    with pytest.raises(ConflictError, match="one is published already"):
         publish_it(made, "one")
     assert Snapshot.open(made.store).manifest["content_digest"] == first.content_digest
 
@@ -202,7 +202,7 @@ def test_of_two_updates_on_one_base_one_wins(made: Context) -> None:
     staged(made, "a", range(4, 8))
     staged(made, "b", range(8, 12))
     publish_it(made, "a")
-    with pytest.raises(Conflict, match="a is the latest snapshot now") as raised:
+    with pytest.raises(ConflictError, match="a is the latest snapshot now") as raised:
         publish_it(made, "b")
     assert "Start a new update" in str(raised.value)
     build(made, "c", range(8, 12))
@@ -252,7 +252,7 @@ def test_an_unfinished_publication_is_named(made: Context, monkeypatch: pytest.M
     staged(made, "b", range(4, 8))
     interrupted(made, "a", monkeypatch)
     assert Snapshot.latest(made.store) is None
-    with pytest.raises(Conflict, match="corpus publish --update a"):
+    with pytest.raises(ConflictError, match="corpus publish --update a"):
         publish_it(made, "b")
     publish_it(made, "a")
     assert Snapshot.open(made.store).id == "a"
@@ -276,7 +276,7 @@ def test_killed_between_manifest_and_latest(made: Context) -> None:
     build(made, "two", range(4, 8))
     made.store.write_bytes(LATEST, first)
     staged(made, "late", range(8, 12))
-    with pytest.raises(Conflict, match="update two"):
+    with pytest.raises(ConflictError, match="update two"):
         publish_it(made, "late")
     assert publish_it(made, "two").sequence == 2
     assert Snapshot.open(made.store).id == "two"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.services.split.assignment import (
     Cuts,
     assign,
@@ -106,14 +106,14 @@ def test_cuts_from_settings() -> None:
     ],
 )
 def test_days_that_cannot_be_used_are_named(field: str, options: dict[str, str]) -> None:
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(BadSettingError) as caught:
         cuts_from_settings(SplitSettings(**options))
     assert caught.value.field == field
 
 
 @pytest.mark.parametrize("ratio", [[], [1.0], [0.5, 0.6, -0.1], [0, 0, 0], [1, 1, float("nan")]])
 def test_a_ratio_that_is_not_three_shares_is_refused(ratio: list[float]) -> None:
-    with pytest.raises(BadSetting) as caught:
+    with pytest.raises(BadSettingError) as caught:
         assigned([], settings=SplitSettings(ratio=ratio))
     assert caught.value.field == "splits.ratio"
 

@@ -14,7 +14,7 @@ import tlsh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import BadSetting
+from corpus.errors import BadSettingError
 from corpus.services.split.assignment import cuts_of
 from corpus.store.staging import Update
 from tests.support.mini_corpus import START, Made, MiniCorpus, at, staged
@@ -150,7 +150,7 @@ def test_a_bad_day_stages_nothing(tmp_path: Path) -> None:
     corpus = MiniCorpus(tmp_path, {"splits": {"test_from": "soon"}})
     update = corpus.stage("u1", [Made("a")])
     corpus.group("u1")
-    with pytest.raises(BadSetting, match="soon"):
+    with pytest.raises(BadSettingError, match="soon"):
         corpus.split("u1")
     assert not update.parts("splits")
 

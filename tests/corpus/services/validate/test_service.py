@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from corpus.contract.progress import Progress
-from corpus.errors import BadSetting, Blocked, NotFound, NothingNew
+from corpus.errors import BadSettingError, BlockedError, NotFoundError, NothingNewError
 from corpus.services.context import Context
 from corpus.services.validate.service import ValidateReport, ValidateRequest, validate
 from corpus.settings import Settings
@@ -42,7 +42,7 @@ def run(context: Context, update: Update, **options: Any) -> ValidateReport:
 
 
 def blocking(context: Context, update: Update, **options: Any) -> dict[str, dict[str, Any]]:
-    with pytest.raises(Blocked) as error:
+    with pytest.raises(BlockedError) as error:
         run(context, update, **options)
     (report,) = update.reports("validate")
     assert report["result"] == "block"
@@ -84,18 +84,18 @@ def test_shards_in_another_order_give_the_same_judgement(context: Context) -> No
 def test_nothing_staged_is_nothing_new(context: Context) -> None:
     published(context)
     update = rows.begin(context.store, "new")
-    with pytest.raises(NothingNew):
+    with pytest.raises(NothingNewError):
         run(context, update)
     rows.stage(update, "sightings", [{"location": "l", "fingerprint": "f", "source": "s"}])
     rows.stage(update, "labels", [rows.label(1)])
-    with pytest.raises(NothingNew):
+    with pytest.raises(NothingNewError):
         run(context, update)
 
 
 def test_an_update_must_be_named_and_exist(context: Context) -> None:
-    with pytest.raises(BadSetting):
+    with pytest.raises(BadSettingError):
         validate(ValidateRequest(), context)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         validate(ValidateRequest(update="none"), context)
 
 
@@ -179,7 +179,7 @@ def test_too_many_failures_block_and_the_setting_is_named(context: Context) -> N
     rows.stage_new(update, range(20))
     rows.stage(update, "features-tiny-v1", rows.vectors(range(15)))
     rows.stage(update, "failures", [rows.failure(n) for n in range(15, 20)])
-    with pytest.raises(Blocked) as error:
+    with pytest.raises(BlockedError) as error:
         run(context, update)
     assert "failure_share/tiny-v1: 0.25 (warn > 0.02 block > 0.2)" in str(error.value)
     assert "gates.max_failure_share_block" in str(error.value)
@@ -191,7 +191,7 @@ def test_strict_blocks_on_a_warning(context: Context) -> None:
     rows.stage(update, "labels", [rows.label(n) for n in range(20)])
     assert run(context, update).result == "warn"
     assert list(blocking(context, update, strict=True)) == ["label_balance"]
-    with pytest.raises(Blocked, match=r"change gates\.min_class_share_warn, then"):
+    with pytest.raises(BlockedError, match=r"change gates\.min_class_share_warn, then"):
         run(context, update, strict=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from operators import ContainerOperator
-from operators.containers.client import Client, EngineError, NoSuchThing
+from operators.containers.client import Client, EngineError, NoSuchThingError
 from tests.system.cluster.containers.flaky import by_tls
 from tests.system.cluster.containers.world import URL, World
 
@@ -56,7 +56,7 @@ def test_an_engine_behind_tls(world: World, certificates: Path) -> None:
 
 def test_refusals_are_the_engine_s_own_words(world: World) -> None:
     client = Client(URL)
-    with pytest.raises(NoSuchThing, match="No such container: none"):
+    with pytest.raises(NoSuchThingError, match="No such container: none"):
         client.container("none")
     with pytest.raises(EngineError, match="Config cannot be empty") as caught:
         client.create({})

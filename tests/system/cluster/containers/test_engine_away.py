@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BadSetting, PassingFault
+from corpus.errors import BadSettingError, PassingFaultError
 from operators.containers.task_containers import Ended
 from tests.system.cluster.containers.flaky import FlakySocket, flaky
 from tests.system.cluster.containers.world import World
@@ -83,7 +83,7 @@ def test_a_task_waits_for_an_engine_that_is_not_there_yet(world: World) -> None:
 
 def test_an_engine_that_stays_away_is_a_passing_fault(world: World, tmp_path: Path) -> None:
     url = f"unix://{tmp_path}/nobody.sock"
-    with pytest.raises(PassingFault, match="does not answer") as caught:
+    with pytest.raises(PassingFaultError, match="does not answer") as caught:
         world.containers(print, url=url, wait_s=0.5).__enter__()
     assert "docker" in str(caught.value.hint)
 
@@ -96,7 +96,7 @@ def test_a_worker_that_may_not_use_the_socket_is_told_so_at_once(
 
     # Root may use any socket.
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    with pytest.raises(BadSetting, match="may not talk to the Docker engine") as caught:
+    with pytest.raises(BadSettingError, match="may not talk to the Docker engine") as caught:
         world.containers(print).__enter__()
     monkeypatch.undo()
     assert "group" in str(caught.value.hint)

@@ -19,7 +19,7 @@ import pytest
 import corpus.contract.run_identity
 from bench.common.executables import launchers, write_variants
 from corpus.contract.registry import SERVICES
-from corpus.errors import BadInput, BadSetting, PassingFault
+from corpus.errors import BadInputError, BadSettingError, PassingFaultError
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
@@ -257,7 +257,7 @@ def test_a_sandbox_cannot_have_its_task_skipped(
     world = samples
     run(docker_runner(world), call("collect"), world.work)
     monkeypatch.setenv("CORPUS_DOCKER__EXTRACTOR_IMAGE", stand_in("exit 3"))
-    with pytest.raises(PassingFault, match="nothing to do"):
+    with pytest.raises(PassingFaultError, match="nothing to do"):
         run(docker_runner(world), call("ingest"), world.work)
     assert world.nothing_left()
 
@@ -292,7 +292,7 @@ def test_too_little_memory_says_which_setting(
     monkeypatch.setenv("CORPUS_DOCKER__MEMORY_BYTES", str(64 * 2**20))
     image = stand_in('exec python -c "bytes(1) * 2 ** 28"')
     monkeypatch.setenv("CORPUS_DOCKER__SERVICES_IMAGE", image)
-    with pytest.raises(PassingFault, match="needed more memory") as caught:
+    with pytest.raises(PassingFaultError, match="needed more memory") as caught:
         docker_runner(world).run(call("label"), result=world.work / "r", on_line=print)
     assert "docker.memory_bytes" in str(caught.value.hint)
     assert world.nothing_left()
@@ -322,26 +322,26 @@ def test_a_service_whose_child_lacked_memory_tells_what_came_of_it(
     ],
 )
 def test_a_run_cannot_widen_what_containers_see(world: World, asked: Call, field: str) -> None:
-    with pytest.raises(BadInput, match=field):
+    with pytest.raises(BadInputError, match=field):
         run(docker_runner(world), asked, world.work)
     assert world.nothing_left()
 
 
 def test_folders_that_are_visible_are_told(world: World) -> None:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInputError) as caught:
         run(docker_runner(world), call("collect", sources=["/elsewhere"]), world.work)
     assert f"They see {world.corpus}, {world.samples}" in str(caught.value.hint)
 
 
 def test_a_scratch_folder_that_is_not_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPUS_DOCKER__SCRATCH", "/no/such/scratch")
-    with pytest.raises(BadSetting, match=r"docker\.scratch"):
+    with pytest.raises(BadSettingError, match=r"docker\.scratch"):
         run(docker_runner(world), call("label"), world.work)
 
 
 def test_a_container_never_runs_as_root(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPUS_DOCKER__USER", "0:0")
-    with pytest.raises(BadSetting, match="no container runs as root"):
+    with pytest.raises(BadSettingError, match="no container runs as root"):
         run(docker_runner(world), call("label"), world.work)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BadSetting, PassingFault
+from corpus.errors import BadSettingError, PassingFaultError
 from operators.containers.spec import Bind
 from operators.containers.task_containers import Ended
 from tests.support.airflow_home import REPO
@@ -198,7 +198,7 @@ def test_a_try_that_was_overtaken_makes_no_more_containers(world: World) -> None
     old = world.containers(print).__enter__()
     world.retry()
     with world.containers(print):
-        with pytest.raises(PassingFault, match="later attempt has taken this task over"):
+        with pytest.raises(PassingFaultError, match="later attempt has taken this task over"):
             old.run("run", world.spec("echo twice"))
         old.__exit__()
         assert world.created() == []
@@ -216,7 +216,7 @@ def test_a_try_that_is_overtaken_as_it_makes_a_container_removes_it(world: World
         return create(config)
 
     old.engine.client.create = create_late  # type: ignore[assignment,method-assign]
-    with pytest.raises(PassingFault, match="later attempt has taken this task over"):
+    with pytest.raises(PassingFaultError, match="later attempt has taken this task over"):
         old.run("run", world.spec("echo twice"))
     assert len(world.created()) == 1
     assert world.live() == []
@@ -296,7 +296,10 @@ def test_a_container_removed_by_somebody_is_a_passing_fault(world: World) -> Non
         if line == "here":
             world.remove_all()
 
-    with pytest.raises(PassingFault, match="removed from outside"), world.containers(remove) as c:
+    with (
+        pytest.raises(PassingFaultError, match="removed from outside"),
+        world.containers(remove) as c,
+    ):
         c.run("run", world.spec("echo here; sleep 60"))
     assert world.nothing_left()
 
@@ -320,12 +323,20 @@ def test_too_much_memory_is_told_from_a_kill(world: World) -> None:
 @pytest.mark.parametrize(
     ("refusal", "kind", "message"),
     [
-        ({"image": "nowhere/nothing:1"}, PassingFault, "has no image 'nowhere/nothing:1'"),
-        ({"binds": [Bind("/no/such/folder", "/x")]}, BadSetting, "/no/such/folder is not there"),
-        ({"network": "no-such-net"}, BadSetting, "no-such-net"),
-        ({"binds": [Bind("/var/run", "/x")]}, BadSetting, "socket of the Docker engine"),
-        ({"binds": [Bind("/run/docker.sock", "/x")]}, BadSetting, "socket of the Docker engine"),
-        ({"binds": [Bind("/", "/x")]}, BadSetting, "socket of the Docker engine"),
+        ({"image": "nowhere/nothing:1"}, PassingFaultError, "has no image 'nowhere/nothing:1'"),
+        (
+            {"binds": [Bind("/no/such/folder", "/x")]},
+            BadSettingError,
+            "/no/such/folder is not there",
+        ),
+        ({"network": "no-such-net"}, BadSettingError, "no-such-net"),
+        ({"binds": [Bind("/var/run", "/x")]}, BadSettingError, "socket of the Docker engine"),
+        (
+            {"binds": [Bind("/run/docker.sock", "/x")]},
+            BadSettingError,
+            "socket of the Docker engine",
+        ),
+        ({"binds": [Bind("/", "/x")]}, BadSettingError, "socket of the Docker engine"),
     ],
 )
 def test_what_cannot_be_run_is_said(
@@ -345,7 +356,7 @@ def test_a_command_that_is_not_there_ends_as_in_a_shell(world: World) -> None:
 def test_why_an_image_cannot_be_pulled_is_said(world: World) -> None:
     name = "127.0.0.1:9/nothing:1"
     with (
-        pytest.raises(PassingFault, match=r"nor can it be pulled: .*127\.0\.0\.1:9"),
+        pytest.raises(PassingFaultError, match=r"nor can it be pulled: .*127\.0\.0\.1:9"),
         world.containers(print, pull=world.client.pull) as containers,
     ):
         containers.run("run", world.spec("true", image=name))

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 from docker import APIClient
-from docker.errors import NotFound
+from docker.errors import NotFoundError
 
 from corpus.settings import DockerSettings
 from operators.containers.client import Client
@@ -161,7 +161,7 @@ class World:
         for container in self.live():
             try:
                 self.client.remove_container(container["Id"], force=True, v=True)
-            except NotFound:
+            except NotFoundError:
                 continue
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import PassingFault
+from corpus.errors import PassingFaultError
 from operators.reaper.__main__ import Reaper
 from operators.reaper.airflow_api import TaskKey
 from operators.reaper.report import Report
@@ -26,7 +26,7 @@ def test_nothing_is_removed_while_airflow_does_not_answer(
     world.airflow.stop()
     try:
         for _ in range(2):
-            with pytest.raises(PassingFault, match="cannot be asked"):
+            with pytest.raises(PassingFaultError, match="cannot be asked"):
                 reaper.look()
         assert world.has(container)
         assert folder.is_dir()
@@ -94,7 +94,7 @@ def test_a_wrong_password_is_found_before_there_is_anything_to_ask(
 ) -> None:
     (password := tmp_path / "password").write_text("guess")
 
-    with pytest.raises(PassingFault, match="no token: status 401"):
+    with pytest.raises(PassingFaultError, match="no token: status 401"):
         world.reaper(api_password_file=str(password)).look()
 
 
@@ -122,7 +122,7 @@ def test_an_engine_that_comes_back_is_asked_again(world: World, tmp_path: Path) 
         reaper = Reaper(settings, Report(), grace_s=0)
         reaper.look()
         way.cut()
-        with pytest.raises(PassingFault, match="does not answer"):
+        with pytest.raises(PassingFaultError, match="does not answer"):
             reaper.look()
         assert world.has(container)
         assert folder.is_dir()
