@@ -51,11 +51,12 @@ test-cluster: setup-dev ## Prove the cluster in real containers, faults included
 
 test-all: test test-browser test-cluster test-package ## Every suite
 
-lint: setup-dev ## Check style, types and the direction of imports
+lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/codespell
 
 format: setup-dev ## Format the code
 	@$(VENV)/bin/ruff format .
