@@ -13,6 +13,8 @@ from corpus.identity import identify
 from corpus.sandbox import Sandbox
 from tests.features.executables import launcher, real_elfs, real_pes, small_pe
 
+pytestmark = pytest.mark.fast
+
 
 def pefile_imphash(data: bytes) -> str:
     """The import hash, by pefile's definition, of a PE that imports by name only."""

@@ -15,6 +15,8 @@ from corpus.labels import Label, Policy, policy_digest, policy_record, resolve
 from corpus.settings import Settings
 from corpus.verdicts.record import Verdict
 
+pytestmark = pytest.mark.fast
+
 SHA = "ab" * 32
 DAY = datetime(2024, 6, 1, tzinfo=UTC)
 POLICY = Policy.of(Settings())

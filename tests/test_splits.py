@@ -21,6 +21,8 @@ from corpus.splits import (
     split_by_ratio,
 )
 
+pytestmark = pytest.mark.fast
+
 MONDAY = datetime(2023, 9, 25, tzinfo=UTC)
 CUTS = Cuts(date(2024, 9, 1), date(2024, 10, 1))
 TIME = pl.Datetime("us", "UTC")

@@ -16,6 +16,8 @@ from deploy.cluster.errors import ClusterError
 from deploy.cluster.place import Place, read_env
 from deploy.cluster.up import init_makes
 
+pytestmark = pytest.mark.fast
+
 ENGINE = Engine(Path("/run/engine"), 111)
 
 

@@ -11,6 +11,8 @@ import pytest
 from deploy.cluster.release import KEPT, release
 from deploy.host.manifest import PACKAGES
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:

@@ -11,6 +11,8 @@ from deploy.cluster.errors import ClusterError
 from deploy.cluster.place import Place
 from deploy.cluster.users import login, users
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:

@@ -13,6 +13,8 @@ from corpus.store.snapshots import Snapshot
 from corpus.store.updates import Update
 from tests.verdict_corpus import FIRST_SEEN, Corpus, sha
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:

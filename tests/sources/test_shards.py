@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.settings import ShardSettings
 from corpus.sources.shards import cut
+
+pytestmark = pytest.mark.fast
 
 
 def settings(max_bytes: int = 100, max_files: int = 10, max_shards: int = 4) -> ShardSettings:

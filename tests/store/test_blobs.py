@@ -14,6 +14,8 @@ from corpus.errors import BadInput, Damaged, NotFound
 from corpus.store import blobs
 from corpus.store.root import Store
 
+pytestmark = pytest.mark.fast
+
 DATA = b"a sample\n" * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
 

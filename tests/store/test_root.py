@@ -11,6 +11,8 @@ import pytest
 from corpus.errors import BadSetting, NotFound, PassingFault
 from corpus.store.root import Store, to_json
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

@@ -9,6 +9,8 @@ from corpus.services.base import Context
 from corpus.store.updates import Update, existing, new_update_id
 from tests.building import build, context, label_row, sample_row, sha
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def made(tmp_path: Path) -> Context:

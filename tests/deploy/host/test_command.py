@@ -11,6 +11,8 @@ import pytest
 from deploy.host.command import VERBS, main
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.fast
+
 REPO = Path(__file__).resolve().parents[3]
 
 

@@ -22,6 +22,8 @@ from tests.features.ember_v3.sectioned import (
 )
 from tests.features.executables import real_pes
 
+pytestmark = pytest.mark.fast
+
 NO_FUNCTION = "FunctionEntry of UNWIND_INFO at..."
 CHAINED_AGAIN = "Failed parsing FunctionEntry of UNWIND_INFO at..."
 FAILED = "Failed to process directory..."

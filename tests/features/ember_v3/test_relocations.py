@@ -20,6 +20,8 @@ from tests.features.ember_v3.sectioned import (
 )
 from tests.features.executables import real_pes
 
+pytestmark = pytest.mark.fast
+
 OVERLAP = "Overlapping offsets in relocation data..."
 CORRUPT = "Corrupt header..."
 UNREADABLE = "Invalid relocation information. Can't read..."

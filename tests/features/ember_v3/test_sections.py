@@ -14,6 +14,8 @@ from corpus.features.ember_v3.sections import AddressMap, OutOfFile
 from tests.features.ember_v3.sectioned import HEADERS, last, pe_of, random_pe
 from tests.features.executables import launcher
 
+pytestmark = pytest.mark.fast
+
 OUT = "out of the file"
 
 
