@@ -22,6 +22,7 @@ from deploy.cluster.place import Place
 from deploy.cluster.status import status
 from deploy.cluster.up import up
 from deploy.cluster.users import login, users
+from deploy.input import InputError
 from deploy.update import run_update
 
 
@@ -109,7 +110,7 @@ def main() -> int:
     os.umask(0o022)
     try:
         return run(parser().parse_args())
-    except (ClusterError, DagNotParsed) as error:
+    except (ClusterError, DagNotParsed, InputError) as error:
         print(error, file=sys.stderr)
         return 1
     except httpx.HTTPError as error:
