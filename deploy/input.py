@@ -115,7 +115,7 @@ class WorkInput:
         if samples == str(self.demo / "samples"):
             samples += " (the demo's)"
         told = f"Input: samples {samples}; verdicts {verdicts}"
-        print(told + (f"; as {self.config} was edited." if edited else "."), flush=True)
+        print(told + (f" (from {self.config}, edited by hand)." if edited else "."), flush=True)
 
 
 _SECTIONS = {"samples": "sources", "verdicts": "verdicts"}

@@ -155,8 +155,9 @@ def test_an_edited_file_stays_and_is_used(
     for given in ((None, None), (None, "/data/verdicts.csv")):
         assert inputs(start(*given)) == (["/data/one", "/data/two"], ["/data/verdicts.csv"])
     assert start.config.read_text() == edited
-    assert f"samples /data/one, /data/two; verdicts /data/verdicts.csv; as {start.config}" in (
-        capsys.readouterr().out
+    assert (
+        f"samples /data/one, /data/two; verdicts /data/verdicts.csv (from {start.config}, edited"
+        in (capsys.readouterr().out)
     )
     assert not start.demo.exists()
 
