@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import (
     DAG,
     AsyncCallback,
+    CronTriggerTimetable,
     DeadlineAlert,
     Param,
     TriggerRule,
@@ -36,6 +37,9 @@ Nothing is visible to readers before `publish`: whatever fails, the last snapsho
 Every task may be cleared and run again at any time; a task that did its work once does not add
 anything twice.
 
+The DAG runs every day at midnight UTC, unless it is paused. The first unpause waits for the next midnight.
+After a pause or an outage at most one overdue run comes, for the last midnight; its note says for which.
+
 A run whose tasks are *skipped* from some point on has found nothing new there: that is a success.
 
 | task | fails when | what to do |
@@ -58,8 +62,10 @@ with DAG(
     "corpus_update",
     description="Bring the corpus up to date, and publish a snapshot of it.",
     doc_md=TRIAGE,
-    schedule="@daily",
-    # Without a start date, unpausing the DAG does not at once run it for the past midnight.
+    # Zero: the first unpause does not run the DAG for the past midnight. Airflow's default, False, does
+    # so for the first tenth of the day. A start date would make zero void.
+    schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC", run_immediately=timedelta(0)),
+    # After a pause or an outage only the last midnight is made up for.
     catchup=False,
     # A second update would find its base outdated at publish, and end in a conflict.
     max_active_runs=1,
