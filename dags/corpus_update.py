@@ -15,6 +15,7 @@ from airflow.sdk import (
 
 from corpus import features
 from operators import (
+    DEFAULT_ARGS,
     CollectSamplesOperator,
     ExtractFeaturesOperator,
     GroupSamplesOperator,
@@ -192,12 +193,7 @@ with DAG(
         ),
     },
     default_args={
-        "owner": "corpus",
-        "retries": 3,
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
-        "execution_timeout": timedelta(hours=6),
+        **DEFAULT_ARGS,
         # Skipped means nothing new there; what comes after may still have work.
         "trigger_rule": TriggerRule.NONE_FAILED,
         "settings": {
