@@ -30,7 +30,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import corpus
 from corpus.errors import BadInputError, CorpusError, NotFoundError
 
 __all__ = ["Code", "Version", "code_of", "current", "describe", "version_tags"]
@@ -107,7 +106,7 @@ class Code:
 @cache
 def current() -> Code:
     """The version of the code that runs; git is asked at most once a process."""
-    return code_of(Path(corpus.__file__).resolve().parents[1])
+    return code_of(Path(__file__).resolve().parents[2])
 
 
 def code_of(folder: Path) -> Code:

@@ -23,7 +23,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from operators import overdue
+from operators.scheduling import overdue
 from tests.support import airflow_home
 
 DAG_ID = "corpus_update"

@@ -208,11 +208,11 @@ def test_the_extractor_has_no_client_of_a_network_and_no_airflow():
 # Each kernel's hits and misses of what was compiled, after a start that could write nothing.
 KERNELS = """
 import json, os
-from corpus.features.ember_v3 import matchers, walks
+from corpus.features.ember_v3.kernels import matchers, directory_kernels
 from corpus.features import ember_v3
 ember_v3.vector(bytes(4096))
 from numba.core.dispatcher import Dispatcher
-found = [d for module in (matchers, walks) for d in vars(module).values() if isinstance(d, Dispatcher)]
+found = [d for module in (matchers, directory_kernels) for d in vars(module).values() if isinstance(d, Dispatcher)]
 stats = [d.stats for d in found if d.stats.cache_path]
 print(json.dumps({
     "kernels": len(stats), "hits": sum(len(s.cache_hits) for s in stats),
