@@ -19,8 +19,8 @@ from corpus.features import FeatureSet
 from corpus.features.sandboxed import extractor, sandbox
 from corpus.sandbox import Outcome, Sandbox
 from corpus.services.context import Context
-from corpus.services.extract.pending import needed, needed_in_slice, shards_in_slice
 from corpus.services.extract.shard_vectors import ShardVectors
+from corpus.services.inputs.base import Inputs
 from corpus.store import blobs
 from corpus.store.staging import Update
 
@@ -36,7 +36,7 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
     """
     sets = sets_of(request, context)
     update = context.resume(request.update) if request.update else context.begin(request)
-    shards = shards_of(update, request.shards)
+    shards = shards_of(update, request.shards, context.inputs)
     reports = []
     with _Extraction(context, update, sets, request.jobs) as extraction:
         for shard in shards:
@@ -72,13 +72,9 @@ def total(
     )
 
 
-def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
-    """The shards that are asked for, all of the update by default. Raises `BadInputError`."""
-    if update.in_slice:
-        known = shards_in_slice(update)
-    else:
-        names = (key.rsplit("/", 1)[-1].removesuffix(".parquet") for key in update.parts("samples"))
-        known = sorted({*update.shards(), *names})
+def shards_of(update: Update, asked: Sequence[str], inputs: Inputs) -> list[str]:
+    """Return the shards that are asked for, all of the update by default. Raises `BadInputError`."""
+    known = inputs.shards_to_extract(update)
     for shard in asked:
         if shard not in known:
             raise BadInputError(
@@ -112,8 +108,7 @@ class _Extraction:
 
     def run(self, shard: str) -> ShardVectors:
         """Extract one shard."""
-        look_up = needed_in_slice if self.update.in_slice else needed
-        wanted = look_up(self.update, list(self.sets), shard)
+        wanted = self.context.inputs.pending(self.update, list(self.sets), shard)
         staged = ShardVectors(self.sets, self.update, shard, wanted)
         groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
         for sha256, names in sorted(wanted.items()):
@@ -149,7 +144,7 @@ class _Extraction:
                 try:
                     data = blobs.get(self.update.store, sha256)
                 except (DamagedError, NotFoundError) as error:
-                    # Wherever the corpus lies, a slice of it included, the row says the same.
+                    # The row says the same wherever the corpus lies, and in a workspace.
                     message = error.message.replace(f"{self.update.store.url}/", "")
                     detail = f"{type(error).__name__}: {message}"
                     staged.add(names, Outcome(sha256, reason="error", detail=detail))

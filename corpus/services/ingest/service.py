@@ -14,6 +14,7 @@ from corpus.sandbox import Sandbox
 from corpus.services.context import Context
 from corpus.services.ingest.rows import Counts
 from corpus.services.ingest.shard import Intake
+from corpus.services.inputs.base import Inputs
 from corpus.store.staging import Update
 
 
@@ -29,7 +30,7 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
             "an update is needed.", field="update", hint="`collect` begins one and prints its id."
         )
     update = context.resume(request.update)
-    shards = shards_of(update, request.shards)
+    shards = shards_of(update, request.shards, context.inputs)
     settings = context.settings.features
     reports = []
     with Sandbox(
@@ -45,9 +46,9 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
     return total(update, reports)
 
 
-def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
-    """The shards that are asked for, all of the update by default. Raises `NotFoundError`."""
-    existing = update.shards()
+def shards_of(update: Update, asked: Sequence[str], inputs: Inputs) -> list[str]:
+    """Return the shards that are asked for, all of the update by default. Raises `NotFoundError`."""
+    existing = inputs.shards_to_ingest(update)
     shards = sorted(set(asked or existing))
     if unknown := sorted(set(shards) - set(existing)):
         raise NotFoundError(

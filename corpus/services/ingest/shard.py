@@ -15,8 +15,6 @@ from corpus.services.ingest.rows import Counts, ShardRows
 from corpus.sources import filetype
 from corpus.sources.archives import Executable, Other, Problem
 from corpus.sources.candidate import Candidate, read
-from corpus.sources.copied_files import CopiedFiles
-from corpus.sources.files import Files
 from corpus.store import blobs
 from corpus.store.schemas import CANDIDATES
 from corpus.store.staging import Update
@@ -81,7 +79,7 @@ class Intake:
     ) -> Iterator[tuple[str, bytes]]:
         """Bytes of the samples that have no blob yet; notes all that is found on the way."""
         store = self.update.store
-        files = CopiedFiles(store) if self.update.in_slice else Files.beside(store)
+        files = self.context.inputs.files(self.update)
         for done, candidate in enumerate(candidates):
             self.context.progress.step(f"{self.name}: files read", done, len(candidates))
             found: dict[str, str] = {}
