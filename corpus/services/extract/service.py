@@ -1,8 +1,8 @@
 """`extract`: feature vectors of an update's samples, one sandboxed file at a time.
 
-Takes a shard's staged `samples` (and the `candidates` that are samples of the base already) and their
-blobs; stages `features-NAME` and `failures`. Rows are sorted by sha256 and follow from the blobs
-alone, so a shard that is done again keeps the vectors it has, and tries again what failed.
+Takes a shard's pending samples and their blobs; stages `features-NAME` and `failures`. Rows are sorted by
+sha256 and follow from the blobs alone, so a shard that is done again keeps the vectors that it has, and
+tries again what failed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
 
     Those are the new samples that a shard owns, and the samples of the base that `collect` has put
     into it again, as far as these have no vector yet. A file that cannot be extracted gives one row
-    of `failures` for each set that it has no vector of. Vectors that a former attempt has staged are
+    of `failures` for each set that it has no vector of. Vectors that a previous attempt has staged are
     kept: of an update that was stopped, only what is missing is extracted. Raises `NotFoundError` for an
     unknown update or feature set, and `BadInputError` for a shard that the update does not have.
     """
@@ -45,7 +45,7 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
 
 
 def stage(update: Update, shard: ShardVectors) -> ExtractReport:
-    """Stage what a shard gives, and leave its report with the update."""
+    """Stage what a shard gives, and leave its report with the update; return the report."""
     report = shard.report()
     shard.write()
     update.write_report("extract", report.model_dump(mode="json"), shard.name)
@@ -53,7 +53,7 @@ def stage(update: Update, shard: ShardVectors) -> ExtractReport:
 
 
 def sets_of(request: ExtractRequest, context: Context) -> list[FeatureSet]:
-    """The feature sets that are asked for, each once. Raises `NotFoundError`."""
+    """Return the feature sets that are asked for, each once. Raises `NotFoundError`."""
     names = request.feature_sets or context.settings.features.sets
     return [features.get(name) for name in dict.fromkeys(names)]
 
@@ -61,7 +61,7 @@ def sets_of(request: ExtractRequest, context: Context) -> list[FeatureSet]:
 def total(
     update: Update, sets: Sequence[FeatureSet], reports: Sequence[ExtractReport]
 ) -> ExtractReport:
-    """What several shards gave together."""
+    """Return the report of several shards together."""
     failures = sum((Counter(report.failures) for report in reports), Counter[str]())
     return ExtractReport(
         update=update.id,
@@ -107,7 +107,7 @@ class _Extraction:
         self._stack.close()
 
     def run(self, shard: str) -> ShardVectors:
-        """Extract one shard."""
+        """Extract what a shard lacks; return its vectors and failures, which are not staged yet."""
         wanted = self.context.inputs.pending(self.update, list(self.sets), shard)
         staged = ShardVectors(self.sets, self.update, shard, wanted)
         groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)

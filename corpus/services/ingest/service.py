@@ -22,7 +22,7 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
     """Stage samples, rejects, failures and sightings, one part a shard.
 
     A shard's parts are written when all of it was read, so a run that is killed leaves blobs at
-    most, which the next run finds. Raises `PassingFaultError` on a full disk, `DamagedError` where a blob
+    most, which the next run finds. Raises `PassingFaultError` on a full disk, `DamagedError` if a blob
     that is there already is not what it should be.
     """
     if request.update is None:
@@ -60,14 +60,14 @@ def shards_of(update: Update, asked: Sequence[str], inputs: Inputs) -> list[str]
 
 
 def reported(update: Update, shard: str, counts: Counts) -> IngestReport:
-    """The report of a shard that is staged, which is left with the update."""
+    """Leave the report of a staged shard with the update; return it."""
     report = IngestReport(update=update.id, shards=[shard], **asdict(counts))
     update.write_report("ingest", report.model_dump(mode="json"), shard)
     return report
 
 
 def total(update: Update, reports: Sequence[IngestReport]) -> IngestReport:
-    """What several shards gave together."""
+    """Return the report of several shards together."""
     return reduce(_sum, reports, IngestReport(update=update.id, shards=[]))
 
 

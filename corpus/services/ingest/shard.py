@@ -29,7 +29,7 @@ LARGE = 16 << 20
 
 @dataclass
 class _Sample:
-    """What a sample's bytes say; `identity` comes from the sandbox, all None where it failed."""
+    """What a sample's bytes say; `identity` comes from the sandbox, all None if it failed."""
 
     md5: str
     size: int
@@ -57,6 +57,7 @@ class Intake:
     writes: deque[Future[blobs.BlobRecord]] = field(default_factory=deque)
 
     def run(self, sandbox: Sandbox) -> Counts:
+        """Read the shard's candidates, store new samples, and stage what was found; return the counts."""
         rows = self.update.read(CANDIDATES.name, part=self.name).to_pylist()
         candidates = [Candidate.of(row) for row in rows if row["known_sha256"] is None]
         with ThreadPoolExecutor(WRITERS) as writers:
@@ -203,7 +204,7 @@ class Intake:
 
 
 def _sample(data: bytes, blob: Future[blobs.BlobRecord]) -> _Sample:
-    # The header alone gives these two, so they are known even where the identification fails.
+    # The header alone gives these two, so they are known even if the identification fails.
     header = {"file_type": filetype.of(data), "arch": filetype.arch(data)}
     identity = {**header, "tlsh": None, "imphash": None}
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()

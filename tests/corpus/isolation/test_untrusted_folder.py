@@ -23,7 +23,7 @@ from corpus import features
 from corpus.errors import BadInputError
 from corpus.features import FeatureSet
 from corpus.isolation import parquet
-from corpus.isolation.untrusted_folder import HostileFolder
+from corpus.isolation.untrusted_folder import UntrustedFolder
 from corpus.services.collect.service import CollectRequest, collect
 from corpus.services.extract import service as extract
 from corpus.settings import Settings
@@ -486,7 +486,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("nowhere", "file", "link"):
         with pytest.raises(BadInputError, match="is not a folder"):
-            HostileFolder(tmp_path / name)
+            UntrustedFolder(tmp_path / name)
 
 
 def test_a_link_is_not_followed_whenever_it_was_made(ingested: Workspace, tmp_path: Path) -> None:
@@ -494,7 +494,7 @@ def test_a_link_is_not_followed_whenever_it_was_made(ingested: Workspace, tmp_pa
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "key").write_bytes(b"planted-secret")
-    with HostileFolder(ingested.folder) as folder:
+    with UntrustedFolder(ingested.folder) as folder:
         for link, key in (("blobs/l", "blobs/l/key"), ("blobs/k", "blobs/k")):
             target = secret if link == "blobs/l" else secret / "key"
             (ingested.folder / link).symlink_to(target)
@@ -510,7 +510,7 @@ def test_what_may_not_be_read(ingested: Workspace) -> None:
     (ingested.folder / SAMPLES).chmod(0)
     with (
         not_root(ingested.folder),
-        HostileFolder(ingested.folder) as folder,
+        UntrustedFolder(ingested.folder) as folder,
         pytest.raises(BadInputError, match="cannot be opened: permission denied"),
     ):
         folder.read(SAMPLES, 100)
