@@ -27,7 +27,7 @@ _MODULES = {
     "export": "snapshots",
     "abandon": "upkeep",
     "clean": "upkeep",
-    "slice": "slices",
+    "workspace": "workspace",
     "config": "config",
 }
 

@@ -252,7 +252,7 @@ def room(tmp_path: Path) -> Path:
 
 
 def test_a_shard_is_ingested_and_extracted_by_the_extractor(room: Path):
-    """All three steps, as the runner takes them: the extractor sees its slice and no more."""
+    """All three steps, as the runner takes them: the extractor sees its workspace and no more."""
     samples = room / "samples"
     samples.mkdir()
     (samples / "a.exe").write_bytes(launcher())
@@ -271,21 +271,33 @@ def test_a_shard_is_ingested_and_extracted_by_the_extractor(room: Path):
     for service, given in (("ingest", []), ("extract", sets)):
         own = [service, "--update", "u", *given]
         # Made beforehand, as the runner does, or docker would make it for root alone.
-        piece = room / f"slice-{service}"
+        piece = room / f"workspace-{service}"
         piece.mkdir()
         piece.chmod(0o777)
         run(
-            "services", *corpus, "slice", "take", *own, "--to", f"/room/{piece.name}", options=whole
+            "services",
+            *corpus,
+            "workspace",
+            "stage-in",
+            *own,
+            "--to",
+            f"/room/{piece.name}",
+            options=whole,
         )
         run(
-            "extractor", "corpus", "--root", "/slice", *own, options=["--volume", f"{piece}:/slice"]
+            "extractor",
+            "corpus",
+            "--root",
+            "/workspace",
+            *own,
+            options=["--volume", f"{piece}:/workspace"],
         )
         told = run(
             *(
                 "services",
                 *corpus,
-                "slice",
-                "give",
+                "workspace",
+                "stage-out",
                 *own,
                 "--from",
                 f"/room/{piece.name}",
