@@ -39,14 +39,14 @@ class Copy:
     folder: Path
 
     def run(self, command: str) -> str:
-        """What a command prints on both of its streams; it has to succeed."""
+        """What a command prints on both of its streams, spaces as one; it has to succeed."""
         words = [sys.executable, "-m", *shlex.split(command)]
         environment = {**os.environ, "PYTHONPATH": str(self.folder)}
         done = subprocess.run(
             words, cwd=self.folder, env=environment, check=False, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return " ".join((done.stdout + done.stderr).split())
 
     def change(self, title: str) -> list[tuple[str, str]]:
         """Do the steps of a recipe that write files; give its commands, and what each prints."""
