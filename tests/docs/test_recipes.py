@@ -27,7 +27,9 @@ _BLOCK = re.compile(r"\s*```\w*\n(.*?)```\n", re.DOTALL)
 def recipe(title: str) -> str:
     """The text of a recipe."""
     text = (REPO / "CONTRIBUTING.md").read_text()
-    found = re.search(rf"^### {re.escape(title)}\n(.*?)(?=^### |\Z)", text, re.DOTALL | re.MULTILINE)
+    found = re.search(
+        rf"^### {re.escape(title)}\n(.*?)(?=^### |\Z)", text, re.DOTALL | re.MULTILINE
+    )
     assert found, title
     return found[1]
 
