@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from corpus import __version__
+import corpus
 from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.settings.effective import effective
@@ -91,8 +91,11 @@ class DockerSettings(Section):
     @field_validator("services_image", "extractor_image")
     @classmethod
     def _of_this_version(cls, image: str) -> str:
+        if "{version}" not in image:
+            # To know the version costs the start of git in a checkout.
+            return image
         # A tag takes no plus sign.
-        return image.replace("{version}", __version__.replace("+", "-"))
+        return image.replace("{version}", corpus.__version__.replace("+", "-"))
 
 
 class ReaperSettings(Section):

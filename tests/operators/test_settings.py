@@ -64,7 +64,7 @@ def test_what_belongs_to_the_corpus_is_not_looked_at(tmp_path: Path) -> None:
 
 
 def test_images_may_be_those_of_the_version_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.settings.__version__", "1.4.0+15.gabc1234")
+    monkeypatch.setattr("corpus.__version__", "1.4.0+15.gabc1234")
     docker = WorkerSettings.load(
         {"docker": {"services_image": "registry.example/services:{version}"}}
     ).docker

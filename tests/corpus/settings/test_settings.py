@@ -7,6 +7,8 @@ import pytest
 from corpus.errors import BadSettingError
 from corpus.settings import Settings
 
+pytestmark = pytest.mark.fast
+
 
 def test_precedence_run_over_environment_over_files_over_default(tmp_path, monkeypatch):
     file = tmp_path / "corpus.toml"
