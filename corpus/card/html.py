@@ -7,12 +7,12 @@ from typing import Any
 
 from corpus.card.plots import plots
 from corpus.card.words import LIMITS, TABLE_WORDS, describe_splits
+from corpus.contract.splits import SPLITS
 from corpus.store.schemas import FEATURES_PREFIX
 
 _LABELS = ("malicious", "benign", "unknown")
 # Which task began the update is an accident; who asked for it is not.
 _RUN = ("dag_id", "run_id", "run_uuid", "run_type", "triggered_by")
-_SPLITS = ("train", "validation", "test", "excluded")
 _TOP = 15
 _FIELDS = (
     "note", "created_at", "parent", "sequence", "feature_sets", "content_digest", "settings_digest",
@@ -73,11 +73,11 @@ def page(
 
 def _splits(stats: Mapping[str, Any]) -> list[tuple[str, Mapping[str, int], int]]:
     counts = stats["counts"]
-    names = [*_SPLITS, *sorted(set(counts["splits"]) - set(_SPLITS))]
+    names = [*SPLITS, *sorted(set(counts["splits"]) - set(SPLITS))]
     return [
         (name, counts["labels_by_split"].get(name, {}), counts["splits"].get(name, 0))
         for name in names
-        if name in _SPLITS[:3] or counts["splits"].get(name)
+        if name in SPLITS[:3] or counts["splits"].get(name)
     ]
 
 

@@ -10,6 +10,7 @@ import click
 
 from corpus.cli.output import echo_report, json_option, report_lines
 from corpus.cli.session import Session
+from corpus.contract.splits import SPLITS
 from corpus.errors import DamagedError
 
 
@@ -108,7 +109,7 @@ def diff(session: Session, a: str, b: str, as_json: bool) -> None:
 )
 @click.option(
     "--split",
-    type=click.Choice(["train", "validation", "test", "excluded"]),
+    type=click.Choice(SPLITS),
     help="Only this split.",
 )
 @click.option(

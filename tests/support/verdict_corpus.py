@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from corpus.contract.progress import Progress
+from corpus.contract.reports import ImportVerdictsReport, LabelReport
+from corpus.contract.requests import ImportVerdictsRequest, LabelRequest
 from corpus.services.context import Context
-from corpus.services.import_verdicts.service import (
-    ImportVerdictsReport,
-    ImportVerdictsRequest,
-    import_verdicts,
-)
+from corpus.services.import_verdicts.service import import_verdicts
 from corpus.services.label.policy import policy_record
-from corpus.services.label.service import LabelReport, LabelRequest, label
+from corpus.services.label.service import label
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.snapshots import LATEST, Snapshot

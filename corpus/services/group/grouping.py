@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from corpus.contract.splits import EXCLUDED
 from corpus.services.group.boundary import sides_of_samples
 from corpus.services.group.rows import (
     Known,
@@ -37,8 +38,6 @@ from corpus.services.group.similarity import (
 )
 from corpus.services.group.tlsh_index import Indices
 from corpus.settings import GroupSettings
-
-EXCLUDED = "excluded"
 
 # Takes samples of the base, gives the split of those that have one.
 SplitsOf = Callable[[list[str]], dict[str, str]]

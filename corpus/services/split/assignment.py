@@ -15,15 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from corpus.contract.splits import EXCLUDED, TEST, TRAIN, VALIDATION
 from corpus.errors import BadSettingError
-from corpus.services.group.grouping import EXCLUDED
 from corpus.settings import SplitSettings
 
 if TYPE_CHECKING:
     from corpus.store.staging import Update
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
-SPLITS = (TRAIN, VALIDATION, TEST, EXCLUDED)
 
 # EMBER2024 has 64 weeks, of which 12 are test; with 4 for validation, 48 are left to train on.
 _TRAIN_WEEKS = 48

@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from corpus.contract.reports import SplitReport
 from corpus.contract.requests import SplitRequest
+from corpus.contract.splits import EXCLUDED, SPLITS
 from corpus.services.context import Context
-from corpus.services.group.grouping import EXCLUDED
 from corpus.services.split.assignment import (
-    SPLITS,
     Cuts,
     assign,
     cuts_from_settings,

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError, PassingFaultError
 from corpus.isolation.stage_in import stage_in
-from corpus.services.collect.service import CollectRequest, collect
+from corpus.services.collect.service import collect
 from corpus.services.context import Context
 from corpus.services.inputs.copied_files import CopiedFiles
 from corpus.settings import Settings

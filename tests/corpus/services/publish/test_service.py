@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from corpus.contract.reports import PublishReport
+from corpus.contract.requests import PublishRequest, ValidateRequest
 from corpus.errors import BadInputError, BlockedError, ConflictError, NotFoundError, NothingNewError
 from corpus.services.context import Context
 from corpus.services.publish.plan import Plan
-from corpus.services.publish.service import PublishReport, PublishRequest, publish
-from corpus.services.validate.service import ValidateRequest, validate
+from corpus.services.publish.service import publish
+from corpus.services.validate.service import validate
 from corpus.snapshots.verify import verify
 from corpus.store import delta
 from corpus.store import manifest as manifests

@@ -13,13 +13,13 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from corpus.contract.splits import SPLITS
 from corpus.errors import BadInputError
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.snapshots import Snapshot
 
-SPLITS = ("train", "validation", "test", "excluded")
 FILE_TYPES = ("pe", "elf")
 LABELS = ("malicious", "benign", "unknown")
 # What a label is in `y`.
@@ -44,7 +44,7 @@ def open_snapshot(
     id: str = "latest",
     root: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
-) -> LoadedSnapshot:
+) -> Dataset:
     """Open a published snapshot for reading.
 
     `root` is a folder or an fsspec URL; where it is left out the settings say it. Raises `NotFoundError`.
@@ -53,10 +53,10 @@ def open_snapshot(
         settings = Settings.load({"store": {"root": os.fspath(root)}} if root is not None else None)
     options = {name: value.get_secret_value() for name, value in settings.store.options.items()}
     url = settings.store.root if root is None else os.fspath(root)
-    return LoadedSnapshot(Snapshot.open(Store(url, options), id))
+    return Dataset(Snapshot.open(Store(url, options), id))
 
 
-class LoadedSnapshot:
+class Dataset:
     """A published snapshot: `id`, `manifest`, `counts`, and its rows in the order of their sha256."""
 
     def __init__(self, snapshot: Snapshot):
