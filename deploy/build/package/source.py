@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.build.package.changelog import NAME, changelog, epoch
-from deploy.build.package.errors import BadSource
-from deploy.build.package.git import git, is_changed
-from deploy.build.package.version import Version, describe, stamp
+from deploy.common.errors import BadSourceError
+from deploy.build.git import git, is_changed
+from deploy.build.version import Version, describe, stamp
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def export(
     """Make `parent/corpus-airflow-VERSION`, of the last commit or of the tracked files as they are now.
 
     Modes and times of files are set, so that neither umask nor checkout shows. What was there under that name is
-    replaced. Raises `BadSource`, `BadVersion`.
+    replaced. Raises `BadSourceError`, `BadVersionError`.
     """
     version = version or describe(repo, worktree=worktree)
     dirty = worktree and is_changed(repo)
@@ -53,7 +53,7 @@ def export(
     control = source.folder / "debian" / "control"
     if not control.is_file():
         shutil.rmtree(source.folder)
-        raise BadSource(
+        raise BadSourceError(
             f"The last commit of {repo} holds no debian/control: commit it, or --worktree"
         )
     debian = source.folder / "debian"

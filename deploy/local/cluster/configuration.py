@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.settings import config_files
+from deploy.common import atomic
+from deploy.common.errors import ClusterError
 from deploy.local import demo
-from deploy.local.cluster.errors import ClusterError
-from deploy.local.cluster.workdir import Place, replace_text
+from deploy.local.cluster.workdir import Place
 from deploy.local.embedded.server import free_port
 from deploy.local.update import absolute
 
@@ -104,7 +105,7 @@ def write_corpus_toml(place: Place, options: Options) -> None:
     own = place / "input.json"
     if options.samples or options.verdicts:
         given = {"samples": options.samples, "verdicts": options.verdicts}
-        replace_text(own, json.dumps(given))
+        atomic.write_if_other(own, json.dumps(given))
     given = json.loads(own.read_text()) if own.is_file() else {"samples": None, "verdicts": None}
     samples, verdicts = given["samples"], given["verdicts"]
     cut: dict[str, int] = {}
@@ -127,7 +128,7 @@ def write_corpus_toml(place: Place, options: Options) -> None:
             f"[{name}]",
             *(f"{key} = {json.dumps(value)}" for key, value in table.items()),
         ]
-    replace_text(file, "\n".join(lines) + "\n")
+    atomic.write_if_other(file, "\n".join(lines) + "\n")
 
 
 def corpus_root(place: Place) -> str:

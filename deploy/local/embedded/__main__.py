@@ -10,9 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import DeployError
 from deploy.local import demo
-from deploy.local.airflow_api import AirflowApi, DagNotParsed
-from deploy.local.embedded.server import EmbeddedAirflow, Running, StartFailed
+from deploy.local.embedded.server import EmbeddedAirflow, Running
 from deploy.local.update import absolute, run_update
 
 
@@ -104,9 +105,9 @@ def main() -> int:
                 raise
         print(f"Airflow runs at {running.url}: user admin, password in {airflow.home}.")
         print("`make run` updates the corpus in it; `make down` stops it.")
-    except (DagNotParsed, StartFailed) as error:
+    except DeployError as error:
         print(error, file=sys.stderr)
-        return 1
+        return error.status
     return 0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.build.package.build import Built, build
 from deploy.build.package.source import Source, export, settle
-from deploy.build.package.version import Version
+from deploy.build.version import Version
 
 REPO = Path(__file__).resolve().parents[3]
 # `make test-package WORKTREE=1`: the tracked files as they are, and not the last commit.

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.host.manifest import PACKAGES, Manifest
 from deploy.build.package.__main__ import VERBS, main
-from tests.deploy.build.package.checkouts import Checkout
+from tests.deploy.build.checkouts import Checkout
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -12,7 +12,7 @@ import pytest
 REPO = Path(__file__).resolve().parents[4]
 SCRIPTS = [
     *sorted(path for path in (REPO / "debian").glob("p*") if path.stem in {"postinst", "postrm", "preinst", "prerm"}),
-    *sorted((REPO / "tests" / "package").glob("*.sh")),
+    *sorted((REPO / "tests" / "system" / "package").glob("*.sh")),
 ]  # fmt: skip
 
 

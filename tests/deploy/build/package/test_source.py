@@ -14,10 +14,10 @@ import pytest
 
 from deploy.build.package.build import build
 from deploy.build.package.changelog import changelog
-from deploy.build.package.errors import BadSource, ToolsMissing
+from deploy.common.errors import BadSourceError, ToolsMissingError
 from deploy.build.package.source import Source, export
-from deploy.build.package.version import Version
-from tests.deploy.build.package.checkouts import Checkout
+from deploy.build.version import Version
+from tests.deploy.build.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 needs_dpkg_dev = pytest.mark.skipif(
@@ -139,7 +139,7 @@ def test_what_was_exported_before_is_replaced(packaged: Checkout, tmp_path: Path
 
 
 def test_a_commit_without_packaging_is_told(checkout: Checkout, tmp_path: Path):
-    with pytest.raises(BadSource, match=r"holds no debian/control: commit it, or --worktree"):
+    with pytest.raises(BadSourceError, match=r"holds no debian/control: commit it, or --worktree"):
         export(checkout.folder, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
@@ -153,7 +153,7 @@ def test_packages_that_a_build_lacks_are_named(packaged: Checkout, tmp_path: Pat
     )
     source: Source = export(packaged.folder, tmp_path / "out", worktree=True)
     with pytest.raises(
-        ToolsMissing, match=r"apt-get install .*recommends no-such-package nor-that$"
+        ToolsMissingError, match=r"apt-get install .*recommends no-such-package nor-that$"
     ):
         build(source, tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
