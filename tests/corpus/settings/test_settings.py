@@ -10,6 +10,8 @@ from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.settings.reference import reference
 
+pytestmark = pytest.mark.fast
+
 
 def test_precedence_run_over_environment_over_files_over_default(tmp_path, monkeypatch):
     file = tmp_path / "corpus.toml"

@@ -9,6 +9,8 @@ from corpus.services.context import Context
 from corpus.store.staging import Update, existing, new_update_id
 from tests.support.building import build, context, label_row, sample_row, sha
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def made(tmp_path: Path) -> Context:

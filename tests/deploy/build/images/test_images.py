@@ -252,8 +252,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 
 def test_an_unknown_image_is_refused(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit, match="2"):
-        main(["airfow"])
-    assert "there is no image airfow; there are airflow, services" in capsys.readouterr().err
+        main(["airflows"])
+    assert "there is no image airflows; there are airflow, services" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

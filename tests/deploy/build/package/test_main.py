@@ -12,6 +12,8 @@ from deploy.host.manifest import PACKAGES, Manifest
 from deploy.build.package.__main__ import VERBS, main
 from tests.deploy.build.checkouts import Checkout
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_version_answers_in_either_spelling(

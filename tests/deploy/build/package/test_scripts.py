@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.fast
+
 REPO = Path(__file__).resolve().parents[4]
 SCRIPTS = [
     *sorted(path for path in (REPO / "debian").glob("p*") if path.stem in {"postinst", "postrm", "preinst", "prerm"}),
