@@ -43,18 +43,16 @@ def new_update_id(now: datetime | None = None) -> str:
 class Update:
     """One update: `id`, the `base` snapshot it builds on (None for the first), and its staged parts.
 
-    In a slice (see corpus.isolation) there is no base, the record says which `sequence` it stands for, and
-    `store` is a fleeting one.
+    In a workspace (see corpus.isolation) the base is not there, and the record says what `sequence` follows it.
     """
 
     def __init__(self, store: Store, record: Mapping[str, Any], base: Snapshot | None):
         self.record = dict(record)
         self.id: str = record["id"]
         self.base = base
-        self.in_slice = "slice" in self.record
-        self.store = store.fleeting() if self.in_slice else store
+        self.store = store
         following = base.sequence + 1 if base else 1
-        self.sequence: int = self.record["slice"]["sequence"] if self.in_slice else following
+        self.sequence: int = self.record.get("sequence") or following
         self.prefix = f"staging/{self.id}"
 
     @classmethod

@@ -12,14 +12,14 @@ DeployError                      1
 ├── BuildError                   1    an image or a package cannot be built
 │   ├── NoClientError            1    no docker client here can build images
 │   ├── ToolsMissingError        1    programs or packages that a build needs are not installed
-│   ├── BadVersionError          1    a tag or a version that has no place in the order
 │   ├── BadSourceError           1    the checkout does not say what to build
 │   ├── BadPackageError          1    a file is not a package of ours, or another build of a published version
 │   └── BadKeyError              1    a file does not hold a key to sign with
 ├── LocalError                   1    Airflow on this machine cannot do what was asked
 │   ├── ClusterError             1    ... the cluster
 │   ├── StartError               1    ... the embedded one did not come up
-│   └── DagNotParsedError        1    Airflow does not have a DAG
+│   ├── DagNotParsedError        1    Airflow does not have a DAG
+│   └── InputError               1    the input that was asked for does not fit what the work folder holds
 ├── HealthError                  1    deploy.container.health: a part of the cluster does not do its work
 └── InitError                    1    deploy.container.init: the init job cannot go on
 
@@ -94,10 +94,6 @@ class ToolsMissingError(BuildError):
     pass
 
 
-class BadVersionError(BuildError):
-    pass
-
-
 class BadSourceError(BuildError):
     pass
 
@@ -123,6 +119,10 @@ class StartError(LocalError):
 
 
 class DagNotParsedError(LocalError):
+    pass
+
+
+class InputError(LocalError):
     pass
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from corpus import __version__
+from corpus.contract.version import current
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.content_digest import ContentDigest
@@ -52,18 +50,6 @@ def head(
 
 def code() -> dict[str, str]:
     """Version of the corpus code and, where it is known, the revision it was built from."""
-    revision = os.environ.get("CORPUS_CODE_VERSION") or _git_revision()
-    return {"version": __version__, **({"revision": revision} if revision else {})}
-
-
-def _git_revision() -> str | None:
-    checkout = Path(__file__).resolve().parents[3]
-    if not (checkout / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
+    found = current()
+    revision = os.environ.get("CORPUS_CODE_VERSION") or found.revision
+    return {"version": found.version, **({"revision": revision} if revision else {})}

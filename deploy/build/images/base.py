@@ -39,7 +39,14 @@ def make_base(client: Client, work: Path) -> str:
     """
     if os.geteuid() != 0:
         # This interpreter, since the system's own may lack what building takes.
-        command = [sys.executable, "-m", "deploy.build.images", "--work", str(work.parent), "--only-base"]
+        command = [
+            sys.executable,
+            "-m",
+            "deploy.build.images",
+            "--work",
+            str(work.parent),
+            "--only-base",
+        ]
         raise BuildError(
             f"No registry gives {DEBIAN}, and making a base takes root. Type this, then try again:\n"
             f"    sudo {shlex.join(command)}"

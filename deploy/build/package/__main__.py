@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 
+from corpus.errors import CorpusError
 from deploy.common.errors import DeployError
 
 # A module of this package each, with `add_arguments` and `main`; only the one that is wanted is loaded.
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = verb.parse_args(given.arguments)
         return int(module.main(options))
-    except DeployError as error:
+    except (DeployError, CorpusError) as error:
         print(error, file=sys.stderr)
         return 1
 

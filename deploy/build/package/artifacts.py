@@ -15,11 +15,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from corpus.contract.version import Version, describe
 from deploy.build.package.changelog import NAME
-from deploy.common.errors import BadPackageError
 from deploy.build.package.repository import KEY_FILE, Repository
 from deploy.build.package.sbom import sbom
-from deploy.build.version import Version, describe
+from deploy.common.errors import BadPackageError
 
 CHECKSUMS = "SHA256SUMS"
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.common.shell import run, run_logged, say
 from deploy.build.package import source as sources
 from deploy.build.package.changelog import NAME
-from deploy.common.errors import ToolsMissingError
 from deploy.build.package.source import Source, export
+from deploy.common.errors import ToolsMissingError
+from deploy.common.shell import run, run_logged, say
 
 DIST = Path("dist")
 _STEP = re.compile(r"^ *(dh_\w+|dpkg-source: info: building|dpkg-deb: building|=+ .* =+$)")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 
-from deploy.common.errors import BadSourceError
+from corpus.contract.version import Version, version_tags
 from deploy.build.git import git
-from deploy.build.version import Version, version_tags
+from deploy.common.errors import BadSourceError
 
 NAME = "corpus-airflow"
 _MAINTAINER = re.compile(r"^Maintainer: (.+)$", re.MULTILINE)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from deploy.build.package.programs import output
 from deploy.common import atomic
 from deploy.common.errors import BadKeyError
 from deploy.common.shell import run
-from deploy.build.package.programs import output
 
 OWNER = "corpus-airflow repository"
 

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.build.package.changelog import NAME as PACKAGE
-from deploy.common import atomic
-from deploy.common.errors import BadPackageError
 from deploy.build.package.keys import Keys
 from deploy.build.package.programs import need, output
+from deploy.common import atomic
+from deploy.common.errors import BadPackageError
 
 DISTRIBUTION = "bookworm"
 COMPONENT = "main"

@@ -24,8 +24,8 @@ from typing import Any
 from urllib.parse import quote
 
 from deploy.build.package.changelog import NAME
-from deploy.common.errors import BadPackageError, BadSourceError
 from deploy.build.package.repository import Deb
+from deploy.common.errors import BadPackageError, BadSourceError
 
 REQUIREMENTS = Path("requirements")
 # The images with Python of ours, and the locks that each is installed from.
@@ -145,7 +145,9 @@ def read_lock(file: Path) -> dict[str, Pinned]:
                 last.asked_by.add(_canonical(via[1]))
     bare = sorted(one.name for one in found.values() if not one.hashes)
     if bare or not found:
-        raise BadSourceError(f"{file} names {', '.join(bare) or 'nothing'} without a hash: `make lock`.")
+        raise BadSourceError(
+            f"{file} names {', '.join(bare) or 'nothing'} without a hash: `make lock`."
+        )
     return found
 
 

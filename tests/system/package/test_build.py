@@ -107,7 +107,7 @@ def test_a_checkout_can_be_built_in_place_and_stays_clean(tmp_path: Path):
 def test_tests_run_in_the_build(built: Built):
     log = built.log.read_text()
     assert "tests/deploy/host/test_releases.py" in log
-    assert "tests/deploy/build/test_version.py" in log
+    assert "tests/deploy/build/package/test_version.py" in log
     assert " passed" in log
 
 

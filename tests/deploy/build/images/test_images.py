@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.version import code_of
 from deploy.build.images import wheelhouse
 from deploy.build.images.__main__ import main, parse
 from deploy.build.images.base import make_base
 from deploy.build.images.build import Build, Built, table
 from deploy.build.images.client import Client, Layer
 from deploy.build.images.context import EPOCH, make_context
-from deploy.common.errors import BuildError, ProgramError, NoClientError
+from deploy.common.errors import BuildError, NoClientError, ProgramError
 from tests.deploy.local.test_wheels import build as build_wheel
 
 REPO = Path(__file__).resolve().parents[4]
@@ -127,6 +128,8 @@ def test_neither_umask_nor_checkout_shows_in_the_context(
     assert (context / "source" / "corpus" / "cli" / "main.py").is_file()
     assert (context / "source" / "corpus" / "card" / "templates" / "card.html").is_file()
     assert not list(context.rglob("__pycache__"))
+    # The wheel takes its version from there, since the context is not a checkout.
+    assert code_of(context / "source").version == code_of(REPO).version
     # Files of the cluster that no image holds.
     assert not list(context.rglob("compose*.yaml"))
     for part in ("deploy", "docker", "source"):
@@ -159,8 +162,14 @@ def test_what_runs_in_containers_needs_no_more_of_deploy_than_the_image_has(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    used = {Path(name).relative_to(tmp_path / "context") for name in done.stdout.splitlines()[-1].split()}
-    there = {path.relative_to(tmp_path / "context") for path in (tmp_path / "context" / "deploy").rglob("*.py")}
+    used = {
+        Path(name).relative_to(tmp_path / "context")
+        for name in done.stdout.splitlines()[-1].split()
+    }
+    there = {
+        path.relative_to(tmp_path / "context")
+        for path in (tmp_path / "context" / "deploy").rglob("*.py")
+    }
     # What no process there reads has no place there.
     assert {str(path) for path in there - used} <= {
         *("deploy/container/init/database.py", "deploy/container/init/fab.py"),

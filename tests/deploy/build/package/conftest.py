@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.build.checkouts import Checkout
+from tests.deploy.build.package.checkouts import Checkout
 
 
 @pytest.fixture
