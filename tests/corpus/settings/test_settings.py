@@ -70,7 +70,7 @@ def test_a_secret_does_not_show_in_the_text_of_settings():
 
 
 def test_the_reference_is_the_code_s():
-    page = Path(__file__).parents[3] / "docs" / "settings.md"
+    page = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
     assert page.read_text() == reference(), "run `make docs`"
 
 
