@@ -52,7 +52,7 @@ def main() -> None:
 def _measure(work: Path, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
     # The embedded Airflow is part of the checkout, not of what is installed.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from deploy.local.airflow_api import AirflowApi
+    from deploy.common.airflow_api import AirflowApi
     from deploy.local.embedded.server import EmbeddedAirflow
 
     ours, baseline = [], []

@@ -41,6 +41,17 @@ PLANTED = {
         "operators/task_log.py",
         "import operators.runners.command",
     ),
+    "The floors of deploy": ("deploy/common/shell.py", "import deploy.host.engine"),
+    "The images and the package are built independently": (
+        "deploy/build/images/client.py",
+        "import deploy.build.package.programs",
+    ),
+    "The host command takes the standard library only": ("deploy/host/engine.py", "import httpx"),
+    "Health checks never import Airflow": ("deploy/container/health/worker.py", "import airflow"),
+    "What runs in containers takes nothing of a release": (
+        "deploy/container/init/accounts.py",
+        "import corpus.errors",
+    ),
     "No circle between folders": ("operators/ui/cards.py", "import operators.releases.bundle"),
 }
 # One plant alone makes no circle.

@@ -233,7 +233,7 @@ def test_one_update_published_twice_at_the_same_moment(tmp_path: Path) -> None:
     assert delta.open_table(made.store, "samples").to_pyarrow_table().num_rows == 6
 
 
-class Interrupted(Exception):
+class StopHereError(Exception):
     pass
 
 
@@ -242,10 +242,10 @@ def interrupted(made: Context, name: str, monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as patched:
 
         def fail(*args: Any) -> None:
-            raise Interrupted
+            raise StopHereError
 
         patched.setattr("corpus.services.publish.service._tables", fail)
-        with pytest.raises(Interrupted):
+        with pytest.raises(StopHereError):
             publish_it(made, name)
 
 

@@ -11,10 +11,11 @@ import socket
 import time
 
 import psycopg2
-from configuration import setting
-from failures import Failure, Starting, Unreachable
-from patience import Patience
-from processes import descendants, main_process, processes
+
+from deploy.container.health.configuration import setting
+from deploy.container.health.errors import HealthError, StartingError, UnreachableError
+from deploy.container.health.patience import Patience
+from deploy.container.health.processes import descendants, main_process, processes
 
 JOBS = {
     "scheduler": "SchedulerJob",
@@ -34,14 +35,14 @@ _LAST = """
 
 
 def check(part: str) -> str:
-    """When the last heartbeat was, in a line. Raises `Failure`; a process that is silent is ended."""
+    """When the last heartbeat was, in a line. Raises `HealthError`; a process that is silent is ended."""
     main, patience = main_process(processes()), Patience(part)
     host = hostname()
     last = _last_heartbeat(JOBS[part], host, patience)
     now = time.time()
     if last is None or last[0] < main.started - _CLOCK:
         if now - main.started < _SILENCE:
-            raise Starting("has no job in the database yet; started just now")
+            raise StartingError("has no job in the database yet; started just now")
         silent, since = now - main.started, "no heartbeat since its start"
     else:
         silent, since = now - last[1], "last heartbeat"
@@ -54,7 +55,7 @@ def check(part: str) -> str:
         idle=lambda: True,
         children=lambda: [one.pid for one in descendants(pid, processes())],
     )
-    raise Failure(f"{since} {silent:.0f} s ago; {what}")
+    raise HealthError(f"{since} {silent:.0f} s ago; {what}")
 
 
 def hostname() -> str:
@@ -71,7 +72,7 @@ def _last_heartbeat(job: str, host: str, patience: Patience) -> tuple[float, flo
     """Start and last heartbeat of the newest such job, in seconds since the epoch."""
     scheme, _, rest = setting("database", "sql_alchemy_conn").partition("://")
     if not scheme.startswith("postgresql"):
-        raise Failure(f"the check knows PostgreSQL, but not a {scheme} database")
+        raise HealthError(f"the check knows PostgreSQL, but not a {scheme} database")
     try:
         connection = psycopg2.connect(f"postgresql://{rest}", connect_timeout=_CONNECT_SECONDS)
         try:
@@ -86,5 +87,5 @@ def _last_heartbeat(job: str, host: str, patience: Patience) -> tuple[float, flo
         # Not the silence of this process; it gets its whole time when the database is back.
         patience.forget()
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Unreachable(f"the metadata database does not answer: {first}") from None
+        raise UnreachableError(f"the metadata database does not answer: {first}") from None
     return (float(row[0]), float(row[1])) if row else None

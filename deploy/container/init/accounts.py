@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from failures import BadUsers
+from deploy.common import atomic
+from deploy.container.init.errors import BadUsersError
 
 FOLDER = Path(os.environ.get("CORPUS_USERS", "/run/corpus-users"))
 # Each with the role of Airflow's simple auth manager that comes nearest.
@@ -49,37 +50,34 @@ class Account:
     active: bool = True
 
     def password(self) -> str:
-        """Raises `BadUsers` where there is none, or one that is too short."""
+        """Raises `BadUsersError` where there is none, or one that is too short."""
         try:
             password = self.password_file.read_text().rstrip("\r\n")
         except FileNotFoundError:
-            raise BadUsers(
+            raise BadUsersError(
                 f"{self.password_file} is missing: the password of {self.name}. Run the init job, "
                 "which makes it."
             ) from None
         except (OSError, UnicodeDecodeError) as error:
-            raise BadUsers(f"{self.password_file} cannot be read: {error}") from None
+            raise BadUsersError(f"{self.password_file} cannot be read: {error}") from None
         if len(password) < _SHORTEST:
-            raise BadUsers(
+            raise BadUsersError(
                 f"{self.password_file} holds a password of less than {_SHORTEST} characters."
             )
         return password
 
     def ensure_password(self) -> bool:
-        """Make a password where there is none; True where one was made. Raises `BadUsers`."""
+        """Make a password where there is none; True where one was made. Raises `BadUsersError`."""
         if self.password_file.exists():
             self.password()
             return False
-        temporary = self.password_file.with_name(f".{self.password_file.name}.new")
         try:
             self.password_file.parent.mkdir(mode=0o750, exist_ok=True)
-            temporary.unlink(missing_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440)
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(secrets.token_urlsafe(18))
-            temporary.replace(self.password_file)
+            # The init job gives it to the database next: what a power cut leaves of the two has to agree.
+            password = secrets.token_urlsafe(18)
+            atomic.write(self.password_file, password, mode=0o440, durable=True)
         except OSError as error:
-            raise BadUsers(
+            raise BadUsersError(
                 f"{self.password_file} cannot be written: {error.strerror}. Put a password there, or "
                 f"let the user {os.geteuid()} write in that folder."
             ) from None
@@ -87,17 +85,19 @@ class Account:
 
 
 def read(folder: Path = FOLDER) -> list[Account]:
-    """All accounts of users.toml and the service's; without the file, one administrator. Raises `BadUsers`."""
+    """All accounts of users.toml and the service's; without the file, one administrator. Raises `BadUsersError`."""
     file = folder / "users.toml"
     try:
         tables = tomllib.loads(file.read_text())
     except FileNotFoundError:
         tables = {"user": [{"name": "admin", "role": "Admin"}]}
     except (OSError, ValueError) as error:
-        raise BadUsers(f"{file} cannot be read: {error}") from None
+        raise BadUsersError(f"{file} cannot be read: {error}") from None
     entries = tables.pop("user", [])
     if tables or not isinstance(entries, list):
-        raise BadUsers(f"{file} holds something else than [[user]] tables: {', '.join(tables)}")
+        raise BadUsersError(
+            f"{file} holds something else than [[user]] tables: {', '.join(tables)}"
+        )
     accounts = [_account(entry, file) for entry in entries]
     names = [account.name.lower() for account in accounts]
     if SERVICE not in names:
@@ -105,30 +105,34 @@ def read(folder: Path = FOLDER) -> list[Account]:
     for field in ("name", "email"):
         values = [getattr(account, field).lower() for account in accounts]
         if twice := {value for value in values if values.count(value) > 1}:
-            raise BadUsers(f"{file} gives one {field} to two users: {', '.join(sorted(twice))}")
+            raise BadUsersError(
+                f"{file} gives one {field} to two users: {', '.join(sorted(twice))}"
+            )
     if not any(account.role == "Admin" and account.active for account in accounts):
-        raise BadUsers(f"{file} has no active user with the role Admin.")
+        raise BadUsersError(f"{file} has no active user with the role Admin.")
     return accounts
 
 
 def _account(entry: Any, file: Path) -> Account:
     if not isinstance(entry, dict):
-        raise BadUsers(f"{file}: a user is a [[user]] table.")
+        raise BadUsersError(f"{file}: a user is a [[user]] table.")
     name = entry.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadUsers(
+        raise BadUsersError(
             f"{file}: {name!r} is no name of a user: letters, digits, and ._@- after the first."
         )
     for field, value in entry.items():
         if field not in _FIELDS:
-            raise BadUsers(
+            raise BadUsersError(
                 f"{file}: user {name} has an unknown field {field!r}; there are {', '.join(_FIELDS)}."
             )
         if not isinstance(value, _FIELDS[field]):
-            raise BadUsers(f"{file}: {field} of user {name} is no {_FIELDS[field].__name__}.")
+            raise BadUsersError(f"{file}: {field} of user {name} is no {_FIELDS[field].__name__}.")
     role = entry.get("role")
     if role not in ROLES:
-        raise BadUsers(f"{file}: user {name} has the role {role!r}; there are {', '.join(ROLES)}.")
+        raise BadUsersError(
+            f"{file}: user {name} has the role {role!r}; there are {', '.join(ROLES)}."
+        )
     return Account(
         name=name,
         role=role,

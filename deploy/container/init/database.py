@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,10 +10,12 @@ import airflow
 from airflow.configuration import conf
 from airflow.providers.fab import migrations as fab_migrations
 from alembic.script import ScriptDirectory
-from failures import BadDatabase
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
+
+from deploy.common.shell import run
+from deploy.container.init.errors import BadDatabaseError
 
 _PAUSE = 2.0
 _TABLES = {
@@ -26,25 +27,20 @@ _CELERY = {"celery_taskmeta", "celery_tasksetmeta"}
 
 
 def migrate(seconds: float) -> None:
-    """Bring the database to this Airflow's schema, once it answers. Raises `BadDatabase`."""
+    """Bring the database to this Airflow's schema, once it answers. Raises `BadDatabaseError`."""
     for line in check(seconds):
         print(line, flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    done = run([sys.executable, "-m", "airflow", "db", "migrate"])
     if done.returncode:
-        print(done.stdout, file=sys.stderr)
-        raise BadDatabase(
+        print(done.stdout + done.stderr, file=sys.stderr)
+        raise BadDatabaseError(
             f"`airflow db migrate` ended with status {done.returncode}; what it said is above. Run "
             "the init job again when that is mended; restore a backup if it does not go on."
         )
 
 
 def check(seconds: float) -> list[str]:
-    """What will be done with the database, in lines. Raises `BadDatabase`."""
+    """What will be done with the database, in lines. Raises `BadDatabaseError`."""
     engine = create_engine(
         conf.get_mandatory_value("database", "sql_alchemy_conn"), poolclass=NullPool
     )
@@ -56,7 +52,7 @@ def check(seconds: float) -> list[str]:
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             if time.monotonic() > deadline:
-                raise BadDatabase(
+                raise BadDatabaseError(
                     f"The metadata database does not answer since {seconds:.0f} s: {reason}"
                 ) from None
         time.sleep(_PAUSE)
@@ -65,7 +61,7 @@ def check(seconds: float) -> list[str]:
 def _check(connection: Connection) -> list[str]:
     tables = set(inspect(connection).get_table_names())
     if "alembic_version" not in tables and (foreign := sorted(tables - _CELERY)):
-        raise BadDatabase(
+        raise BadDatabaseError(
             f"The database holds tables that are not Airflow's ({', '.join(foreign[:3])} ...). "
             "sql_alchemy_conn has to name an empty database, or that of an Airflow."
         )
@@ -78,7 +74,7 @@ def _check(connection: Connection) -> list[str]:
         if table in tables:
             found = set(connection.execute(text(f"select version_num from {table}")).scalars())  # noqa: S608
         if newer := found - known:
-            raise BadDatabase(
+            raise BadDatabaseError(
                 f"The database was migrated by another Airflow, probably a newer one: its revision "
                 f"{', '.join(sorted(newer))} ({table}) is unknown to Airflow {airflow.__version__}. "
                 "Use the image that migrated it, or restore the backup from before."

@@ -8,14 +8,14 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from configuration import setting
-from failures import Failure
+from deploy.container.health.configuration import setting
+from deploy.container.health.errors import HealthError
 
 _SECONDS = 10.0
 
 
 def check() -> str:
-    """What it says of itself, in a line. Raises `Failure`."""
+    """What it says of itself, in a line. Raises `HealthError`."""
     port = int(setting("api", "port", "8080"))
     prefix = urlsplit(setting("api", "base_url", "")).path.rstrip("/")
     connection: http.client.HTTPConnection
@@ -32,16 +32,18 @@ def check() -> str:
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise Failure(f"does not answer on port {port}: {error or type(error).__name__}") from None
+        raise HealthError(
+            f"does not answer on port {port}: {error or type(error).__name__}"
+        ) from None
     finally:
         connection.close()
     if answer.status != http.client.OK:
-        raise Failure(f"answers with status {answer.status}")
+        raise HealthError(f"answers with status {answer.status}")
     try:
         health: dict[str, Any] = json.loads(content)
         database = health["metadatabase"]["status"]
     except (ValueError, KeyError, TypeError):
-        raise Failure("answers, but not as Airflow does") from None
+        raise HealthError("answers, but not as Airflow does") from None
     if database != "healthy":
-        raise Failure(f"the metadata database is {database}")
+        raise HealthError(f"the metadata database is {database}")
     return "answers, and reaches the metadata database"

@@ -11,11 +11,17 @@ import re
 import time
 from dataclasses import dataclass
 
-from broker import Redis, Refused
-from configuration import setting
-from failures import Failure, Starting, Unreachable
-from patience import Patience
-from processes import Process, descendants, main_process, ports_to, processes
+from deploy.container.health.broker import Redis, RedisError
+from deploy.container.health.configuration import setting
+from deploy.container.health.errors import HealthError, StartingError, UnreachableError
+from deploy.container.health.patience import Patience
+from deploy.container.health.processes import (
+    Process,
+    descendants,
+    main_process,
+    ports_to,
+    processes,
+)
 
 # Looks, and seconds between two: for a moment after each message nothing is pending, and for longer
 # while a slot is given up by one task and not yet taken by the next.
@@ -38,38 +44,40 @@ class Worker:
         all_ = processes()
         main = main_process(all_)
         if ":MainProcess]" not in main.title:
-            raise Starting("the Celery worker has not started yet")
+            raise StartingError("the Celery worker has not started yet")
         slots = {one.pid for one in all_ if one.parent == main.pid and _SLOT.match(one.title)}
         # A task is a child of its slot.
         return cls(main, len(slots), len(slots & {one.parent for one in all_}))
 
 
 def check() -> str:
-    """What the worker does, in a line. Raises `Failure`; a worker that goes on failing is ended."""
+    """What the worker does, in a line. Raises `HealthError`; a worker that goes on failing is ended."""
     worker, patience = Worker.find(), Patience("worker")
     try:
         with Redis(setting("celery", "broker_url")) as redis:
             done = _consuming(redis)
-    except (Unreachable, OSError) as error:
+    except (UnreachableError, OSError) as error:
         # The worker cannot be blamed, and gets its whole time to come back when Redis has.
         patience.forget()
-        raise error if isinstance(error, Failure) else Unreachable(f"Redis: {error}") from None
-    except Failure as failure:
+        raise (
+            error if isinstance(error, HealthError) else UnreachableError(f"Redis: {error}")
+        ) from None
+    except HealthError as failure:
         if time.time() - worker.main.started < _START_SECONDS:
-            raise Starting(f"{failure}; started just now") from None
+            raise StartingError(f"{failure}; started just now") from None
         pid = worker.main.pid
         what = patience.fail(
             pid,
             idle=lambda: Worker.find().busy == 0,
             children=lambda: [one.pid for one in descendants(pid, processes())],
         )
-        raise Failure(f"{failure}; {what}") from None
+        raise HealthError(f"{failure}; {what}") from None
     patience.forget()
     return done
 
 
 def _consuming(redis: Redis) -> str:
-    """Raises `Failure` where each look shows free slots, and none that the worker waits for a task."""
+    """Raises `HealthError` where each look shows free slots, and none that the worker waits for a task."""
     for look in range(_LOOKS):
         if look:
             time.sleep(_PAUSE)
@@ -93,14 +101,14 @@ def _consuming(redis: Redis) -> str:
         else:
             # Something between here and Redis hides who is who, and nothing waits to be taken.
             return f"no task is in the queue: {tasks}"
-    raise Failure(f"{reason} ({tasks})")
+    raise HealthError(f"{reason} ({tasks})")
 
 
 def _seen(redis: Redis, ports: set[int]) -> bool | None:
     """Whether Redis sees this container wait for a message; None where it sees no connection of it."""
     try:
         clients = redis.clients()
-    except Refused:
+    except RedisError:
         return None
     own = [one for one in clients if int(one["addr"].rpartition(":")[2]) in ports]
     own = [one for one in own if not one["cmd"].startswith("client")]

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from failures import Failure, Starting
+from deploy.container.health.errors import HealthError, StartingError
 
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -69,16 +69,16 @@ def descendants(pid: int, among: list[Process]) -> list[Process]:
 def main_process(among: list[Process]) -> Process:
     """What this container was started for: PID 1, or the child of an init that is PID 1.
 
-    Raises `Failure` where PID 1 is neither: that is a host.
+    Raises `HealthError` where PID 1 is neither: that is a host.
     """
     first = next((one for one in among if one.pid == 1), None)
     if first and _INIT.match(first.title):
         children = [one for one in among if one.parent == 1]
         first = next((one for one in children if _AIRFLOW.search(one.title)), None)
         if first is None:
-            raise Starting("nothing of Airflow runs yet")
+            raise StartingError("nothing of Airflow runs yet")
     if first is None or not _AIRFLOW.search(first.title):
-        raise Failure("this is no container of a part of Airflow")
+        raise HealthError("this is no container of a part of Airflow")
     return first
 
 

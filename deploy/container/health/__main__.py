@@ -1,4 +1,4 @@
-"""The health check of a part of the cluster: `python -I /opt/corpus/health PART`.
+"""The health check of a part of the cluster: `python -I -m deploy.container.health PART`.
 
 Prints one line. Exit status 0: the part does its work; 1: it does not, and the line says why.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from failures import Failure, Starting, Unreachable
+from deploy.container.health.errors import HealthError, StartingError, UnreachableError
 
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 
@@ -15,14 +15,14 @@ PARTS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 def check(part: str) -> str:
     # Each imports only what it needs: this runs every half minute, in each container.
     if part == "worker":
-        import worker
+        from deploy.container.health import worker
 
         return worker.check()
     if part == "api-server":
-        import api_server
+        from deploy.container.health import api_server
 
         return api_server.check()
-    import jobs
+    from deploy.container.health import jobs
 
     return jobs.check(part)
 
@@ -33,8 +33,10 @@ def main() -> int:
         return 2
     try:
         print(f"{sys.argv[1]}: {check(sys.argv[1])}")
-    except Failure as failure:
-        kind = {Starting: "starting", Unreachable: "waiting"}.get(type(failure), "unhealthy")
+    except HealthError as failure:
+        kind = {StartingError: "starting", UnreachableError: "waiting"}.get(
+            type(failure), "unhealthy"
+        )
         print(f"{sys.argv[1]}: {kind}: {failure}")
         return 1
     return 0

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from failures import Failure
+from deploy.common import atomic
+from deploy.container.health.errors import HealthError
 
 # Results in a row, and seconds since the first of them, until a process is asked to end; and seconds
 # from then until it is killed, where nothing works there that would be lost.
@@ -77,12 +78,10 @@ class Patience:
         return known
 
     def _write(self, known: dict[str, float]) -> None:
-        temporary = self._file.with_suffix(".new")
         try:
-            temporary.write_text(json.dumps(known))
-            temporary.replace(self._file)
+            atomic.write(self._file, json.dumps(known))
         except OSError as error:
-            raise Failure(f"cannot keep count in {self._file}: {error.strerror}") from None
+            raise HealthError(f"cannot keep count in {self._file}: {error.strerror}") from None
 
 
 def _kill_soon(victims: Sequence[int]) -> None:

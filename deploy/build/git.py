@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from deploy.build.package.errors import BadSource
+from deploy.common.errors import BadSourceError, ProgramMissingError
+from deploy.common.shell import run
 
 
 def git(repo: Path, *arguments: str) -> str:
-    """What git prints, without the last newline. Raises `BadSource`."""
+    """What git prints, without the last newline. Raises `BadSourceError`."""
     command = ["git", "-C", str(repo), *arguments]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise BadSource("git is not installed: apt-get install git") from None
+        done = run(command)
+    except ProgramMissingError:
+        raise BadSourceError("git is not installed: apt-get install git") from None
     if done.returncode:
-        raise BadSource(f"{' '.join(command)} failed: {done.stderr.strip()}")
+        raise BadSourceError(f"{' '.join(command)} failed: {done.stderr.strip()}")
     return done.stdout.rstrip("\n")
 
 

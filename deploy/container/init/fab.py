@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from accounts import Account
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.providers.fab.auth_manager.security_manager.override import (
     FabAirflowSecurityManagerOverride,
 )
 from airflow.providers.fab.www.security import permissions as fab
-from failures import BadUsers
 from werkzeug.security import check_password_hash
+
+from deploy.container.init.accounts import Account
+from deploy.container.init.errors import BadUsersError
 
 Permissions = set[tuple[str, str]]
 
@@ -41,7 +42,7 @@ ROLES: dict[str, Permissions] = {
 
 
 def apply(wanted: list[Account]) -> list[str]:
-    """Make roles and users as they are wanted; what was changed, in lines. Raises `BadUsers`."""
+    """Make roles and users as they are wanted; what was changed, in lines. Raises `BadUsersError`."""
     # A line for each of hundreds of permissions.
     logging.getLogger("airflow.providers.fab").setLevel(logging.WARNING)
     builder: Any
@@ -71,7 +72,7 @@ def _user(manager: Any, account: Account) -> list[str]:
     user = manager.find_user(username=account.name)
     other = manager.find_user(email=account.email)
     if other is not None and other.username.lower() != account.name.lower():
-        raise BadUsers(
+        raise BadUsersError(
             f"{account.email} of user {account.name} is that of {other.username} already."
         )
     if user is None:

@@ -1,4 +1,4 @@
-"""Starts Airflow's API server with the auth manager that is chosen: `python with_auth.py airflow api-server`."""
+"""Start Airflow's API server with the auth manager that was chosen: `python -m deploy.container.init.with_auth airflow api-server`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import sys
 from typing import NoReturn
 
-import auth
-from failures import Refusal
+from deploy.container.init import auth
+from deploy.container.init.errors import InitError
 
 
 def main() -> NoReturn:
     try:
         os.environ.update(auth.settings(os.environ))
-    except Refusal as refusal:
+    except InitError as refusal:
         sys.exit(f"Not started: {refusal}")
     os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
 

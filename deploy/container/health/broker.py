@@ -8,22 +8,22 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from failures import Failure, Unreachable
+from deploy.container.health.errors import HealthError, UnreachableError
 
 SECONDS = 5.0
 
 
-class Refused(Exception):
+class RedisError(Exception):
     """Redis answered with an error."""
 
 
 class Redis:
-    """One connection to a `redis://` or `rediss://` address. Raises `Unreachable`, and `Failure` for others."""
+    """One connection to a `redis://` or `rediss://` address. Raises `UnreachableError`, and `HealthError` for others."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss"):
-            raise Failure(f"the check of a worker knows Redis, but not a {parts.scheme} broker")
+            raise HealthError(f"the check of a worker knows Redis, but not a {parts.scheme} broker")
         self.host, self.port = parts.hostname or "localhost", parts.port or 6379
         try:
             self._socket = socket.create_connection((self.host, self.port), SECONDS)
@@ -36,11 +36,11 @@ class Redis:
             if database := parts.path.strip("/"):
                 self.command("SELECT", database)
             self.command("PING")
-        except (OSError, Refused) as error:
-            raise Unreachable(f"Redis at {self.host}:{self.port}: {error}") from None
+        except (OSError, RedisError) as error:
+            raise UnreachableError(f"Redis at {self.host}:{self.port}: {error}") from None
 
     def command(self, *words: str) -> Any:
-        """The reply: text, a number, a list or None. Raises `Refused`, and `OSError`."""
+        """The reply: text, a number, a list or None. Raises `RedisError`, and `OSError`."""
         encoded = [word.encode() for word in words]
         message = b"*%d\r\n" % len(encoded)
         message += b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
@@ -48,7 +48,7 @@ class Redis:
         return self._reply()
 
     def clients(self) -> list[dict[str, str]]:
-        """Those connected to Redis, with the fields of CLIENT LIST. Raises `Refused` where it is not allowed."""
+        """Those connected to Redis, with the fields of CLIENT LIST. Raises `RedisError` where it is not allowed."""
         lines = str(self.command("CLIENT", "LIST")).splitlines()
         return [dict(field.partition("=")[::2] for field in line.split()) for line in lines]
 
@@ -69,7 +69,7 @@ class Redis:
             raise ConnectionError("closed the connection")
         kind, rest = line[:1], line[1:-2].decode(errors="replace")
         if kind == b"-":
-            raise Refused(rest)
+            raise RedisError(rest)
         if kind == b":":
             return int(rest)
         if kind == b"$":

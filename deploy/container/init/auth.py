@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import accounts
-from failures import Refusal
+from deploy.common import atomic
+from deploy.container.init import accounts
+from deploy.container.init.errors import InitError
 
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 _SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
@@ -20,12 +20,12 @@ _FAB_CONFIG = "webserver_config.py"
 def kind(environment: Mapping[str, str]) -> str:
     chosen = environment.get("CORPUS_AUTH") or "fab"
     if chosen not in ("fab", "simple"):
-        raise Refusal(f"CORPUS_AUTH is {chosen!r}; it is fab or simple.")
+        raise InitError(f"CORPUS_AUTH is {chosen!r}; it is fab or simple.")
     return chosen
 
 
 def settings(environment: Mapping[str, str], folder: Path = accounts.FOLDER) -> dict[str, str]:
-    """Airflow's settings for the auth manager, as variables. Raises `Refusal`.
+    """Airflow's settings for the auth manager, as variables. Raises `InitError`.
 
     For `simple` it writes the passwords into this container's own AIRFLOW_HOME, which is in memory:
     Airflow wants to write that file, and the users' folder is not for the API server to write in.
@@ -37,10 +37,8 @@ def settings(environment: Mapping[str, str], folder: Path = accounts.FOLDER) -> 
     active = [account for account in accounts.read(folder) if account.active]
     home = Path(environment.get("AIRFLOW_HOME", tempfile.gettempdir()))
     file = home / "simple_auth_manager_passwords.json"
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump({account.name: account.password() for account in active}, stream)
+    passwords = {account.name: account.password() for account in active}
+    atomic.write(file, json.dumps(passwords), mode=0o600)
     return {
         "AIRFLOW__CORE__AUTH_MANAGER": _SIMPLE,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
