@@ -14,7 +14,7 @@ import click
 from corpus.errors import BadSettingError, CorpusError
 from corpus.services.context import Context
 from corpus.settings import Settings
-from corpus.store.object_store import passing_faults
+from corpus.store.faults import passing_faults
 
 RUN_VARIABLE = "CORPUS_RUN"
 

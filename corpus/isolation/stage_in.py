@@ -25,7 +25,8 @@ from corpus.sources.candidate import Candidate
 from corpus.sources.copied_files import MARK, SOURCES, source_key
 from corpus.sources.files import Files
 from corpus.store import blobs
-from corpus.store.object_store import Store, passing_faults
+from corpus.store.faults import passing_faults
+from corpus.store.object_store import Store
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.staging import Update, record_key
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.changes import content
 from corpus.contract.progress import Progress
-from corpus.errors import CorpusError, NotFoundError
+from corpus.errors import CorpusError, DamagedError, NotFoundError
 from corpus.store import blobs as blob_store
 from corpus.store import manifest as manifests
 from corpus.store.object_store import Store, to_json
@@ -107,7 +107,7 @@ class _Verification:
         if snapshot_id == "latest":
             try:
                 return Snapshot.open(self.store).id
-            except (ValueError, KeyError, TypeError):
+            except (KeyError, TypeError, DamagedError):
                 # A damaged latest.json must not keep the snapshots from being checked.
                 claimed = [s.id for s in Snapshot.every(self.store)]
                 if not claimed:
