@@ -26,8 +26,9 @@ from corpus.services.label.policy import Policy
 from corpus.services.publish.service import PublishRequest, publish
 from corpus.services.split.service import SplitRequest, split
 from corpus.services.validate.service import ValidateRequest, validate
+from corpus.store.parts import ALL
 from corpus.store.schemas import TIME
-from corpus.store.staging import ALL, Update
+from corpus.store.staging import Update
 
 SET = "basic-v1"
 _START = datetime(2023, 1, 2, tzinfo=UTC)

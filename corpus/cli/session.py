@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from corpus.errors import BadSettingError, CorpusError
+from corpus.contract.run_identity import parse_identity
+from corpus.errors import CorpusError
 from corpus.services.context import Context
 from corpus.settings import Settings
 from corpus.store.faults import passing_faults
@@ -34,11 +35,7 @@ class Session:
     @cached_property
     def context(self) -> Context:
         """Settings and store, with the identity of the run that the environment tells of."""
-        given = os.environ.get(RUN_VARIABLE, "{}")
-        try:
-            run = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise BadSettingError(f"not a JSON object: {error}.", field=RUN_VARIABLE) from error
+        run = parse_identity(os.environ.get(RUN_VARIABLE, "{}"), RUN_VARIABLE)
         return Context.from_settings(self.settings, run)
 
     def write_result(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from corpus.contract.base import Request
 from corpus.contract.progress import Progress
+from corpus.contract.run_identity import RunIdentity
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.object_store import Store
-from corpus.store.staging import Update, existing, new_update_id
+from corpus.store.staging import Update, existing
+from corpus.store.update_record import new_update_id
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Context:
     settings: Settings
     store: Store
     progress: Progress = field(default_factory=Progress)
-    run: Mapping[str, Any] = field(default_factory=dict)
+    run: RunIdentity = field(default_factory=RunIdentity)
     service: str | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings, run: Mapping[str, Any] | None = None) -> Context:
+    def from_settings(cls, settings: Settings, run: RunIdentity | None = None) -> Context:
 
         options = {name: value.get_secret_value() for name, value in settings.store.options.items()}
         return cls(settings, Store(settings.store.root, options), run=run or {})

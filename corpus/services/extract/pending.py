@@ -21,19 +21,14 @@ def wanted_key(shard: str) -> str:
 def needed(update: Update, names: Sequence[str], shard: str) -> dict[str, tuple[str, ...]]:
     """Samples of a shard, each with those of the sets that it needs vectors of.
 
-    Those are all sets for a new sample that the shard owns, and those that the base has no vector of
-    for a sample of the base that `collect` has put into it again.
+    Those are all sets for a new sample that the shard owns, and those that the parent has no vector of
+    for a sample of the parent that `collect` has put into it again.
     """
     found: dict[str, tuple[str, ...]] = {}
     known = _known(update, shard)
     for name in names:
-        base = update.base
-        if known and base and name in base.feature_sets:
-            have = base.scan(FEATURES_PREFIX + name, ["sha256"], keys=known)["sha256"]
-            missing = set(known) - set(have.to_pylist())
-        else:
-            missing = set(known)
-        for sha256 in missing:
+        have = update.parent.scan(FEATURES_PREFIX + name, ["sha256"], keys=known)["sha256"]
+        for sha256 in set(known) - set(have.to_pylist()):
             found[sha256] = (*found.get(sha256, ()), name)
     if update.has("samples", shard):
         for sha256 in update.samples_of(shard)["sha256"].to_pylist():
@@ -42,7 +37,7 @@ def needed(update: Update, names: Sequence[str], shard: str) -> dict[str, tuple[
 
 
 def _known(update: Update, shard: str) -> list[str]:
-    """Samples of the base in this shard and in none before it."""
+    """Samples of the parent in this shard and in none before it."""
     if not update.has(CANDIDATES.name, shard):
         return []
     own = update.read(CANDIDATES.name, ["known_sha256"], shard)["known_sha256"]
@@ -66,7 +61,7 @@ def shards_in_slice(update: Update) -> list[str]:
 
 
 def needed_in_slice(update: Update, names: Sequence[str], shard: str) -> dict[str, tuple[str, ...]]:
-    """As `needed`, which looked into the base when the slice was taken.
+    """As `needed`, which looked into the parent when the slice was taken.
 
     Raises `BadInputError` for a feature set that it was not taken for.
     """

@@ -1,6 +1,6 @@
 """`extract`: feature vectors of an update's samples, one sandboxed file at a time.
 
-Takes a shard's staged `samples` (and the `candidates` that are samples of the base already) and their
+Takes a shard's staged `samples` (and the `candidates` that are samples of the parent already) and their
 blobs; stages `features-NAME` and `failures`. Rows are sorted by sha256 and follow from the blobs
 alone, so a shard that is done again keeps the vectors it has, and tries again what failed.
 """
@@ -28,7 +28,7 @@ from corpus.store.staging import Update
 def extract(request: ExtractRequest, context: Context) -> ExtractReport:
     """Stage vectors and failures of the samples of some shards.
 
-    Those are the new samples that a shard owns, and the samples of the base that `collect` has put
+    Those are the new samples that a shard owns, and the samples of the parent that `collect` has put
     into it again, as far as these have no vector yet. A file that cannot be extracted gives one row
     of `failures` for each set that it has no vector of. Vectors that a former attempt has staged are
     kept: of an update that was stopped, only what is missing is extracted. Raises `NotFoundError` for an

@@ -54,7 +54,7 @@ def test_only_what_is_needed(made: Context, tmp_path: Path, source: Path) -> Non
         "staging/u/update.json",
     ]
     record = Store(folder).read_json("staging/u/update.json")
-    assert record == {"id": "u", "base": None, "slice": {"sequence": 1}}
+    assert record == {"id": "u", "parent": None, "slice": {"sequence": 1}}
     files = CopiedFiles(Store(folder))
     location = str(source / "c")
     assert files.open(location).read() == b"text of c"
