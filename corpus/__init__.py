@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from corpus import features
     from corpus.snapshots.reader import open_snapshot
 
-__all__ = ["__version__", "features", "open_snapshot"]
+    __version__: str
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "features", "open_snapshot"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +20,11 @@ def __getattr__(name: str) -> Any:
         from corpus.snapshots.reader import open_snapshot
 
         return open_snapshot
+    if name == "__version__":
+        # Computed on use: in a checkout it is asked of git.
+        from corpus.contract.version import current
+
+        return current().version
     if name == "features":
         return import_module("corpus.features")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

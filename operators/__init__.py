@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from operators.base import CorpusOperator
+    from operators.base import DEFAULT_ARGS, CorpusOperator
     from operators.collect import CollectSamplesOperator
     from operators.container import ContainerOperator
     from operators.extract import ExtractFeaturesOperator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from operators.validate import ValidateUpdateOperator
 
 __all__ = [
+    "DEFAULT_ARGS",
     "SNAPSHOTS",
     "CollectSamplesOperator",
     "ContainerOperator",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "DEFAULT_ARGS": "base",
     "SNAPSHOTS": "publish",
     "CollectSamplesOperator": "collect",
     "ContainerOperator": "container",

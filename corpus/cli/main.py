@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from corpus import __version__
+import corpus
 from corpus.cli.session import Session
 from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
 from corpus.settings.overrides import nest, parse_override
@@ -27,7 +27,7 @@ _MODULES = {
     "export": "snapshots",
     "abandon": "upkeep",
     "clean": "upkeep",
-    "slice": "slices",
+    "workspace": "workspace",
     "config": "config",
 }
 
@@ -51,6 +51,13 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"corpus.cli.{_MODULES[name]}"), name)
         return command
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    # Computed only here: click's own option would have it before anybody asks.
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"corpus, version {corpus.__version__}")
+        ctx.exit()
 
 
 @click.group(
@@ -77,7 +84,14 @@ class Commands(click.Group):
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the outcome to this file as JSON: status, report, error.",
 )
-@click.version_option(__version__, prog_name="corpus")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(
     ctx: click.Context,

@@ -37,7 +37,7 @@ class Service:
     """One service: its name on the command line, its request and its report.
 
     :param hostile: it reads bytes that an adversary wrote: a sandbox is its place, with no network
-        and no secret, and with just a slice of the corpus.
+        and no secret, in a workspace.
     :param reads: which settings name what it reads beside the store: `sources` or `verdicts`.
     """
 

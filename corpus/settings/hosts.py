@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from corpus import __version__
+import corpus
 from corpus.settings.section import Section
 
 
@@ -75,8 +75,11 @@ class DockerSettings(Section):
     @field_validator("services_image", "extractor_image")
     @classmethod
     def _of_this_version(cls, image: str) -> str:
+        if "{version}" not in image:
+            # To know the version costs the start of git in a checkout.
+            return image
         # A tag takes no plus sign.
-        return image.replace("{version}", __version__.replace("+", "-"))
+        return image.replace("{version}", corpus.__version__.replace("+", "-"))
 
 
 class ReaperSettings(Section):

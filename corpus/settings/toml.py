@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from corpus.errors import BadSettingError
 from corpus.settings import Settings
 
-# Where things lie. A URL may bear a user's password, and who only sees a slice has no use for it.
+# Where things lie. A URL may bear a user's password, and a service in a workspace has no use for it.
 _ADDRESSES = {"store.root", "sources.urls", "verdicts.urls"}
 # How a worker runs services, which is nothing to the services.
 _OF_WORKERS = {"docker", "reaper", "runner"}

@@ -3,7 +3,7 @@
 Whoever starts a container knows its image, the container does not. So the identity of the run may hold
 
     "image"          {"name": ..., "digest": "sha256:..."} of the container itself
-    "sandbox_image"  the same of the container whose work `corpus slice give` brings in
+    "sandbox_image"  the same of the container whose work `corpus workspace stage-out` brings in
 
 and each service leaves what it was told among the reports of its update, one record an image. A run in
 no container says nothing.

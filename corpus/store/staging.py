@@ -26,18 +26,14 @@ from corpus.store.update_record import (
 class Update(StagedParts):
     """The staged parts of one update, with its `record` and the `parent` snapshot it builds on.
 
-    The parent of the first update is empty. In a slice (see corpus.isolation) it is too, the record
-    says which `sequence` it stands for, and `store` is a fleeting one.
+    The parent of the first update is empty. In a workspace (see corpus.isolation) it is too, and the
+    record says which `sequence` the update has.
     """
 
     def __init__(self, store: Store, record: UpdateRecord, parent: Parent):
         self.record = record
         self.parent = parent
-        self.in_slice = "slice" in self.record
-        store = store.fleeting() if self.in_slice else store
-        following = parent.sequence + 1
-        sequence = self.record["slice"]["sequence"] if self.in_slice else following
-        super().__init__(store, record["id"], sequence)
+        super().__init__(store, record["id"], record.get("sequence") or parent.sequence + 1)
 
     @classmethod
     def open(cls, store: Store, update_id: str, run: RunIdentity | None = None) -> Update:

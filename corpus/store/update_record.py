@@ -24,15 +24,15 @@ class UpdateRecord(TypedDict):
     """What an update is, fixed when it begins; `parent` is the snapshot it builds on, null for the
     first; `began_at` is ISO 8601, to the microsecond.
 
-    In a slice (see corpus.isolation) `slice` says which sequence number the update has, and nobody
-    says when it began or for whom.
+    In a workspace (see corpus.isolation), where the parent is not, `sequence` is the number of the
+    update, and nobody says when it began or for whom.
     """
 
     id: str
     parent: str | None
     began_at: NotRequired[str]
     run: NotRequired[RunIdentity]
-    slice: NotRequired[dict[str, int]]
+    sequence: NotRequired[int]
 
 
 UPDATE_RECORD = TypeAdapter(UpdateRecord)

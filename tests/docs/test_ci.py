@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from corpus.contract.version import describe
 from corpus.settings import hosts
-from deploy.build.package.version import describe
 from tests.system.package.packages import checkout
 
 REPO = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_images_bear_the_tag_that_hosts_ask_for_and_come_before_the_package(
     clone = checkout()
     shell = ["sh", "-euc", f'{line}; printf %s "$CORPUS_IMAGE_TAG"']
     tag = subprocess.run(shell, cwd=clone, check=True, capture_output=True, text=True).stdout
-    monkeypatch.setattr(hosts, "__version__", describe(clone).pep440)
+    monkeypatch.setattr("corpus.__version__", describe(clone).pep440)
     assert hosts.DockerSettings(services_image="{version}").services_image == tag
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
+from typing import cast
 
-from corpus import __version__
+from corpus.contract.version import current
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.content_digest import ContentDigest
@@ -28,22 +27,8 @@ def head(
     from corpus.services.label.policy import policy_record
     from corpus.services.split.assignment import cuts_of
 
-    parent, done = update.parent, stats["this_update"]
-    changes: Changes = {
-        "new": done["new"],
-        "relabelled": done["relabelled"],
-        "regrouped": done["regrouped"],
-        "moved": done["moved"],
-        "refamilied": done["refamilied"],
-        "re_extracted": done["re_extracted"],
-        "vectors": done["vectors"],
-        "failures": done["failures"],
-        "verdicts": done["verdicts"],
-        "new_rejects": done["new_rejects"],
-        "orphans": done["orphans"],
-        "rejects": done["rejects"],
-        "unsupported": done["unsupported"],
-    }
+    parent = update.parent
+    changes = {name: n for name, n in stats["this_update"].items() if name != "drift"}
     return {
         "format": FORMAT,
         "id": update.id,
@@ -59,7 +44,7 @@ def head(
         "splits": cuts_of(update),
         "feature_sets": {**parent.feature_sets, **feature_sets},
         "counts": stats["counts"],
-        "changes": changes,
+        "changes": cast(Changes, changes),
         "content_digest": digest.hexdigest(),
         "content_state": base64.b64encode(digest.state).decode(),
     }
@@ -67,18 +52,6 @@ def head(
 
 def code() -> dict[str, str]:
     """Version of the corpus code and, where it is known, the revision it was built from."""
-    revision = os.environ.get("CORPUS_CODE_VERSION") or _git_revision()
-    return {"version": __version__, **({"revision": revision} if revision else {})}
-
-
-def _git_revision() -> str | None:
-    checkout = Path(__file__).resolve().parents[3]
-    if not (checkout / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
+    found = current()
+    revision = os.environ.get("CORPUS_CODE_VERSION") or found.revision
+    return {"version": found.version, **({"revision": revision} if revision else {})}

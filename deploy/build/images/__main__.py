@@ -90,7 +90,8 @@ def _plan(options: argparse.Namespace, base: str) -> Build:
     return Build(
         context=options.work / "images" / "context",
         base=base,
-        tags=list(dict.fromkeys([options.tag, version()])),
+        # A tag takes no plus sign.
+        tags=list(dict.fromkeys([options.tag, version().replace("+", "-")])),
         version=version(),
         revision=revision(),
         renewed=_renewed(options),

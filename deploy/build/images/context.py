@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from deploy.build.images import wheelhouse
-from deploy.build.package.errors import PackageError
-from deploy.build.package.version import Version, describe, own, stamp
+from corpus.contract.version import code_of
+from deploy.host.manifest import Manifest
 
 # As in the Dockerfile: no time stamp of this checkout enters an image.
 EPOCH = 1_735_689_600
@@ -31,7 +31,9 @@ def make_context(folder: Path, wheels: Path) -> None:
     shutil.copy("docker/Dockerfile", folder / "docker")
     shutil.copytree("corpus", folder / "source" / "corpus", ignore=_NO_SOURCE)
     shutil.copy("setup.py", folder / "source")
-    stamp(folder / "source", Version.parse(version()))
+    # What setup.py takes the version from, since the context is not a checkout.
+    source = folder / "source"
+    Manifest.of(source, version(), revision()).write(source)
     for part in ("docker", "source"):
         for path in (folder / part, *(folder / part).rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -39,12 +41,8 @@ def make_context(folder: Path, wheels: Path) -> None:
 
 
 def version() -> str:
-    """The version that a tag gives this commit; without one, what the code is on its way to."""
-    try:
-        found = describe(Path.cwd())
-        return found.pep440 if found.is_release else own(Path.cwd()).pep440
-    except PackageError:
-        return own(Path.cwd()).pep440
+    """The version of this checkout as it is, as Python writes it."""
+    return code_of(Path.cwd()).version
 
 
 def revision() -> str:

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 
+from corpus.errors import CorpusError
 from deploy.host.errors import HostError
 from deploy.build.images.errors import BuildError
 from deploy.build.package.errors import PackageError
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = verb.parse_args(given.arguments)
         return int(module.main(options))
-    except (PackageError, BuildError, HostError) as error:
+    except (PackageError, BuildError, HostError, CorpusError) as error:
         print(error, file=sys.stderr)
         return 1
 

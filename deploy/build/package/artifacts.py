@@ -19,7 +19,7 @@ from deploy.build.package.changelog import NAME
 from deploy.build.package.errors import BadPackage
 from deploy.build.package.repository import KEY_FILE, Repository
 from deploy.build.package.sbom import sbom
-from deploy.build.package.version import Version, describe
+from corpus.contract.version import Version, describe
 
 CHECKSUMS = "SHA256SUMS"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.build.package.errors import BadSource
 from deploy.build.package.git import git
-from deploy.build.package.version import Version, version_tags
+from corpus.contract.version import Version, version_tags
 
 NAME = "corpus-airflow"
 _MAINTAINER = re.compile(r"^Maintainer: (.+)$", re.MULTILINE)

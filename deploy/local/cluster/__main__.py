@@ -22,6 +22,7 @@ from deploy.local.cluster.status import status
 from deploy.local.cluster.up import up
 from deploy.local.cluster.users import login, users
 from deploy.local.cluster.workdir import Place
+from deploy.local.input import InputError
 from deploy.local.update import run_update
 
 
@@ -109,7 +110,7 @@ def main() -> int:
     os.umask(0o022)
     try:
         return run(parser().parse_args())
-    except (ClusterError, DagNotParsed) as error:
+    except (ClusterError, DagNotParsed, InputError) as error:
         print(error, file=sys.stderr)
         return 1
     except httpx.HTTPError as error:

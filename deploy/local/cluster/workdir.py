@@ -4,6 +4,7 @@
 <work>/cluster/
     compose.env         what `up` chose: written anew each time
     site.env            what a person chose: never written again; wins over compose.env
+    input.json          samples and verdicts that a person gave, and what corpus.toml was made of them
     secrets/            one file a secret
     settings/           corpus.toml and conf.d/, as /etc/corpus-airflow is on a host
     code/               releases of the bundle, and the link `current`

@@ -10,6 +10,8 @@ from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.settings.reference import reference
 
+pytestmark = pytest.mark.fast
+
 
 def test_precedence_run_over_environment_over_files_over_default(tmp_path, monkeypatch):
     file = tmp_path / "corpus.toml"
@@ -78,7 +80,7 @@ def test_a_typo_is_told_what_it_is_near_to():
 
 
 def test_images_may_be_those_of_the_version_that_runs(monkeypatch):
-    monkeypatch.setattr("corpus.settings.hosts.__version__", "1.4.0+15.gabc1234")
+    monkeypatch.setattr("corpus.__version__", "1.4.0+15.gabc1234")
     docker = Settings.load(
         {"docker": {"services_image": "registry.example/services:{version}"}}
     ).docker

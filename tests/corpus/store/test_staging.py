@@ -10,6 +10,8 @@ from corpus.store.staging import Update, existing
 from corpus.store.update_record import new_update_id
 from tests.support.building import build, context, label_row, sample_row, sha
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def made(tmp_path: Path) -> Context:

@@ -14,6 +14,8 @@ from deploy.host.jobs import ALL
 from deploy.host.verbs import check
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def whole(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Host:

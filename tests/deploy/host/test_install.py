@@ -8,6 +8,8 @@ import pytest
 
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.fast
+
 
 def test_the_payload_becomes_the_current_release(host: Host, capsys: pytest.CaptureFixture[str]):
     host.install("1.0.0")

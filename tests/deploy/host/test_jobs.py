@@ -11,6 +11,8 @@ import pytest
 from deploy.host.errors import DamagedError, HostError, Unavailable
 from deploy.host.jobs import FAILED, OFF, OK, Off, States
 
+pytestmark = pytest.mark.fast
+
 UNDATED = json.dumps(
     {"job": "prune", "started": "", "ended": "yesterday", "status": "ok", "message": ""}
 )

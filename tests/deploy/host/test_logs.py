@@ -11,6 +11,8 @@ import pytest
 
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.fast
+
 DAY = 86400
 
 

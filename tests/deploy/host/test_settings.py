@@ -13,6 +13,8 @@ from deploy.host.errors import BadInputError
 from deploy.host.settings import Settings
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.fast
+
 REPO = Path(__file__).resolve().parents[3]
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def releases(host: Host, capsys: pytest.CaptureFixture[str]) -> Host:

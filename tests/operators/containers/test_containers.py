@@ -85,13 +85,13 @@ class TestScratch:
         """A task that is cleared while it runs keeps its generation, and is to run again all the same."""
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
         first.claim()
-        first.mark_done("take")
+        first.mark_done("stage-in")
         first.give_up()
         # It may still do away with what it has.
         assert first.owned()
         assert not second.continues()
         second.claim()
-        assert not second.is_done("take")
+        assert not second.is_done("stage-in")
         assert second.continues()
         # Too late to touch what is another's.
         first.give_up()
@@ -114,11 +114,11 @@ class TestScratch:
         """As after an upgrade: what other images made is neither gone on with nor told as these'."""
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
         first.claim("image 1")
-        first.mark_done("take")
+        first.mark_done("stage-in")
         assert second.continues("image 1")
         assert not second.continues("image 2")
         second.claim("image 2")
-        assert not second.is_done("take")
+        assert not second.is_done("stage-in")
         assert os.listdir(tmp_path) == [second.path.name]
 
     def test_a_try_that_was_overtaken_marks_nothing(self, tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ class TestScratch:
         first.claim()
         second.claim()
         with pytest.raises(PassingFaultError, match="later attempt has taken this task over"):
-            first.mark_done("take")
-        assert not second.is_done("take")
+            first.mark_done("stage-in")
+        assert not second.is_done("stage-in")
 
     def test_a_folder_in_the_place_of_a_result_is_forgotten(self, tmp_path: Path) -> None:
         mine = scratch(tmp_path)

@@ -113,7 +113,7 @@ def test_tests_run_in_the_build(built: Built):
 
 def test_a_failing_test_stops_the_build_and_nocheck_skips_them(tmp_path: Path):
     def add_a_test(tree: Path) -> None:
-        test = tree / "tests" / "deploy" / "package" / "test_that_fails.py"
+        test = tree / "tests" / "deploy" / "build" / "package" / "test_that_fails.py"
         test.write_text("def test_that_fails():\n    assert not 'a reason'\n")
 
     tree = source(tmp_path / "source", "9.2.0", add_a_test)

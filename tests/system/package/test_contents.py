@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.version import describe
 from deploy.build.package.build import Built
 from deploy.build.package.git import git
-from deploy.build.package.version import describe
 from deploy.host.manifest import PACKAGES, Manifest
 from tests.system.package.packages import WORKTREE, checkout
 

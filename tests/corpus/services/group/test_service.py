@@ -9,6 +9,8 @@ import pytest
 from corpus.errors import BadInputError
 from tests.support.mini_corpus import Made, MiniCorpus, at, staged
 
+pytestmark = pytest.mark.fast
+
 
 def test_the_first_update_founds_groups(tmp_path: Path) -> None:
     corpus = MiniCorpus(tmp_path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.version import code_of
 from deploy.build.images import wheelhouse
 from deploy.build.images.__main__ import main, parse
 from deploy.build.images.base import make_base
@@ -126,6 +127,8 @@ def test_neither_umask_nor_checkout_shows_in_the_context(
     assert (context / "source" / "corpus" / "cli" / "main.py").is_file()
     assert (context / "source" / "corpus" / "card" / "templates" / "card.html").is_file()
     assert not list(context.rglob("__pycache__"))
+    # The wheel takes its version from there, since the context is not a checkout.
+    assert code_of(context / "source").version == code_of(REPO).version
     # Files of the cluster that no image holds.
     assert not list(context.rglob("compose*.yaml"))
     for part in ("docker", "source"):
@@ -241,8 +244,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 
 def test_an_unknown_image_is_refused(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit, match="2"):
-        main(["airfow"])
-    assert "there is no image airfow; there are airflow, services" in capsys.readouterr().err
+        main(["airflows"])
+    assert "there is no image airflows; there are airflow, services" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

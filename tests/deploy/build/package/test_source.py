@@ -16,7 +16,7 @@ from deploy.build.package.build import build
 from deploy.build.package.changelog import changelog
 from deploy.build.package.errors import BadSource, ToolsMissing
 from deploy.build.package.source import Source, export
-from deploy.build.package.version import Version
+from corpus.contract.version import Version
 from tests.deploy.build.package.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -108,7 +108,6 @@ def test_a_source_is_the_commit_whatever_the_umask_and_the_tree(packaged: Checko
     commit = packaged.git("rev-parse", "HEAD")
     assert source.revision == commit
     assert (source.folder / "debian" / "revision").read_text() == f"{commit}\n"
-    assert f'"{source.version.pep440}"' in (source.folder / "corpus" / "__init__.py").read_text()
     assert source.epoch == int(packaged.git("log", "-1", "--format=%ct"))
     for path in (source.folder, *source.folder.rglob("*")):
         info = path.lstat()
@@ -157,3 +156,12 @@ def test_packages_that_a_build_lacks_are_named(packaged: Checkout, tmp_path: Pat
     ):
         build(source, tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
+
+
+def test_a_clone_without_its_history_is_refused_even_at_a_tag(packaged: Checkout, tmp_path: Path):
+    """Its version is known, and the changelog is not."""
+    packaged.git("tag", "v1.0.0")
+    clone = tmp_path / "clone"
+    packaged.git("clone", "-q", "--depth=1", f"file://{packaged.folder}", str(clone))
+    with pytest.raises(BadSource, match="git fetch --unshallow --tags"):
+        export(clone, tmp_path / "out")

@@ -22,6 +22,8 @@ from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.up import init_makes
 from deploy.local.cluster.workdir import Place, read_env
 
+pytestmark = pytest.mark.fast
+
 ENGINE = Engine(Path("/run/engine"), 111)
 
 

@@ -11,6 +11,8 @@ from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.users import login, users
 from deploy.local.cluster.workdir import Place
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:

@@ -228,7 +228,7 @@ def test_the_lost_container_is_reaped_while_the_other_host_works(hosts: Hosts) -
 
 
 @pytest.mark.parametrize(
-    ("service", "step"), [("ingest", "run"), ("ingest", "give"), ("label", "run")]
+    ("service", "step"), [("ingest", "run"), ("ingest", "stage-out"), ("label", "run")]
 )
 def test_nothing_of_a_lost_container_is_committed_twice(
     hosts: Hosts, service: str, step: str

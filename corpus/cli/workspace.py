@@ -1,4 +1,4 @@
-"""`corpus slice take` and `corpus slice give`: the steps before and after a service's in a sandbox."""
+"""`corpus workspace stage-in` and `stage-out`: the steps before and after a service's in a sandbox."""
 
 from __future__ import annotations
 
@@ -13,50 +13,49 @@ from corpus.cli.services import option, request_of
 from corpus.cli.session import Session
 from corpus.contract.registry import SERVICES
 
-# Those that a sandbox is the place of.
-_SLICED = [service.name for service in SERVICES.values() if service.hostile]
+# The services that run in a sandbox.
+_SANDBOXED = [service.name for service in SERVICES.values() if service.hostile]
 
 
 class _Services(click.Group):
-    """A command for each service that works in slices, with the options of that service."""
+    """A command for each service that works in a workspace, with the options of that service."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return _SLICED
+        return _SANDBOXED
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _SLICED:
+        if name not in _SANDBOXED:
             return None
-        take = self.name == "take"
-        return (_take if take else _give)(name)
+        return (_stage_in if self.name == "stage-in" else _stage_out)(name)
 
 
-def _take(name: str) -> click.Command:
+def _stage_in(name: str) -> click.Command:
     @click.pass_obj
     def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
-        from corpus.isolation.stage_in import take
+        from corpus.isolation.stage_in import stage_in
 
         context = replace(session.context, service=name)
         request: Any = request_of(SERVICES[name].request, options)
-        report = take(request, context, folder)
+        report = stage_in(request, context, folder)
         _answer(session, report.model_dump(mode="json"), as_json)
 
     return _command(
-        name, f"Make a folder a slice in which `{name}` has all it needs.", "--to", call
+        name, f"Make a folder a workspace in which `{name}` has all it needs.", "--to", call
     )
 
 
-def _give(name: str) -> click.Command:
+def _stage_out(name: str) -> click.Command:
     @click.pass_obj
     def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
-        from corpus.isolation.stage_out import give
+        from corpus.isolation.stage_out import stage_out
 
         context = replace(session.context, service=name)
         request: Any = request_of(SERVICES[name].request, options)
-        report = give(request, context, folder)
+        report = stage_out(request, context, folder)
         _answer(session, report.model_dump(mode="json"), as_json)
 
     return _command(
-        name, f"Stage what `{name}` staged in a slice, all of it checked.", "--from", call
+        name, f"Check what `{name}` staged in a workspace, and stage it.", "--from", call
     )
 
 
@@ -65,7 +64,7 @@ def _command(name: str, summary: str, flag: str, call: Any) -> click.Command:
         [flag, "folder"],
         required=True,
         type=click.Path(file_okay=False, path_type=Path),
-        help="Folder of the slice.",
+        help="Folder of the workspace.",
     )
     fields = SERVICES[name].request.model_fields.items()
     parameters: list[click.Parameter] = [
@@ -87,22 +86,22 @@ def _answer(session: Session, report: dict[str, Any], as_json: bool) -> None:
     echo_report(report, as_json)
 
 
-slice = click.Group(
-    "slice",
+workspace = click.Group(
+    "workspace",
     commands=[
         _Services(
-            "take",
-            short_help="Make a slice: just what a sandbox needs of a corpus.",
+            "stage-in",
+            short_help="Make a workspace: a folder with just what a sandboxed service needs.",
             help="Copy what a service needs of the corpus and its sources to a folder, in which "
             "`corpus --root FOLDER SERVICE` stages what it would stage in the whole corpus.",
         ),
         _Services(
-            "give",
-            short_help="Bring in what a sandbox staged in a slice.",
-            help="Check all that a service staged in a slice, believing nothing, and stage it in the "
-            "corpus. The report is the service's.",
+            "stage-out",
+            short_help="Bring what a service staged in a workspace into the corpus.",
+            help="Check all that a service staged in a workspace, believing nothing, and stage it in "
+            "the corpus. The report is the service's.",
         ),
     ],
-    short_help="Let a service work in a sandbox, on a slice of the corpus.",
+    short_help="Let a service work in a sandbox, in a folder with just what it needs.",
     help="Let a service that reads hostile bytes work where there is no network and no secret.",
 )

@@ -1,25 +1,19 @@
-"""What a service that works in a slice reads there, instead of the sources and the base."""
+"""Source files as `stage_in` found them: their copies in a workspace."""
 
 from __future__ import annotations
 
 from typing import IO, Any
 
+from corpus.services.inputs.layout import SOURCES, source_key
 from corpus.sources.files import Files, FileStat
 from corpus.store.object_store import Store
 
-# No corpus has a folder of that name: it tells a slice from one.
-MARK = "slice"
-SOURCES = f"{MARK}/sources.json"
-
-
-def source_key(number: int) -> str:
-    return f"{MARK}/sources/{number}"
-
 
 class CopiedFiles(Files):
-    """Source files as `take` met them: their copies, under the locations of the originals.
+    """Reads the copies under the locations of the originals.
 
-    What was wrong with a file then is raised again, so that its reject says the same.
+    If an original could not be read when it was to be copied, `stat` and `open` raise that error again,
+    so that the file's reject says the same as without a workspace.
     """
 
     def __init__(self, store: Store):
