@@ -27,8 +27,9 @@ from corpus.services.label.policy import Policy
 from corpus.services.publish.service import publish
 from corpus.services.split.service import split
 from corpus.services.validate.service import validate
+from corpus.store.parts import ALL
 from corpus.store.schemas import TIME
-from corpus.store.staging import ALL, Update
+from corpus.store.staging import Update
 
 SET = "basic-v1"
 _START = datetime(2023, 1, 2, tzinfo=UTC)

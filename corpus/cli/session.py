@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpus.errors import BadSettingError, CorpusError
+from corpus.contract.run_identity import parse_identity
+from corpus.errors import CorpusError
 
 if TYPE_CHECKING:
     from corpus.services.context import Context
@@ -40,13 +41,9 @@ class Session:
     @cached_property
     def context(self) -> Context:
         """Settings and store, with the identity of the run that the environment tells of."""
-        given = os.environ.get(RUN_VARIABLE, "{}")
-        try:
-            run = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise BadSettingError(f"not a JSON object: {error}.", field=RUN_VARIABLE) from error
         from corpus.services.context import Context
 
+        run = parse_identity(os.environ.get(RUN_VARIABLE, "{}"), RUN_VARIABLE)
         return Context.from_settings(self.settings, run)
 
     def write_result(
@@ -54,7 +51,7 @@ class Session:
     ) -> None:
         if self.result is None:
             return
-        from corpus.store.object_store import passing_faults
+        from corpus.store.faults import passing_faults
 
         outcome = {
             "status": status,

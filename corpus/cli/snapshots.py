@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ def snapshots() -> None:
     """List snapshots, or show one."""
 
 
-def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
+def _entry(manifest: Mapping[str, Any]) -> dict[str, Any]:
     names = ("id", "sequence", "parent", "created_at", "note", "content_digest", "counts")
     return {name: manifest.get(name) for name in names}
 

@@ -5,34 +5,36 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from corpus.contract.version import current
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.content_digest import ContentDigest
-from corpus.store.manifest import FORMAT
+from corpus.store.manifest import FORMAT, Head
 from corpus.store.staging import Update
+from corpus.store.statistics import Changes, Statistics
 
 
 def head(
     update: Update,
     settings: Settings,
-    stats: Mapping[str, Any],
+    stats: Statistics,
     feature_sets: Mapping[str, int],
     digest: ContentDigest,
-) -> dict[str, Any]:
+) -> Head:
     """All of a manifest that is known before its update has claimed a sequence number."""
     from corpus.services.label.policy import policy_record
     from corpus.services.split.assignment import cuts_of
 
-    base = update.base
+    parent = update.parent
+    changes = {name: n for name, n in stats["this_update"].items() if name != "drift"}
     return {
         "format": FORMAT,
         "id": update.id,
         "sequence": update.sequence,
-        "parent": base.id if base else None,
-        "parent_digest": base.manifest["manifest_digest"] if base else None,
+        "parent": parent.id,
+        "parent_digest": parent.digest,
         "update_id": update.id,
         "run": update.record["run"],
         "code": code(),
@@ -40,9 +42,9 @@ def head(
         "settings_digest": settings.digest,
         "label_policy": policy_record(settings),
         "splits": cuts_of(update),
-        "feature_sets": {**(base.feature_sets if base else {}), **feature_sets},
+        "feature_sets": {**parent.feature_sets, **feature_sets},
         "counts": stats["counts"],
-        "changes": {name: n for name, n in stats["this_update"].items() if name != "drift"},
+        "changes": cast(Changes, changes),
         "content_digest": digest.hexdigest(),
         "content_state": base64.b64encode(digest.state).decode(),
     }

@@ -56,7 +56,7 @@ def test_only_what_is_needed(made: Context, tmp_path: Path, source: Path) -> Non
         "workspace/task.json",
     ]
     record = Store(folder).read_json("staging/u/update.json")
-    assert record == {"id": "u", "base": None, "sequence": 1}
+    assert record == {"id": "u", "parent": None, "sequence": 1}
     files = CopiedFiles(Store(folder))
     location = str(source / "c")
     assert files.open(location).read() == b"text of c"

@@ -20,9 +20,10 @@ from corpus.services.publish.service import publish
 from corpus.snapshots.verify import verify
 from corpus.store import blobs
 from corpus.store.claims import claim_of
+from corpus.store.cleaning import CLEANING, being_cleaned
 from corpus.store.object_store import Store
 from corpus.store.snapshots import LATEST
-from corpus.store.staging import CLEANING, Update, being_cleaned, existing
+from corpus.store.staging import Update, existing
 from tests.support.building import build, build_two, content, context, release, sha, stage
 
 DAY = timedelta(days=1)

@@ -18,6 +18,7 @@ from corpus.services.validate.service import validate
 from corpus.snapshots.verify import verify
 from corpus.store import delta
 from corpus.store import manifest as manifests
+from corpus.store.claims import log_key
 from corpus.store.snapshots import LATEST, Snapshot
 from corpus.store.staging import Update
 from tests.support.building import (
@@ -123,7 +124,7 @@ def test_nothing_staged_is_nothing_new(made: Context) -> None:
     with pytest.raises(NothingNewError, match="nothing new since snapshot one of 20"):
         publish_it(made, "again")
     assert [snapshot.id for snapshot in Snapshot.every(made.store)] == ["one"]
-    assert made.store.list("snapshots/log") == [manifests.log_key(1)]
+    assert made.store.list("snapshots/log") == [log_key(1)]
 
 
 def test_an_update_must_be_named_and_begun(made: Context) -> None:
@@ -253,7 +254,7 @@ def test_an_unfinished_publication_is_named(made: Context, monkeypatch: pytest.M
     staged(made, "a", range(4))
     staged(made, "b", range(4, 8))
     interrupted(made, "a", monkeypatch)
-    assert Snapshot.latest(made.store) is None
+    assert Snapshot.latest(made.store).id is None
     with pytest.raises(ConflictError, match="corpus publish --update a"):
         publish_it(made, "b")
     publish_it(made, "a")
