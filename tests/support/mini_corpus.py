@@ -20,7 +20,7 @@ from corpus.contract.reports import GroupReport, SplitReport
 from corpus.contract.requests import GroupRequest, SplitRequest
 from corpus.services.context import Context
 from corpus.services.group.service import group
-from corpus.services.split.assignment import cuts_of
+from corpus.services.publish.head import cuts_of
 from corpus.services.split.service import split
 from corpus.settings import Settings
 from corpus.store.object_store import Store

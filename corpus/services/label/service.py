@@ -66,6 +66,7 @@ def label(request: LabelRequest, context: Context) -> LabelReport:
         changed=changed,
         reasons=dict(sorted(reasons.items())),
         due_for_reread=_due(update.parent, began, policy),
+        policy=policy.record(),
     )
     update.write_report("label", report.model_dump(mode="json"))
     return report

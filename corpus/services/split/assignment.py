@@ -21,7 +21,7 @@ from corpus.settings import SplitSettings
 from corpus.store.manifest import SplitCuts
 
 if TYPE_CHECKING:
-    from corpus.store.staging import Update
+    pass
 
 # EMBER2024 has 64 weeks, of which 12 are test; with 4 for validation, 48 are left to train on.
 _TRAIN_WEEKS = 48
@@ -44,13 +44,6 @@ class Cuts:
         if not first or not second:
             return None
         return cls(date.fromisoformat(first), date.fromisoformat(second))
-
-
-def cuts_of(update: Update) -> SplitCuts:
-    """How the corpus is split once an update is published: what a manifest says as `splits`."""
-    reports = update.reports("split")
-    cuts: SplitCuts = reports[-1]["cuts"] if reports else update.parent.manifest["splits"]
-    return cuts
 
 
 def cuts_from_settings(settings: SplitSettings) -> Cuts | None:

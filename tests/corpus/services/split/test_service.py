@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import BadSettingError
-from corpus.services.split.assignment import cuts_of
+from corpus.services.publish.head import cuts_of
 from corpus.store.staging import Update
 from tests.support.mini_corpus import START, Made, MiniCorpus, at, staged
 
