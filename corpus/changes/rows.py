@@ -11,7 +11,7 @@ import polars as pl
 from corpus.errors import NothingNewError
 from corpus.store.frames import published, published_with, staged
 from corpus.store.schemas import FEATURES_PREFIX, TABLES
-from corpus.store.statistics import Changes, ThisUpdate
+from corpus.store.statistics import RowChanges, ThisUpdate
 
 if TYPE_CHECKING:
     from corpus.store.snapshots import Parent
@@ -99,8 +99,8 @@ class Rows:
         )
 
 
-def changes(rows: Rows) -> Changes:
-    """Count what an update does; the rejects and the files of other types are counted in its stats."""
+def changes(rows: Rows) -> RowChanges:
+    """Count what the rows of an update change."""
     both = rows.after.join(rows.before, on="sha256", suffix="_before")
     vectors = rows.vectors_after.join(
         rows.vectors_before, on=["sha256", "feature_set"], how="left", suffix="_before"
@@ -125,8 +125,6 @@ def changes(rows: Rows) -> Changes:
         "verdicts": rows.new_verdicts,
         "new_rejects": rows.new_rejects,
         "orphans": rows.orphans,
-        "rejects": 0,
-        "unsupported": 0,
     }
 
 

@@ -1,8 +1,7 @@
 """Counts and histograms of a snapshot, carried from one to the next.
 
 An update's stats are its parent's, minus what the rows it replaces had added, plus what its own rows
-add: never a count over all rows of the corpus. `corpus.store.statistics`
-says what there is.
+add: never a count over all rows of the corpus. `corpus.store.statistics` says what there is.
 """
 
 from __future__ import annotations

@@ -72,14 +72,13 @@ class SetDrift(TypedDict):
     psi: dict[str, float]
 
 
-class Changes(TypedDict):
-    """What an update does to its parent: samples, unless it says otherwise.
+class RowChanges(TypedDict):
+    """What the rows of an update change in its parent: samples, unless it says otherwise.
 
     `relabelled` (another label), `regrouped`, `moved` (to another split) and `refamilied` are of
     samples that the parent has; `re_extracted` ({set: n}) have a vector other than before; `vectors`
     and `failures` ({set: n}) were added; `verdicts` are rows; `new_rejects` are files and archives
-    not rejected for that reason before; `orphans` are staged keys that no sample has; `rejects` and
-    `unsupported` are files.
+    not rejected for that reason before; `orphans` are staged keys that no sample has.
     """
 
     new: int
@@ -93,6 +92,11 @@ class Changes(TypedDict):
     verdicts: int
     new_rejects: int
     orphans: int
+
+
+class Changes(RowChanges):
+    """What an update does to its parent, with the files that it rejects and those of other types."""
+
     rejects: int
     unsupported: int
 
