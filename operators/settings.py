@@ -1,7 +1,7 @@
 """Settings of workers: where services run. Nothing of a corpus's content depends on them.
 
     python -m operators.settings              show each effective value, and where it came from
-    python -m operators.settings --reference  print docs/settings.md
+    python -m operators.settings --reference  print docs/reference/settings.md
 
 They come from the same files and the same environment as those of the corpus (corpus/settings).
 """

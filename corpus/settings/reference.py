@@ -1,4 +1,4 @@
-"""docs/settings.md: every setting, from the code that reads it."""
+"""docs/reference/settings.md: every setting, from the code that reads it."""
 
 from __future__ import annotations
 

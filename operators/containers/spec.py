@@ -1,6 +1,6 @@
 """What a container is made of. It may do nothing that it was not given here.
 
-docs/security.md says of each limit why it is there; a test looks for all of them in a container that
+docs/operate/security.md says of each limit why it is there; a test looks for all of them in a container that
 runs.
 """
 

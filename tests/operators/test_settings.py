@@ -73,7 +73,7 @@ def test_images_may_be_those_of_the_version_that_runs(monkeypatch: pytest.Monkey
 
 
 def test_the_reference_is_the_code_s() -> None:
-    page = REPO / "docs" / "settings.md"
+    page = REPO / "docs" / "reference" / "settings.md"
     assert page.read_text() == reference(Settings, WorkerSettings), "run `make docs`"
 
 

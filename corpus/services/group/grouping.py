@@ -3,7 +3,7 @@
 A group is what links (corpus/services/group/similarity.py) connect, and it lies on one side of the split as a whole.
 Samples of the past never move, so groups of different splits are not merged: new samples between
 them are bridges (corpus/services/group/boundary.py), form a group of their own and end up in split `excluded`.
-docs/groups-and-splits.md has the rules. New samples are taken in the order of their sha256, which
+docs/reference/groups-and-splits.md has the rules. New samples are taken in the order of their sha256, which
 makes everything here independent of the order in which they came.
 """
 

@@ -2,7 +2,7 @@
 
 A group lies on one side as a whole. A new group goes where the earliest first-seen of its members
 puts it; one without any date goes where a stable hash of its id puts it, by the shares of
-`splits.ratio`. Groups that have a split keep it. docs/groups-and-splits.md has the rules.
+`splits.ratio`. Groups that have a split keep it. docs/reference/groups-and-splits.md has the rules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The gates that an update must pass, each a plain function of numbers that gives one `Gate` or more.
 
-docs/gates.md says what each one means and what to do about it. `schema` and `leakage` look at staged
+docs/reference/gates.md says what each one means and what to do about it. `schema` and `leakage` look at staged
 rows; all the others need nothing but the stats (see corpus.changes.stats).
 """
 

@@ -1,7 +1,7 @@
 """A cluster on this machine: Celery workers, Redis, Postgres, every service in its container.
 
 `make cluster-up`, `cluster-run`, `cluster-status`, `cluster-logs`, `cluster-scale` and `cluster-down`
-call this; docs/cluster.md has the rest.
+call this; docs/operate/cluster.md has the rest.
 """
 
 from __future__ import annotations

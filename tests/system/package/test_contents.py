@@ -138,8 +138,8 @@ def test_examples_are_the_files_of_the_cluster(laid_out: Path):
 
 def test_pages_lead_to_pages_and_examples_of_the_package(laid_out: Path):
     folder = laid_out / "usr/share/doc/corpus-airflow"
-    pages = sorted(folder.glob("*.md"))
+    pages = sorted(folder.rglob("*.md"))
     assert {"cluster.md", "host.md", "release.md"} <= {page.name for page in pages}
     for page in pages:
         for link in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
-            assert (folder / link).is_file(), f"{page.name}: {link}"
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"

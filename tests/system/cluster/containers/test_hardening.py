@@ -1,4 +1,4 @@
-"""What docs/security.md promises, in a container that runs."""
+"""What docs/operate/security.md promises, in a container that runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from operators.settings import DockerSettings
 from tests.support.airflow_home import REPO
 from tests.system.cluster.containers.world import World
 
-PAGE = REPO / "docs" / "security.md"
+PAGE = REPO / "docs" / "operate" / "security.md"
 LIMITS = DockerSettings()
 
 
