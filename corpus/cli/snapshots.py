@@ -71,7 +71,7 @@ def show(session: Session, snapshot: str, as_json: bool) -> None:
 def verify(session: Session, snapshot: str, blobs: bool, as_json: bool) -> None:
     """Re-hash everything of a snapshot: data files, vectors, labels, card and samples.
 
-    Exit status 7, and a line for each finding, where a single bit is not what it was.
+    Exit status 7, and a line for each finding, if a single bit is not what it was.
     """
     from corpus.snapshots.verify import verify as verify_snapshot
 
@@ -116,7 +116,7 @@ def diff(session: Session, a: str, b: str, as_json: bool) -> None:
 @click.option(
     "--feature-set",
     metavar="NAME",
-    help="Which vectors; needed where the snapshot has several sets.",
+    help="Feature set of the vectors; needed if the snapshot has several.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @click.pass_obj
