@@ -22,6 +22,7 @@ from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
+from corpus.store.statistics import no_statistics
 from tests.support import rows
 from tests.support.executables import real_elfs, real_pes
 from tests.support.workspaces import (
@@ -237,7 +238,7 @@ def test_samples_of_the_base_are_extracted_where_they_lack_a_vector(
     two_sets.extract("two", feature_sets=["b"])
     for update in two_sets.each():
         update.write("features-b", update.read("features-b").to_pylist()[1:], SHARD)
-        rows.release(update, {"counts": {}})
+        rows.release(update, no_statistics())
         again = Update.open(update.store, "v")
         known = [{"location": s, "known_sha256": s} for s in sha256s]
         again.write("candidates", known, SHARD)

@@ -22,6 +22,7 @@ from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
+from corpus.store.statistics import no_statistics
 from tests.support import rows
 from tests.support.archive_files import aes_zip_of, tar_of, zip_of
 from tests.support.executables import launcher, real_elfs, small_pe
@@ -84,7 +85,7 @@ class Twins:
 
     def release(self, update: str) -> None:
         for made in (self.whole, self.parts):
-            rows.release(Update.open(made.store, update), {"counts": {}})
+            rows.release(Update.open(made.store, update), no_statistics())
 
     def assert_same(self, update: str = "u") -> None:
         ours, theirs = staged(self.parts.store, update), staged(self.whole.store, update)

@@ -205,7 +205,7 @@ _DYING = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests import test_re_extract as t
+from tests.corpus.services.extract import test_re_extract as t
 made = t.context(Path(sys.argv[1]), Path(sys.argv[2]), t.OLD, t.NEW)
 t.update(replace(made, store=t.DyingStore(sys.argv[1])), "two", "extract")
 """

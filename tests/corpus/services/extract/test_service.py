@@ -27,6 +27,7 @@ from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
+from corpus.store.statistics import no_statistics
 from tests.support import rows
 from tests.support.executables import launcher, real_elfs, real_pes, small_pe
 
@@ -172,7 +173,7 @@ def test_base_samples_are_extracted_where_they_lack_a_vector(
     run(context)
     kept = update.read(f"features-{BASIC}").to_pylist()
     update.write(f"features-{BASIC}", [r for r in kept if r["sha256"] == with_vector], "shard-0000")
-    rows.release(update, {"counts": {}})
+    rows.release(update, no_statistics())
     again = Update.open(context.store, "u2")
     known = [{"location": s, "known_sha256": s} for s in (with_vector, without)]
     again.write("candidates", known, "shard-0000")
