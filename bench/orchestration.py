@@ -90,7 +90,7 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def services_in_one_process(work: Path, workers: int) -> dict[str, float]:
     """Seconds of each service, and in total, on an empty corpus."""
-    from corpus.__main__ import WithoutPandas
+    from corpus.cli.pandas import WithoutPandas
     from corpus.contract import registry
     from corpus.contract.progress import Progress
     from corpus.services.context import Context

@@ -23,10 +23,10 @@ from operators import (
     IngestSamplesOperator,
     PublishSnapshotOperator,
     ResolveLabelsOperator,
-    RunQueued,
     SplitSamplesOperator,
     ValidateUpdateOperator,
 )
+from operators.scheduling.deadlines import RunQueued
 
 LATE_AFTER_HOURS = 12
 

@@ -13,8 +13,8 @@ import corpus
 from corpus.errors import BadInputError, NotFoundError
 from corpus.services.context import Context
 from corpus.settings import Settings
+from corpus.snapshots.dataset import Dataset, open_snapshot
 from corpus.snapshots.label_history import labels_as_of
-from corpus.snapshots.reader import LoadedSnapshot, open_snapshot
 from corpus.store.staging import Update
 from tests.support.building import (
     START,
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Context:
 
 
 @pytest.fixture(scope="module")
-def loaded(made: Context) -> LoadedSnapshot:
+def loaded(made: Context) -> Dataset:
     return open_snapshot("latest", root=made.store.path)
 
 
@@ -56,7 +56,7 @@ def test_the_settings_say_the_root(made: Context) -> None:
     assert open_snapshot(settings=settings).id == "two"
 
 
-def test_all_rows_in_the_order_of_their_sha256(loaded: LoadedSnapshot) -> None:
+def test_all_rows_in_the_order_of_their_sha256(loaded: Dataset) -> None:
     table = loaded.to_arrow()
     assert table.column_names == loaded.columns
     assert table["sha256"].to_pylist() == sorted(sha(n) for n in range(30))
@@ -64,7 +64,7 @@ def test_all_rows_in_the_order_of_their_sha256(loaded: LoadedSnapshot) -> None:
     assert loaded.counts["samples"] == table.num_rows
 
 
-def test_columns_come_from_their_tables(loaded: LoadedSnapshot) -> None:
+def test_columns_come_from_their_tables(loaded: Dataset) -> None:
     table = loaded.to_arrow()
     assert by_number(table, "label")[20] == label_row(20)["label"]
     assert by_number(table, "label")[0] == "unknown"
@@ -75,7 +75,7 @@ def test_columns_come_from_their_tables(loaded: LoadedSnapshot) -> None:
     assert by_number(table, "tags") == {n: ["even"] if n % 2 == 0 else [] for n in range(30)}
 
 
-def test_the_newest_vector_counts(loaded: LoadedSnapshot, made: Context) -> None:
+def test_the_newest_vector_counts(loaded: Dataset, made: Context) -> None:
     found = by_number(loaded.to_arrow(), "vector")
     assert np.array_equal(np.array(found[5], np.float32), vector(5, shift=1.0))
     assert np.array_equal(np.array(found[29], np.float32), vector(29))
@@ -91,7 +91,7 @@ def test_a_snapshot_is_not_changed_by_the_next(made: Context) -> None:
     assert by_number(table, "split")[1] == "train"
 
 
-def test_rows_are_chosen_by_value(loaded: LoadedSnapshot) -> None:
+def test_rows_are_chosen_by_value(loaded: Dataset) -> None:
     frame = loaded.to_polars()
     for choice in ({"split": "test"}, {"label": "malicious"}, {"file_type": "elf"}):
         ((name, value),) = choice.items()
@@ -101,7 +101,7 @@ def test_rows_are_chosen_by_value(loaded: LoadedSnapshot) -> None:
     assert some.equals(frame.filter(wanted))
 
 
-def test_columns_are_chosen_by_name(loaded: LoadedSnapshot) -> None:
+def test_columns_are_chosen_by_name(loaded: Dataset) -> None:
     table = loaded.to_arrow(columns=["md5", "label", "raw"], split="test")
     assert table.column_names == ["md5", "label", "raw"]
     with_key = loaded.to_arrow(columns=["sha256", "raw"])
@@ -110,13 +110,13 @@ def test_columns_are_chosen_by_name(loaded: LoadedSnapshot) -> None:
     assert loaded.to_arrow(columns=["vector"]).column_names == ["vector"]
 
 
-def test_polars_has_the_same_rows(loaded: LoadedSnapshot) -> None:
+def test_polars_has_the_same_rows(loaded: Dataset) -> None:
     frame = loaded.to_polars(split="train")
     assert frame.schema["vector"] == pl.Array(pl.Float32, TINY.dim)
     assert frame["sha256"].to_list() == loaded.to_arrow("train")["sha256"].to_pylist()
 
 
-def test_numpy_to_train_on(loaded: LoadedSnapshot) -> None:
+def test_numpy_to_train_on(loaded: Dataset) -> None:
     X, y = loaded.to_numpy("train")
     rows = loaded.to_polars(split="train", label=["benign", "malicious"]).drop_nulls("vector")
     assert X.dtype == np.float32
@@ -126,7 +126,7 @@ def test_numpy_to_train_on(loaded: LoadedSnapshot) -> None:
     assert y.tolist() == [{"benign": 0, "malicious": 1}[label] for label in rows["label"]]
 
 
-def test_numpy_with_unknown(loaded: LoadedSnapshot) -> None:
+def test_numpy_with_unknown(loaded: Dataset) -> None:
     known, _ = loaded.to_numpy()
     X, y = loaded.to_numpy(labels=("benign", "malicious", "unknown"))
     assert len(X) == len(y) == 29
@@ -135,7 +135,7 @@ def test_numpy_with_unknown(loaded: LoadedSnapshot) -> None:
     assert sorted(set(y.tolist())) == [-1, 0, 1]
 
 
-def test_nothing_of_a_split_is_an_empty_array(loaded: LoadedSnapshot) -> None:
+def test_nothing_of_a_split_is_an_empty_array(loaded: Dataset) -> None:
     X, y = loaded.to_numpy("excluded")
     assert X.shape == (0, TINY.dim)
     assert y.shape == (0,)
@@ -155,9 +155,7 @@ def test_nothing_of_a_split_is_an_empty_array(loaded: LoadedSnapshot) -> None:
         ({"feature_set": "ember-v3"}, "has no feature set 'ember-v3'"),
     ],
 )
-def test_what_cannot_be_is_refused(
-    loaded: LoadedSnapshot, choice: dict[str, Any], problem: str
-) -> None:
+def test_what_cannot_be_is_refused(loaded: Dataset, choice: dict[str, Any], problem: str) -> None:
     with pytest.raises(BadInputError, match=problem):
         loaded.to_arrow(**choice)
 
@@ -205,18 +203,18 @@ def test_without_any_vector(tmp_path: Path) -> None:
         loaded.to_numpy()
 
 
-def test_failures_and_rejects_are_rows_too(loaded: LoadedSnapshot) -> None:
+def test_failures_and_rejects_are_rows_too(loaded: Dataset) -> None:
     assert loaded.failures()["sha256"].to_pylist() == [sha(7)]
     assert loaded.rejects().num_rows == 0
 
 
-def test_labels_with_their_provenance(loaded: LoadedSnapshot) -> None:
+def test_labels_with_their_provenance(loaded: Dataset) -> None:
     labels = loaded.labels()
     assert labels["sha256"].to_pylist() == sorted(sha(n) for n in range(30))
     assert "reason" in labels.column_names
 
 
-def test_labels_as_of_a_time(loaded: LoadedSnapshot, tmp_path: Path) -> None:
+def test_labels_as_of_a_time(loaded: Dataset, tmp_path: Path) -> None:
     made = build_two(tmp_path)
     update = Update.open(made.store, "three")
     later = {**label_row(3, "unknown"), "resolved_at": START + timedelta(days=400)}
@@ -229,7 +227,7 @@ def test_labels_as_of_a_time(loaded: LoadedSnapshot, tmp_path: Path) -> None:
     assert by_number(snapshot.labels(as_of=START + timedelta(days=500)), "label")[3] == "unknown"
 
 
-def test_a_time_may_be_text_or_a_day(loaded: LoadedSnapshot) -> None:
+def test_a_time_may_be_text_or_a_day(loaded: Dataset) -> None:
     when = max(loaded.labels()["resolved_at"].to_pylist())
     assert loaded.labels(as_of=when.isoformat()).equals(loaded.labels(as_of=when))
     assert loaded.labels(as_of="1999-12-31").num_rows == 0

@@ -1,12 +1,28 @@
-"""Settings of the hosts that run services in containers; nothing of a corpus's content depends on them."""
+"""Settings of workers: where services run. Nothing of a corpus's content depends on them.
+
+    python -m operators.settings              show each effective value, and where it came from
+    python -m operators.settings --reference  print docs/reference/settings.md
+
+They come from the same files and the same environment as those of the corpus (corpus/settings).
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import corpus
+from corpus.errors import BadSettingError
+from corpus.settings import Settings
+from corpus.settings.effective import effective
+from corpus.settings.loading import config_files, load
+from corpus.settings.reference import reference
 from corpus.settings.section import Section
 
 
@@ -111,3 +127,47 @@ class ReaperSettings(Section):
         ge=0,
         description="Days after which an older image that nothing uses is removed; 0: never.",
     )
+
+
+class WorkerSettings(BaseSettings):
+    """All settings of a worker, immutable; `WorkerSettings.load` reads them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CORPUS_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    runner: Literal["process", "docker"] = Field(
+        "process",
+        description="Where operators run a service: a subprocess of the worker, or containers of the "
+        "Docker engine on its host.",
+    )
+    docker: DockerSettings = DockerSettings()
+    reaper: ReaperSettings = ReaperSettings()
+
+    @classmethod
+    def load(
+        cls, overrides: Mapping[str, Any] | None = None, *, file: Path | None = None
+    ) -> WorkerSettings:
+        """Read the settings; `overrides` is nested as the sections are. Raises `BadSettingError`."""
+        return load(cls, dict(overrides or {}), config_files(file), others=Settings.model_fields)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words == ["--reference"]:
+        print(reference(Settings, WorkerSettings), end="")
+        return 0
+    if words:
+        print("usage: python -m operators.settings [--reference]", file=sys.stderr)
+        return BadSettingError.exit_status
+    try:
+        for row in effective(WorkerSettings.load(), config_files()):
+            print(f"{row.name:<24}  {json.dumps(row.value)}  ({row.origin})")
+    except BadSettingError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

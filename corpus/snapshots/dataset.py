@@ -6,20 +6,21 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from corpus.contract.splits import SPLITS
 from corpus.errors import BadInputError
 from corpus.settings import Settings
+from corpus.store.arrow_frame import frame
+from corpus.store.frames import published
 from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.snapshots import Snapshot
 
-SPLITS = ("train", "validation", "test", "excluded")
 FILE_TYPES = ("pe", "elf")
 LABELS = ("malicious", "benign", "unknown")
 # What a label is in `y`.
@@ -44,7 +45,7 @@ def open_snapshot(
     id: str = "latest",
     root: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
-) -> LoadedSnapshot:
+) -> Dataset:
     """Open a published snapshot for reading.
 
     `root` is a folder or an fsspec URL; where it is left out the settings say it. Raises `NotFoundError`.
@@ -53,17 +54,17 @@ def open_snapshot(
         settings = Settings.load({"store": {"root": os.fspath(root)}} if root is not None else None)
     options = {name: value.get_secret_value() for name, value in settings.store.options.items()}
     url = settings.store.root if root is None else os.fspath(root)
-    return LoadedSnapshot(Snapshot.open(Store(url, options), id))
+    return Dataset(Snapshot.open(Store(url, options), id))
 
 
-class LoadedSnapshot:
+class Dataset:
     """A published snapshot: `id`, `manifest`, `counts`, and its rows in the order of their sha256."""
 
     def __init__(self, snapshot: Snapshot):
         self.snapshot = snapshot
         self.id = snapshot.id
         self.manifest = snapshot.manifest
-        self.counts: dict[str, Any] = snapshot.manifest["counts"]
+        self.counts = snapshot.manifest["counts"]
         self.feature_sets = snapshot.feature_sets
 
     def __repr__(self) -> str:
@@ -116,10 +117,8 @@ class LoadedSnapshot:
             table = table.append_column(VECTOR, _vector_column(vectors, present))
         if RAW in names:
             of = self._feature_set(feature_set)
-            found = self.snapshot.scan(FEATURES_PREFIX + of, ["sha256", RAW], keys=keys.to_list())
-            raw = keys.to_frame().join(
-                _frame(found), on="sha256", how="left", maintain_order="left"
-            )
+            found = published(self.snapshot, FEATURES_PREFIX + of, ["sha256", RAW], keys)
+            raw = keys.to_frame().join(found, on="sha256", how="left", maintain_order="left")
             table = table.append_column(RAW, raw[RAW].to_arrow())
         return table.select(names)
 
@@ -132,7 +131,7 @@ class LoadedSnapshot:
         feature_set: str | None = None,
     ) -> pl.DataFrame:
         """The same rows as `to_arrow` gives, as a polars frame; `vector` is an array column."""
-        return _frame(self.to_arrow(split, columns, label, file_type, feature_set))
+        return frame(self.to_arrow(split, columns, label, file_type, feature_set))
 
     def to_numpy(
         self,
@@ -161,7 +160,7 @@ class LoadedSnapshot:
         of = self._feature_set(feature_set)
         chosen = {"split": split, "label": labels, "file_type": None}
         rows = self._rows(["sha256", "label", "split", "group_id"], chosen)
-        having = _frame(self.snapshot.scan(FEATURES_PREFIX + of, ["sha256"]))
+        having = published(self.snapshot, FEATURES_PREFIX + of, ["sha256"])
         rows = rows.join(having, on="sha256", how="semi", maintain_order="left")
         return rows, self._vectors(rows["sha256"], of)[0]
 
@@ -199,11 +198,11 @@ class LoadedSnapshot:
     def _rows(self, columns: Sequence[str], chosen: dict[str, Choice]) -> pl.DataFrame:
         wanted = {name: self._values(name, value) for name, value in chosen.items()}
         needed = ["sha256", *columns, *(name for name, values in wanted.items() if values)]
-        rows = _frame(self.snapshot.scan("samples", _of_table("samples", needed)))
+        rows = published(self.snapshot, "samples", _of_table("samples", needed))
         for table in ("labels", "splits", "groups"):
             names = _of_table(table, needed)
             if len(names) > 1:
-                found = _frame(self.snapshot.scan(table, names))
+                found = published(self.snapshot, table, names)
                 rows = rows.join(found, on="sha256", how="left")
         for name, values in wanted.items():
             if values:
@@ -236,7 +235,7 @@ class LoadedSnapshot:
         if not len(keys) or not entries:
             return vectors, present
         dataset = self.snapshot.store.dataset([entry["key"] for entry in entries], spec.schema)
-        rows = _frame(dataset.to_table(columns=["sha256"]))
+        rows = frame(dataset.to_table(columns=["sha256"]))
         places = keys.to_frame().with_row_index("place")
         found = rows.join(places, on="sha256", how="left", maintain_order="left")["place"]
         place = found.cast(pl.Int64).fill_null(-1).to_numpy()
@@ -260,9 +259,3 @@ def _vector_column(
     item = pa.list_(pa.field("item", pa.float32()), vectors.shape[1])
     missing = None if present.all() else pa.array(~present)
     return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), type=item, mask=missing)
-
-
-def _frame(rows: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(rows)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
