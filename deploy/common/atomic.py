@@ -11,7 +11,6 @@ makes them again: settings written from other settings, counters, downloads (whi
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ def replacing(file: Path, *, durable: bool = False) -> Iterator[Path]:
 
     If the body raises, the file stays as it is, and what was made is removed.
     """
-    new = file.with_name(f"{NEW}{file.name}-{secrets.token_hex(4)}")
+    new = file.with_name(f"{NEW}{file.name}-{os.urandom(4).hex()}")
     try:
         yield new
         if durable and not new.is_symlink():

@@ -38,7 +38,7 @@ class Workplace:
         options = ["--work", self.work]
         if own_files:
             options += ["--samples", self.samples, "--verdicts", self.verdicts]
-        return [sys.executable, "-m", "deploy.embedded", *map(str, options), verb]
+        return [sys.executable, "-m", "deploy.local.embedded", *map(str, options), verb]
 
     def make(self, verb: str, *, own_files: bool = False) -> subprocess.CompletedProcess[str]:
         command = self.command(verb, own_files=own_files)
