@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from corpus.services.extract.pending import wanted_key
 from corpus.services.extract.shard_vectors import failures_part
 from corpus.sources.copied_files import MARK, SOURCES
+from corpus.store import format as formats
 from corpus.store.provenance import REPORT
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.staging import Update, record_key
 
 # The tables that an ingest stages, one part a shard.
-INGESTED = ("samples", "rejects", "failures", "sightings")
+INGESTED = ("samples", "rejects", "failures", "seen_files")
 
 _BLOB = r"blobs/sha256/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.zst"
 
@@ -48,5 +49,5 @@ def of_extract(update: Update, shards: Iterable[str], sets: Iterable[str]) -> re
 
 def _matching(update: Update, service: str, keys: list[str], *more: str) -> re.Pattern[str]:
     image = re.escape(f"{update.prefix}/reports/{REPORT}-{service}-") + r"[0-9a-f]+\.json"
-    keys = [record_key(update.id), *keys]
+    keys = [formats.KEY, record_key(update.id), *keys]
     return re.compile("|".join([_BLOB, image, *more, *map(re.escape, keys)]))

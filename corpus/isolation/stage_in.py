@@ -25,6 +25,7 @@ from corpus.sources.candidate import Candidate
 from corpus.sources.copied_files import MARK, SOURCES, source_key
 from corpus.sources.files import Files
 from corpus.store import blobs
+from corpus.store import format as formats
 from corpus.store.object_store import Store, passing_faults
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.staging import Update, record_key
@@ -91,6 +92,7 @@ def _new(folder: Path, update: Update) -> Store:
         raise BadInputError(f"cannot be made a slice: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()
     record = {"id": update.id, "base": None, "slice": {"sequence": update.sequence}}
+    formats.begin(made)
     made.write_json(record_key(update.id), record)
     return made
 

@@ -17,6 +17,7 @@ from corpus.changes import content
 from corpus.contract.progress import Progress
 from corpus.errors import CorpusError, NotFoundError
 from corpus.store import blobs as blob_store
+from corpus.store import format as formats
 from corpus.store import manifest as manifests
 from corpus.store.object_store import Store, to_json
 from corpus.store.schemas import FEATURES_PREFIX
@@ -58,8 +59,10 @@ def verify(
 ) -> VerifyReport:
     """Re-hash a snapshot: manifest, data, stats, card, content digest, references, samples, parents.
 
-    Raises `NotFoundError` where there is no such snapshot; all other damage is a finding.
+    Raises `NotFoundError` where there is no such snapshot, and `BadInputError` where the corpus has
+    another format; all damage is a finding.
     """
+    formats.check(store)
     return _Verification(store, snapshot_id, progress or Progress()).run(blobs)
 
 

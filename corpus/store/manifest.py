@@ -1,6 +1,6 @@
 """The manifest of a snapshot: everything it consists of, under one digest.
 
-format          1
+format          of the store (see corpus.store.format)
 id, sequence, parent, parent_digest, created_at, update_id, note
 run             who began the update (dag_id, run_id, run_uuid, ...)
 claim_sha256    of the log record that gave the update its sequence number
@@ -23,8 +23,6 @@ from typing import Any
 
 from corpus.store.object_store import Store, WrittenFile, to_json
 from corpus.store.snapshots import Snapshot
-
-FORMAT = 1
 
 
 def log_key(sequence: int) -> str:

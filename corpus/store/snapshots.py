@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.errors import NotFoundError
+from corpus.store import format as formats
 from corpus.store import index
 from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
@@ -39,7 +40,7 @@ class Snapshot:
 
     @classmethod
     def open(cls, store: Store, snapshot_id: str = "latest") -> Snapshot:
-        """Open a snapshot by its id, or the newest. Raises `NotFoundError`."""
+        """Open a snapshot by its id, or the newest. Raises `NotFoundError`, and `BadInputError` for another format."""
         if snapshot_id == "latest":
             latest = cls.latest(store)
             if latest is None:
@@ -47,6 +48,7 @@ class Snapshot:
                     f"{store.url} has no snapshot yet.", hint="Run an update first: `make run`."
                 )
             return latest
+        formats.check(store)
         key = f"snapshots/{snapshot_id}/manifest.json"
         if "/" in snapshot_id or not store.exists(key):
             raise NotFoundError(
@@ -54,10 +56,13 @@ class Snapshot:
                 hint="`corpus snapshots list` shows those it has.",
                 snapshot=snapshot_id,
             )
-        return cls(store, store.read_json(key))
+        manifest = store.read_json(key)
+        formats.require(manifest.get("format"), f"{store.url}/{key}")
+        return cls(store, manifest)
 
     @classmethod
     def latest(cls, store: Store) -> Snapshot | None:
+        formats.check(store)
         if not store.exists(LATEST):
             return None
         return cls.open(store, store.read_json(LATEST)["id"])
@@ -65,6 +70,7 @@ class Snapshot:
     @classmethod
     def every(cls, store: Store) -> list[Snapshot]:
         """All published snapshots, the oldest first."""
+        formats.check(store)
         found = [
             cls(store, store.read_json(key))
             for key in store.list("snapshots")

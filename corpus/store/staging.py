@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.errors import BadInputError, ConflictError, NotFoundError, PassingFaultError
+from corpus.store import format as formats
 from corpus.store.object_store import Store, WrittenFile, to_json
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX, TABLES, TableSpec, features_spec
 from corpus.store.snapshots import Snapshot
@@ -65,6 +66,7 @@ class Update:
                 f"{update_id!r} is not an update id: letters, digits, '.', '_' and '-' only.",
                 field="update",
             )
+        formats.begin(store)
         key = record_key(update_id)
         if not store.exists(key):
             latest = Snapshot.latest(store)
@@ -202,6 +204,7 @@ class Update:
 
 def existing(store: Store, update_id: str) -> Update:
     """An update that was begun before; `NotFoundError` otherwise."""
+    formats.check(store)
     if not store.exists(record_key(update_id)):
         raise NotFoundError(
             f"there is no update {update_id!r} in {store.url}.",

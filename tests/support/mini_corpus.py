@@ -23,6 +23,7 @@ from corpus.services.group.service import group
 from corpus.services.split.assignment import cuts_of
 from corpus.services.split.service import split
 from corpus.settings import Settings
+from corpus.store.format import FORMAT
 from corpus.store.object_store import Store
 from corpus.store.snapshots import LATEST, Snapshot
 from corpus.store.staging import Update
@@ -124,6 +125,7 @@ class MiniCorpus:
             entry = {"key": written.key, "sha256": written.sha256, "size": written.size}
             tables[table] = {"files": [*files, {**entry, "rows": written.rows}]}
         manifest = {
+            "format": FORMAT,
             "id": update.id,
             "sequence": update.sequence,
             "feature_sets": {},

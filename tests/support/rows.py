@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.changes.stats import updated_stats
+from corpus.store.format import FORMAT
 from corpus.store.object_store import Store
 from corpus.store.snapshots import LATEST
 from corpus.store.staging import Update
@@ -32,7 +33,7 @@ def sha(n: int | str) -> str:
 
 
 def sample(n: int, *, file_type: str = "pe", size: int = 1000, **more: Any) -> dict[str, Any]:
-    return {"sha256": sha(n), "md5": "0" * 32, "size": size, "file_type": file_type,
+    return {"sha256": sha(n), "md5": "0" * 32, "sha1": "0" * 40, "size": size, "file_type": file_type,
             "arch": "x86", "source": "s", "location": f"f{n}", "tags": [], "blob_sha256": sha(n),
             "blob_size": size, **more}  # fmt: skip
 
@@ -102,6 +103,7 @@ def release(update: Update, stats: Mapping[str, Any] | None = None) -> dict[str,
         files = tables.get(table, {"files": []})["files"]
         tables[table] = {"version": update.sequence, "files": [*files, entry]}
     manifest = {
+        "format": FORMAT,
         "id": update.id,
         "sequence": update.sequence,
         "parent": base.id if base else None,

@@ -18,6 +18,7 @@ from corpus.services.import_verdicts.service import (
 from corpus.services.label.policy import policy_record
 from corpus.services.label.service import LabelReport, LabelRequest, label
 from corpus.settings import Settings
+from corpus.store.format import FORMAT
 from corpus.store.object_store import Store
 from corpus.store.snapshots import LATEST, Snapshot
 from corpus.store.staging import Update
@@ -55,7 +56,7 @@ class Corpus:
 
     def manifest(self, name: str, *rows: Mapping[str, Any]) -> Path:
         """A CSV manifest with these rows; `sha256` by a sample's name."""
-        columns = ("sha256", "verdict", "who", "when", "confidence", "family")
+        columns = ("sha256", "verdict", "reporter", "reported_at", "confidence", "family")
         lines = [",".join(columns)]
         for row in rows:
             cells = {**row, "sha256": sha(row["sha256"])}
@@ -90,7 +91,7 @@ class Corpus:
         context = self.context
         store, update = context.store, Update.open(context.store, update_id)
         tables = dict(update.base.manifest["tables"]) if update.base else {}
-        for table in ("samples", "verdicts", "labels", "sightings"):
+        for table in ("samples", "verdicts", "labels", "seen_files"):
             for number, key in enumerate(update.parts(table)):
                 to = f"data/{table}/{update.id}-{number}.parquet"
                 store.copy(key, to)
@@ -99,6 +100,7 @@ class Corpus:
                 entry = {"key": to, "sha256": found.sha256, "rows": rows, "size": found.size}
                 tables[table] = {"files": [*tables.get(table, {"files": []})["files"], entry]}
         manifest = {
+            "format": FORMAT,
             "id": update.id,
             "sequence": update.sequence,
             "tables": tables,

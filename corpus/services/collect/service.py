@@ -126,7 +126,7 @@ def _unseen(files: list[SourceFile], base: Snapshot | None) -> list[SourceFile]:
     if not base or not files:
         return list(files)
     locations = [file.location for file in files]
-    rows = base.scan("sightings", ["location", "fingerprint"], keys=locations)
+    rows = base.scan("seen_files", ["location", "fingerprint"], keys=locations)
     seen = set(zip(rows["location"].to_pylist(), rows["fingerprint"].to_pylist(), strict=True))
     return [file for file in files if (file.location, file.fingerprint) not in seen]
 

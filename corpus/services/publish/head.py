@@ -13,7 +13,7 @@ from corpus import __version__
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.content_digest import ContentDigest
-from corpus.store.manifest import FORMAT
+from corpus.store.format import FORMAT
 from corpus.store.staging import Update
 
 

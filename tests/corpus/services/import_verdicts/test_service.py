@@ -41,8 +41,8 @@ def test_every_kind_of_file_at_once(corpus: Corpus) -> None:
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
-    corpus.store.manifest("b.csv", {"sha256": "two", "verdict": "benign"})
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("b.csv", {"sha256": "two", "verdict": "benign"})
     corpus.update("u1")
     report = corpus.import_verdicts("u2")
     assert (report.files, report.already_seen, report.verdicts) == (0, 2, 0)
@@ -59,14 +59,14 @@ def test_a_file_is_read_again_only_when_it_has_changed(corpus: Corpus) -> None:
 
 
 def test_a_rescan_reads_everything_and_adds_nothing(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     corpus.update("u1")
     report = corpus.import_verdicts("u2", rescan=True)
     assert (report.files, report.verdicts, report.duplicates) == (1, 0, 1)
 
 
 def test_a_run_again_replaces_what_it_staged(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     first = corpus.import_verdicts("u1")
     digest = staged(corpus, "u1").staged_digest()
     assert corpus.import_verdicts("u1") == first
@@ -74,18 +74,18 @@ def test_a_run_again_replaces_what_it_staged(corpus: Corpus) -> None:
     path.unlink()
     assert corpus.import_verdicts("u1").verdicts == 0
     assert staged(corpus, "u1").read("verdicts").num_rows == 0
-    assert staged(corpus, "u1").read("sightings").num_rows == 0
+    assert staged(corpus, "u1").read("seen_files").num_rows == 0
 
 
-def test_a_sighting_by_collect_does_not_hide_a_verdict_file(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+def test_a_file_seen_by_collect_does_not_hide_a_verdict_file(corpus: Corpus) -> None:
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     found = path.stat()
-    sighting = {
+    seen_file = {
         "location": str(path),
         "fingerprint": f"{found.st_size}/{found.st_mtime_ns}",
         "source": str(corpus.verdicts),
     }
-    corpus.begin("u0").write("sightings", [sighting], "shard-0001")
+    corpus.begin("u0").write("seen_files", [seen_file], "shard-0001")
     corpus.publish("u0")
     assert corpus.import_verdicts("u1").verdicts == 1
 
@@ -99,13 +99,13 @@ def test_no_urls(corpus: Corpus) -> None:
 
 
 def test_urls_of_the_request_come_before_the_settings(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     report = corpus.import_verdicts("u1", urls=[str(DATA / "manifest.csv")])
     assert (report.files, report.verdicts) == (1, 3)
 
 
 def test_a_file_that_two_urls_name_is_read_once(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     report = corpus.import_verdicts("u1", urls=[str(path), str(corpus.verdicts)])
     assert (report.files, report.verdicts, report.duplicates) == (1, 1, 0)
 
@@ -121,7 +121,7 @@ def test_a_remote_url(corpus: Corpus) -> None:
 
 
 def test_a_name_that_is_not_utf_8(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     os.rename(path, os.fsencode(corpus.verdicts) + b"/b\xff\n.csv")
     corpus.update("u1", ["one"])
     rows = Snapshot.open(corpus.context.store).scan("verdicts").to_pylist()
@@ -130,8 +130,8 @@ def test_a_name_that_is_not_utf_8(corpus: Corpus) -> None:
 
 
 def test_one_wrong_row_stages_nothing(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
-    path = corpus.store.manifest(
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest(
         "b.csv",
         {"sha256": "one", "verdict": "malicious"},
         {"sha256": "two", "verdict": "evil"},

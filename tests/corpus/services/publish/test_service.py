@@ -117,7 +117,7 @@ def test_nothing_staged_is_nothing_new(made: Context) -> None:
         publish_it(made, "empty")
     build(made, "one", range(4))
     update = Update.open(made.store, "again")
-    update.write("sightings", [{"location": "in/0.exe", "fingerprint": "2", "source": "folder"}])
+    update.write("seen_files", [{"location": "in/0.exe", "fingerprint": "2", "source": "folder"}])
     with pytest.raises(NothingNewError, match="nothing new since snapshot one of 20"):
         publish_it(made, "again")
     assert [snapshot.id for snapshot in Snapshot.every(made.store)] == ["one"]
@@ -231,7 +231,7 @@ def test_one_update_published_twice_at_the_same_moment(tmp_path: Path) -> None:
     assert delta.open_table(made.store, "samples").to_pyarrow_table().num_rows == 6
 
 
-class Interrupted(Exception):
+class CutShortError(Exception):
     pass
 
 
@@ -240,10 +240,10 @@ def interrupted(made: Context, name: str, monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as patched:
 
         def fail(*args: Any) -> None:
-            raise Interrupted
+            raise CutShortError
 
         patched.setattr("corpus.services.publish.service._tables", fail)
-        with pytest.raises(Interrupted):
+        with pytest.raises(CutShortError):
             publish_it(made, name)
 
 
