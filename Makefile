@@ -3,6 +3,7 @@
 WORK ?= .work
 VENV ?= .venv
 SAMPLES ?=
+T ?=
 VERDICTS ?=
 SEED ?= 1
 COUNT ?= 20000
@@ -16,7 +17,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$(WORK)"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release test-package bench bench-features fuzz clean
+.PHONY: help setup setup-dev run up down check test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release test-package bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +40,11 @@ up: setup ## Start that Airflow and keep it running, for its UI
 down: setup ## Stop what `make up` started
 	@exec $(EMBEDDED) down
 
-test: setup-dev lint ## Lint, type-check and run the tests
-	@$(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+check: lint ## Lint, type-check and run the tests marked fast, within a minute of one core
+	@$(VENV)/bin/pytest -q -m fast
+
+test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH only the tests there, nothing else
+	@$(VENV)/bin/pytest $(or $(T),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered)
 
 test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
 	@[ -x /usr/bin/chromium ] || sh deploy/scripts/install.sh chromium fonts-dejavu-core
@@ -51,18 +55,19 @@ test-cluster: setup-dev ## Prove the cluster in real containers, faults included
 
 test-all: test test-browser test-cluster test-package ## Every suite
 
-lint: setup-dev ## Check style, types and the direction of imports
+lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/codespell
 
 format: setup-dev ## Format the code
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
-docs: setup ## Write docs/settings.md and docs/develop/stable-names.md anew from the code
-	@$(PYTHON_RUN) -m corpus.settings.reference > docs/settings.md
+docs: setup ## Write docs/reference/settings.md and docs/develop/stable-names.md anew from the code
+	@$(PYTHON_RUN) -m operators.settings --reference > docs/reference/settings.md
 	@$(PYTHON_RUN) -m tests.support.stable_names
 
 images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another; RENEW=1 with today's updates

@@ -25,9 +25,9 @@ from common import table
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from corpus.contract.version import Version  # noqa: E402
 from deploy.build.package.build import Built, build  # noqa: E402
 from deploy.build.package.source import export  # noqa: E402
-from deploy.build.package.version import Version  # noqa: E402
 from tests.system.package.roots import Root, base  # noqa: E402
 
 

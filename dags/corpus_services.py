@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.sdk import DAG
 
 from corpus.contract import registry
 from operators import (
+    DEFAULT_ARGS,
     CollectSamplesOperator,
     CorpusOperator,
     ExtractFeaturesOperator,
@@ -59,14 +58,8 @@ def service_dag(operator: type[CorpusOperator]) -> DAG:
         max_active_runs=1,
         tags=["corpus", "service"],
         params=params,
-        default_args={
-            "owner": "corpus",
-            "retries": 3,
-            "retry_delay": timedelta(minutes=1),
-            "retry_exponential_backoff": True,
-            "max_retry_delay": timedelta(minutes=15),
-            "execution_timeout": timedelta(hours=6),
-        },
+        # A copy, since Airflow wants a dict of its own.
+        default_args=dict(DEFAULT_ARGS),
     ) as dag:
         operator(task_id=service.identifier, update_id="{{ params['update'] }}", **given)
     return dag

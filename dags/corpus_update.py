@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import (
     DAG,
     AsyncCallback,
+    CronTriggerTimetable,
     DeadlineAlert,
     Param,
     TriggerRule,
@@ -14,6 +15,7 @@ from airflow.sdk import (
 
 from corpus import features
 from operators import (
+    DEFAULT_ARGS,
     CollectSamplesOperator,
     ExtractFeaturesOperator,
     GroupSamplesOperator,
@@ -21,10 +23,10 @@ from operators import (
     IngestSamplesOperator,
     PublishSnapshotOperator,
     ResolveLabelsOperator,
-    RunQueued,
     SplitSamplesOperator,
     ValidateUpdateOperator,
 )
+from operators.scheduling.deadlines import RunQueued
 
 LATE_AFTER_HOURS = 12
 
@@ -35,6 +37,9 @@ Takes in what is new in the sources and the verdicts, and publishes it as an imm
 Nothing is visible to readers before `publish`: whatever fails, the last snapshot stands as it was.
 Every task may be cleared and run again at any time; a task that did its work once does not add
 anything twice.
+
+The DAG runs every day at midnight UTC, unless it is paused. The first unpause waits for the next midnight.
+After a pause or an outage at most one overdue run comes, for the last midnight; its note says for which.
 
 A run whose tasks are *skipped* from some point on has found nothing new there: that is a success.
 
@@ -58,8 +63,10 @@ with DAG(
     "corpus_update",
     description="Bring the corpus up to date, and publish a snapshot of it.",
     doc_md=TRIAGE,
-    schedule="@daily",
-    # Without a start date, unpausing the DAG does not at once run it for the past midnight.
+    # Zero: the first unpause does not run the DAG for the past midnight. Airflow's default, False, does
+    # so for the first tenth of the day. A start date would make zero void.
+    schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC", run_immediately=timedelta(0)),
+    # After a pause or an outage only the last midnight is made up for.
     catchup=False,
     # A second update would find its base outdated at publish, and end in a conflict.
     max_active_runs=1,
@@ -186,12 +193,7 @@ with DAG(
         ),
     },
     default_args={
-        "owner": "corpus",
-        "retries": 3,
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
-        "execution_timeout": timedelta(hours=6),
+        **DEFAULT_ARGS,
         # Skipped means nothing new there; what comes after may still have work.
         "trigger_rule": TriggerRule.NONE_FAILED,
         "settings": {

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from operators.base import CorpusOperator
+    from operators.base import DEFAULT_ARGS, CorpusOperator
     from operators.collect import CollectSamplesOperator
     from operators.container import ContainerOperator
     from operators.extract import ExtractFeaturesOperator
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from operators.ingest import IngestSamplesOperator
     from operators.label import ResolveLabelsOperator
     from operators.publish import SNAPSHOTS, PublishSnapshotOperator
-    from operators.scheduling.deadlines import RunQueued
     from operators.split import SplitSamplesOperator
     from operators.validate import ValidateUpdateOperator
 
 __all__ = [
+    "DEFAULT_ARGS",
     "SNAPSHOTS",
     "CollectSamplesOperator",
     "ContainerOperator",
@@ -28,12 +28,12 @@ __all__ = [
     "IngestSamplesOperator",
     "PublishSnapshotOperator",
     "ResolveLabelsOperator",
-    "RunQueued",
     "SplitSamplesOperator",
     "ValidateUpdateOperator",
 ]
 
 _MODULES = {
+    "DEFAULT_ARGS": "base",
     "SNAPSHOTS": "publish",
     "CollectSamplesOperator": "collect",
     "ContainerOperator": "container",
@@ -44,7 +44,6 @@ _MODULES = {
     "IngestSamplesOperator": "ingest",
     "PublishSnapshotOperator": "publish",
     "ResolveLabelsOperator": "label",
-    "RunQueued": "scheduling.deadlines",
     "SplitSamplesOperator": "split",
     "ValidateUpdateOperator": "validate",
 }

@@ -7,6 +7,7 @@ import shlex
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,10 +21,19 @@ from operators.runners.identity import run_identity, task_try
 from operators.runners.runner import Runner, get_runner
 from operators.templates import text
 
-__all__ = ["REPORT_KEY", "CorpusOperator", "Value"]
+__all__ = ["DEFAULT_ARGS", "REPORT_KEY", "CorpusOperator", "Value"]
 
 # The whole report of a task; most tasks also return it.
 REPORT_KEY = "report"
+# What all tasks of the bundle's DAGs begin with.
+DEFAULT_ARGS: Mapping[str, Any] = {
+    "owner": "corpus",
+    "retries": 3,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=15),
+    "execution_timeout": timedelta(hours=6),
+}
 
 
 class CorpusOperator(BaseOperator):
@@ -72,8 +82,8 @@ class CorpusOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         # Not at the top: what parses a DAG needs neither.
-        from corpus.settings import Settings
         from operators.runners.result import as_airflow, read_report
+        from operators.settings import WorkerSettings
 
         identity = run_identity(context)
         try:
@@ -81,8 +91,8 @@ class CorpusOperator(BaseOperator):
                 context["dag_run"].run_after, identity["run_uuid"]
             )
             call = self.call({"update": update, **self.options()}, identity)
-            settings = Settings.load()
-            self._runner = get_runner(settings, task_try(context, settings.docker.host))
+            workers = WorkerSettings.load()
+            self._runner = get_runner(workers, task_try(context, workers.docker.host))
             # A signal may have come before there was anything to stop.
             if self._stopped:
                 self._runner.stop()

@@ -7,18 +7,18 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 
 from corpus.contract.run_identity import run_uuid
-from operators.scheduling import listener
+from operators.scheduling import listener, overdue
 from operators.scheduling.deadlines import RunQueued
 from operators.ui import web
 from operators.ui.links import URL_PREFIX, DataCardLink
 
 
 class CorpusPlugin(AirflowPlugin):
-    """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, and data cards."""
+    """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, notes, data cards."""
 
     name = "corpus"
     macros: ClassVar[list[Any]] = [run_uuid]
-    listeners: ClassVar[list[Any]] = [listener]
+    listeners: ClassVar[list[Any]] = [listener, overdue]
     operator_extra_links: ClassVar[list[Any]] = [DataCardLink()]
     deadline_references: ClassVar[list[Any]] = [RunQueued]
     fastapi_apps: ClassVar[list[Any]] = [

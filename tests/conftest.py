@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +17,10 @@ def _feature_sets_of_the_product() -> Iterator[None]:
     yield
     features._SETS.clear()
     features._SETS.update(before)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m fast` leave out modules that are not marked, whose imports alone take long."""
+    if config.option.markexpr != "fast" or collection_path.suffix != ".py":
+        return None
+    return True if "mark.fast" not in collection_path.read_text() else None

@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 
 import click
 
-from corpus import __version__
+import corpus
 from corpus.cli.session import Session
 from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
 from corpus.settings.overrides import nest, parse_override
 
-# Commands that are no services, and the module of this package that each is in.
+# Commands that are not services, and the module of this package that each is in.
 _MODULES = {
     "vectorize": "vectorize",
     "snapshots": "snapshots",
@@ -27,7 +27,7 @@ _MODULES = {
     "export": "snapshots",
     "abandon": "upkeep",
     "clean": "upkeep",
-    "slice": "slices",
+    "workspace": "workspace",
     "config": "config",
 }
 
@@ -53,11 +53,18 @@ class Commands(click.Group):
         return command
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    # Computed only here: click's own option would have it before anybody asks.
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"corpus, version {corpus.__version__}")
+        ctx.exit()
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 2 bad input, 3 nothing new, 4 blocked by a gate, 5 another update "
-    "was first, 6 not found, 7 damaged, 75 try again later, 1 anything else.",
+    "published first, 6 not found, 7 damaged, 75 try again later, 1 anything else.",
 )
 @click.option("--root", metavar="URL", help="Where the corpus lives: a folder or an fsspec URL.")
 @click.option(
@@ -77,7 +84,14 @@ class Commands(click.Group):
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the outcome to this file as JSON: status, report, error.",
 )
-@click.version_option(__version__, prog_name="corpus")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(
     ctx: click.Context,

@@ -37,7 +37,7 @@ class Service:
     """One service: its name on the command line, its request and its report.
 
     :param hostile: it reads bytes that an adversary wrote: a sandbox is its place, with no network
-        and no secret, and with just a slice of the corpus.
+        and no secret, in a workspace.
     :param reads: which settings name what it reads beside the store: `sources` or `verdicts`.
     """
 
@@ -124,5 +124,8 @@ def get(name: str) -> Service:
 
 
 def service_of(request: Request) -> Service:
-    """The service that a request is for."""
-    return next(service for service in SERVICES.values() if type(request) is service.request)
+    """Return the service that a request is for. Raises `TypeError` for a request of no service."""
+    for service in SERVICES.values():
+        if type(request) is service.request:
+            return service
+    raise TypeError(f"no service is asked by a {type(request).__name__}")

@@ -1,4 +1,4 @@
-"""Named, versioned feature sets. docs/features.md defines each one.
+"""Named, versioned feature sets. docs/reference/features.md defines each one.
 
 A new set is one entry here and one module with `raw` and `vectorize` (and `vector`, where it is
 faster without the raw features). A definition never changes under its name: a change is a new

@@ -1,15 +1,17 @@
-"""Slices: just what one task needs of a corpus, as a corpus of its own, for a sandbox to work in.
+"""Workspaces: folders with just what one sandboxed task needs, staged in, worked on, staged out.
 
-A service that reads hostile bytes runs where there is no network and no secret. `take` makes a folder in
-which it stages just what it would stage in the whole corpus, and `give` checks what it staged there and
-brings that into the whole corpus. Both run on the trusted side; `give` believes nothing it reads.
+A service that reads hostile bytes runs where there is no network and no secret. `stage_in` makes a folder
+that is a corpus of its own to the service: the service stages there what it would stage in the whole
+corpus. `stage_out` checks what was staged and brings it into the whole corpus. Both run on the trusted
+side; `stage_out` believes nothing that it reads. Services know nothing of this package.
 
-    staging/<update>/update.json          the update's identity; `slice` stands for the base, which is not here
+    staging/<update>/update.json          the update's id and `sequence`; its base snapshot stays outside
     staging/<update>/candidates/...       ingest: what to read
-    slice/sources.json                    ingest: what each source file looked like, and which copy is its
-    slice/sources/<number>                ingest: copies of the source files
-    slice/wanted/<shard>.json             extract: which samples need vectors of which sets
-    staging/<update>/features-NAME/...    extract: what a former attempt staged
+    workspace/task.json                   the service and the update that the workspace is for
+    workspace/sources.json                ingest: the state of each source file, and which copy belongs to it
+    workspace/sources/<number>            ingest: copies of the source files
+    workspace/pending/<shard>.json        extract: which samples need vectors of which sets
+    staging/<update>/features-NAME/...    extract: what a previous attempt staged
     blobs/...                             extract: the samples, as the corpus stores them
 """
 

@@ -12,9 +12,9 @@ _TYPES = {
 
 
 def of(data: bytes) -> dict[str, Any]:
-    """Name, type and values of each column, and the number of `rows`.
+    """Decode a Parquet file; return name, type and values of each column, and the number of `rows`.
 
-    Times are given in microseconds since 1970, vectors as an array of float32 [rows, width].
+    Times are microseconds since 1970, vectors as an array of float32 [rows, width].
     """
     # Not at the top: it starts a thread, and a process with one cannot be forked.
     import pyarrow as pa

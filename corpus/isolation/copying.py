@@ -1,4 +1,4 @@
-"""Copies files into a slice, in pieces: what a sandbox may write to is never the original."""
+"""Copies files into a workspace, in pieces: what a sandbox may write to is never the original."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import IO, Any
 from corpus.errors import BadInputError
 from corpus.sources import filetype
 from corpus.sources.files import Files
-from corpus.store.object_store import Store, passing_faults
+from corpus.store.faults import passing_faults
+from corpus.store.object_store import Store
 
 _CHUNK = 1 << 20
 
 
 def copy(stream: IO[bytes], store: Store, key: str, limit: int | None = None) -> int:
-    """Write a stream, or its first `limit` bytes, to a new file of a slice; returns how many those are.
+    """Write a stream, or its first `limit` bytes, to a new file of a workspace; return how many those are.
 
     Raises what reading the stream raises; `PassingFaultError` on a full disk.
     """
@@ -39,10 +40,11 @@ def copy(stream: IO[bytes], store: Store, key: str, limit: int | None = None) ->
 def copy_source(
     files: Files, location: str, store: Store, key: str, max_file_bytes: int | None
 ) -> tuple[dict[str, Any], int]:
-    """Copy a source file: what `CopiedFiles` is to say of it, and how many bytes were copied.
+    """Copy a source file; return what `CopiedFiles` is to say of it, and how many bytes were copied.
 
-    With `max_file_bytes` only what an ingest looks at is copied: of what is no archive so much of an
-    executable, and the head of anything else. A hole makes up for the rest of its size.
+    With `max_file_bytes`, only what an ingest looks at is copied: all of an archive, that many bytes of an
+    executable and one more, the head of anything else. A hole makes up for the rest of the file's size.
+    If the file cannot be read, what is returned says why; raises `PassingFaultError` on a full disk.
     """
     try:
         with files.open(location) as stream:
@@ -75,7 +77,7 @@ def _enough(stream: IO[bytes], max_file_bytes: int | None) -> int | None:
 
 @contextlib.contextmanager
 def _writing(key: str) -> Iterator[None]:
-    """Tells a fault of the slice's disk from one of the source, which is for the service to meet."""
+    """Tell a fault of the workspace's disk from one of the source, which the service is to report."""
     try:
         with passing_faults(key):
             yield

@@ -1,4 +1,4 @@
-"""Brings in what an extraction staged in a slice: a vector or a failure for each sample that needs one."""
+"""Stages out an extraction: a vector or a failure for each sample that needs one."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from corpus.features.sandboxed import is_vector
 from corpus.isolation.allowed import part_key
 from corpus.isolation.parquet import MAX_BYTES, Decoder
 from corpus.isolation.rows import FailureRow, VectorRow
-from corpus.isolation.untrusted_folder import HostileFolder, refused
+from corpus.isolation.untrusted_folder import UntrustedFolder, refused
 from corpus.sandbox import Outcome
-from corpus.services.extract.pending import needed
 from corpus.services.extract.shard_vectors import ShardVectors, failures_part
+from corpus.services.inputs.base import Inputs
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, features_spec
 from corpus.store.staging import Update
 
 
 def read(
-    folder: HostileFolder,
+    folder: UntrustedFolder,
     update: Update,
     shard: str,
     sets: dict[str, FeatureSet],
+    inputs: Inputs,
     decoder: Decoder,
 ) -> ShardVectors:
-    """What a slice says of one shard, checked, and ready to be written.
+    """Read and check what an untrusted folder says of one shard; return it, ready to be written.
 
-    Vectors that the corpus has staged already are kept, and none is taken that nobody asked for.
-    Raises `BadInputError` for what no extraction makes.
+    `inputs` are those of the corpus: they say which samples need vectors. A vector that the corpus has
+    staged already is kept, and one that nobody asked for is refused. Raises `BadInputError` for what no
+    extraction makes.
     """
-    wanted = needed(update, list(sets), shard)
+    wanted = inputs.pending(update, list(sets), shard)
     staged = ShardVectors(sets, update, shard, wanted)
     for name, feature_set in sets.items():
         left = {sha256 for sha256, names in wanted.items() if name in names}
@@ -48,11 +50,11 @@ def read(
 
 
 class _Part:
-    """What a slice has of one shard and one feature set."""
+    """What an untrusted folder has of one shard and one feature set."""
 
     def __init__(
         self,
-        folder: HostileFolder,
+        folder: UntrustedFolder,
         update: Update,
         shard: str,
         feature_set: FeatureSet,
@@ -75,7 +77,7 @@ class _Part:
         for number, row in self._decoder.models(self.key, columns, VectorRow):
             vector = vectors[number - 1]
             if not is_vector(vector, dim):
-                problem = f"is no vector of {dim} finite numbers."
+                problem = f"is not a vector of {dim} finite numbers."
                 raise refused(self.key, problem, number, "vector")
             if hashlib.sha256(vector.astype("<f4").tobytes()).hexdigest() != row.vector_sha256:
                 raise refused(self.key, "is not the vector's.", number, "vector_sha256")

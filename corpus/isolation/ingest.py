@@ -1,4 +1,4 @@
-"""Brings in what an ingest staged in a slice.
+"""Stages out an ingest.
 
 Every row is held against the candidate it says it came from, every blob against its name and its row.
 """
@@ -22,7 +22,7 @@ from corpus.isolation.allowed import part_key, report_key
 from corpus.isolation.origins import Origins
 from corpus.isolation.parquet import MAX_BYTES, Decoder
 from corpus.isolation.rows import FailureRow, RejectRow, Row, SampleRow, SeenFileRow
-from corpus.isolation.untrusted_folder import HostileFolder, refused
+from corpus.isolation.untrusted_folder import UntrustedFolder, refused
 from corpus.services.context import Context
 from corpus.services.ingest.rows import ShardRows
 from corpus.services.ingest.shard import LARGE, PASSING, WRITERS
@@ -39,7 +39,7 @@ _OVERHEAD = 1 << 16
 
 @dataclass(frozen=True)
 class IngestedRows:
-    """What a slice says of a shard, as far as rows alone can be checked."""
+    """What an untrusted folder says of a shard, as far as rows alone can be checked."""
 
     samples: list[SampleRow]
     rejects: list[RejectRow]
@@ -49,9 +49,9 @@ class IngestedRows:
 
 
 class Ingested:
-    """Reads one shard of a slice, then brings it in. Raises `BadInputError` for what no ingest makes."""
+    """Reads one shard of an untrusted folder, then stores it. Raises `BadInputError` for what no ingest makes."""
 
-    def __init__(self, folder: HostileFolder, update: Update, shard: str, context: Context):
+    def __init__(self, folder: UntrustedFolder, update: Update, shard: str, context: Context):
         self._folder = folder
         self._update = update
         self._shard = shard
@@ -59,7 +59,7 @@ class Ingested:
         self._origins = Origins(update, shard)
 
     def read(self, decoder: Decoder, file_types: Sequence[str]) -> IngestedRows:
-        """Check the rows; nothing is written."""
+        """Read and check the rows of the shard; nothing is written."""
         rows = IngestedRows(
             self._rows("samples", SampleRow, decoder),
             self._rows("rejects", RejectRow, decoder),
@@ -73,7 +73,7 @@ class Ingested:
         return rows
 
     def bring(self, rows: IngestedRows) -> ShardRows:
-        """Store the blobs of the samples that are new; gives the rows that are to be staged."""
+        """Store the blobs of the samples that are new; return the rows that are to be staged."""
         known = self._known([row.sha256 for row in rows.samples])
         stored = dict(self._stored(rows.samples, known))
         new = sorted((r for r in rows.samples if r.sha256 not in known), key=lambda r: r.sha256)
@@ -113,9 +113,9 @@ class Ingested:
         try:
             report = IngestReport.model_validate(json.loads(data))
         except (ValidationError, ValueError, RecursionError) as error:
-            raise refused(key, "is no report of an ingest.") from error
+            raise refused(key, "is not a report of an ingest.") from error
         if not 0 <= report.filtered < 2**31:
-            raise refused(key, f"{report.filtered} is no number of files.", field="filtered")
+            raise refused(key, f"{report.filtered} is not a number of files.", field="filtered")
         return report.filtered
 
     def _check_samples(self, rows: Sequence[SampleRow], file_types: Sequence[str]) -> None:
@@ -164,15 +164,13 @@ class Ingested:
     # Blobs
 
     def _known(self, sha256s: Sequence[str]) -> set[str]:
-        base = self._update.base
-        if base is None or not sha256s:
-            return set()
-        return set(base.scan("samples", ["sha256"], keys=sorted(sha256s))["sha256"].to_pylist())
+        rows = self._update.parent.scan("samples", ["sha256"], keys=sorted(sha256s))
+        return set(rows["sha256"].to_pylist())
 
     def _stored(
         self, rows: Sequence[SampleRow], known: set[str]
     ) -> Iterator[tuple[str, blobs.BlobRecord]]:
-        """The blobs of the rows as they are stored then; those of known samples only if they were lost."""
+        """Store the blobs of the rows and say what was stored; a known sample's only if it was lost."""
         writes: deque[Future[blobs.BlobRecord | None]] = deque()
         with _writers() as pool:
             for number, row in enumerate(rows, 1):
@@ -219,7 +217,7 @@ class Ingested:
 
 @contextmanager
 def _writers() -> Iterator[ThreadPoolExecutor]:
-    """Threads that drop what they have not begun where something is wrong."""
+    """Threads that drop what they have not begun if something is wrong."""
     pool = ThreadPoolExecutor(WRITERS)
     try:
         yield pool

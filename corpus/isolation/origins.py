@@ -27,7 +27,7 @@ class Origins:
         self._lengths = sorted({len(location) for location in self._by_location})
 
     def of_sample(self, row: SampleRow) -> Candidate | None:
-        """The candidate that a sample can come from: it says the same of what no file tells."""
+        """Return the candidate that a sample can come from: it says the same of what is not in the file."""
         for candidate in self._at(row.location):
             told = (_microseconds(candidate.first_seen), candidate.source, list(candidate.tags))
             whole = row.location == candidate.location
@@ -37,9 +37,11 @@ class Origins:
         return None
 
     def of_reject(self, row: RejectRow) -> Candidate | None:
+        """Return a candidate at the reject's location that has its source."""
         return next((c for c in self._at(row.location) if c.source == row.source), None)
 
     def of_seen_file(self, row: SeenFileRow) -> Candidate | None:
+        """Return the candidate that the row marks as seen: same location, fingerprint and source."""
         for candidate in self._by_location.get(row.location, ()):
             if (candidate.fingerprint, candidate.source) == (row.fingerprint, row.source):
                 return candidate

@@ -27,7 +27,7 @@ _TIMEOUT_S = 600.0
 
 
 def sandbox() -> Sandbox:
-    """Where files are decoded."""
+    """Return the sandbox in which files are decoded."""
     return Sandbox("corpus.isolation.columns:of", timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES)
 
 
@@ -39,7 +39,10 @@ class Decoder:
         self._sandbox = box
 
     def columns(self, key: str, data: bytes, spec: TableSpec) -> dict[str, Any]:
-        """The columns of a part but those that say whose it is, which are checked: lists of one length."""
+        """Decode a part; return its columns by name, all of one length, without `update_id` and `sequence`.
+
+        These two are checked. A column is a list, or an array of float32 [rows, width] for vectors.
+        """
         (outcome,) = self._sandbox.map([(key, data)])
         if outcome.reason:
             raise refused(key, f"cannot be decoded: {outcome.detail}.")
@@ -55,20 +58,20 @@ class Decoder:
             raise refused(key, what, field=name)
         for name, column in values.items():
             if not isinstance(column, list | np.ndarray) or len(column) != number:
-                raise refused(key, f"has not {number} values.", field=name)
+                raise refused(key, f"does not have {number} values.", field=name)
         for name, own in (("update_id", self._update.id), ("sequence", self._update.sequence)):
             if row := next((n for n, value in enumerate(values.pop(name), 1) if value != own), 0):
                 raise refused(key, f"is not {own!r}.", row, name)
         return values
 
     def rows(self, key: str, data: bytes, spec: TableSpec, model: type[R]) -> list[R]:
-        """The rows of a part, each checked by the model of its table's rows."""
+        """Decode a part; return its rows, each checked by the model of its table's rows."""
         return [row for _, row in self.models(key, self.columns(key, data, spec), model)]
 
     def models(
         self, key: str, columns: Mapping[str, Sequence[Any]], model: type[R]
     ) -> Iterator[tuple[int, R]]:
-        """Number (1 is the first) and model of each row."""
+        """Check each row; give its number (1 is the first) and its model."""
         for number, cells in enumerate(zip(*columns.values(), strict=True), 1):
             try:
                 yield number, model.model_validate(dict(zip(columns, cells, strict=True)))

@@ -1,4 +1,4 @@
-"""Makes a slice: the trusted step before a sandbox's."""
+"""Makes a workspace: the trusted step before a sandbox's."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from corpus.isolation.allowed import part_key
 from corpus.isolation.copying import copy, copy_source
 from corpus.services.context import Context
 from corpus.services.extract import service as extract
-from corpus.services.extract.pending import needed, wanted_key
 from corpus.services.extract.shard_vectors import ShardVectors, failures_part
 from corpus.services.ingest import service as ingest
+from corpus.services.inputs.layout import FOLDER, SOURCES, TASK, pending_key, source_key
 from corpus.sources.candidate import Candidate
-from corpus.sources.copied_files import MARK, SOURCES, source_key
-from corpus.sources.files import Files
 from corpus.store import blobs
 from corpus.store import format as formats
-from corpus.store.object_store import Store, passing_faults
+from corpus.store.faults import passing_faults
+from corpus.store.object_store import Store
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
-from corpus.store.staging import Update, record_key
+from corpus.store.staging import Update
+from corpus.store.update_record import record_key
 
 # A copy waits for the storage more than for the processor.
 _COPIES = 4
@@ -36,35 +36,42 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class TakeReport(BaseModel):
-    """What is in a slice."""
+class StageInReport(BaseModel):
+    """What is in a workspace."""
 
-    service: str = Field(description="The service that the slice is for.")
+    service: str = Field(description="The service that the workspace is for.")
     update: str = Field(description="Id of the update.")
-    shards: list[str] = Field(description="Shards in the slice.")
+    shards: list[str] = Field(description="Shards in the workspace.")
     files: int = Field(description="Source files, or samples, that were copied.")
     bytes: int = Field(description="How many bytes of these were copied.")
 
 
-def take(request: IngestRequest | ExtractRequest, context: Context, folder: Path) -> TakeReport:
-    """Make `folder` a slice in which the service that the request is for has all it needs.
+def stage_in(
+    request: IngestRequest | ExtractRequest, context: Context, folder: Path
+) -> StageInReport:
+    """Make `folder` a workspace in which the service that the request is for has all it needs.
 
-    The folder may be absent, empty, or a slice, which is replaced. Raises what the service does for
-    an update, a shard or a feature set that is not there, `BadInputError` for another folder, and
-    `PassingFaultError` where the disk is full.
+    The folder may be absent, empty, or a workspace, which is replaced. Raises what the service raises
+    for an update, a shard or a feature set that is not there, `BadInputError` for any other folder, and
+    `PassingFaultError` if the disk is full.
     """
     if request.update is None:
         raise BadInputError("an update is needed.", field="update")
     update = context.resume(request.update)
     if isinstance(request, IngestRequest):
-        shards = ingest.shards_of(update, request.shards)
-        sizes = _take_sources(update, shards, _new(folder, update), context)
+        service = "ingest"
+        shards = ingest.shards_of(update, request.shards, context.inputs)
+        made = _new(folder, update)
+        sizes = _copy_sources(update, shards, made, context)
     else:
-        shards = extract.shards_of(update, request.shards)
+        service = "extract"
+        shards = extract.shards_of(update, request.shards, context.inputs)
         sets = {s.name: s for s in extract.sets_of(request, context)}
-        sizes = _take_samples(update, shards, sets, _new(folder, update), context.progress)
-    return TakeReport(
-        service="ingest" if isinstance(request, IngestRequest) else "extract",
+        made = _new(folder, update)
+        sizes = _copy_samples(update, shards, sets, made, context)
+    made.write_json(TASK, {"service": service, "update": update.id})
+    return StageInReport(
+        service=service,
         update=update.id,
         shards=shards,
         files=len(sizes),
@@ -73,15 +80,15 @@ def take(request: IngestRequest | ExtractRequest, context: Context, folder: Path
 
 
 def _new(folder: Path, update: Update) -> Store:
-    """A slice with nothing but the update's identity in it."""
-    mark = folder / MARK
+    """Make a workspace with nothing but the update's identity in it."""
+    mark = folder / FOLDER
     try:
         with passing_faults(str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
             there = list(folder.iterdir())
             if there and mark not in there:
-                raise BadInputError("is not empty, and no slice.", file=str(folder))
-            # The mark goes last, so that this may be killed and tried again.
+                raise BadInputError("is neither empty nor a workspace.", file=str(folder))
+            # The mark is removed last, so that this may be killed and tried again.
             for entry in sorted(there, key=lambda entry: entry == mark):
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
@@ -89,19 +96,19 @@ def _new(folder: Path, update: Update) -> Store:
                     entry.unlink()
             mark.mkdir()
     except OSError as error:
-        raise BadInputError(f"cannot be made a slice: {error}.", file=str(folder)) from error
+        raise BadInputError(f"cannot be made a workspace: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()
-    record = {"id": update.id, "base": None, "slice": {"sequence": update.sequence}}
+    record = {"id": update.id, "parent": None, "sequence": update.sequence}
     formats.begin(made)
     made.write_json(record_key(update.id), record)
     return made
 
 
-def _take_sources(
+def _copy_sources(
     update: Update, shards: Sequence[str], made: Store, context: Context
 ) -> list[int]:
-    """Copy the candidates of the shards, and the files that they name; gives the sizes of these."""
-    # By location, and whether a file's whole digest is asked for.
+    """Copy the candidates of the shards, and the files that they name; return the sizes of these."""
+    # By location: whether a digest of the whole file is asked for.
     expected: dict[str, bool] = {}
     for shard in shards:
         _copy_part(update, made, CANDIDATES.name, shard)
@@ -109,7 +116,7 @@ def _take_sources(
             if row["known_sha256"] is None:
                 location = Candidate.of(row).location
                 expected[location] = expected.get(location, False) or bool(row["expected_sha256"])
-    files = Files.beside(update.store)
+    files = context.inputs.files(update)
     limit = context.settings.sources.max_file_bytes
     numbers = {location: number for number, location in enumerate(expected)}
 
@@ -124,20 +131,23 @@ def _take_sources(
     return [size for found, size in copied if "error" not in found]
 
 
-def _take_samples(
+def _copy_samples(
     update: Update,
     shards: Sequence[str],
     sets: Mapping[str, FeatureSet],
     made: Store,
-    progress: Progress,
+    context: Context,
 ) -> list[int]:
-    """Copy what a former attempt has staged of the shards, and the samples that lack a vector then."""
+    """Copy what a previous attempt has staged of the shards, and the samples that still lack a vector.
+
+    Return the sizes of the samples, in bytes, as they are stored.
+    """
     lacking: set[str] = set()
     for shard in shards:
-        wanted = needed(update, list(sets), shard)
-        made.write_json(wanted_key(shard), {"feature_sets": list(sets), "samples": wanted})
-        kept = ShardVectors(dict(sets), update, shard, wanted).kept
-        lacking |= {s for s, names in wanted.items() if any(s not in kept[n] for n in names)}
+        pending = context.inputs.pending(update, list(sets), shard)
+        made.write_json(pending_key(shard), {"feature_sets": list(sets), "samples": pending})
+        kept = ShardVectors(dict(sets), update, shard, pending).kept
+        lacking |= {s for s, names in pending.items() if any(s not in kept[n] for n in names)}
         for name in sets:
             _copy_part(update, made, FEATURES_PREFIX + name, shard)
             _copy_part(update, made, "failures", failures_part(name, shard))
@@ -147,12 +157,12 @@ def _take_samples(
         try:
             stream = update.store.open(key)
         except NotFoundError:
-            # For the service to find: it costs a failure, not the shard.
+            # The service finds out: it costs one failure, not the shard.
             return None
         with stream:
             return copy(stream, made, key)
 
-    return [size for size in _each(one, sorted(lacking), progress) if size is not None]
+    return [size for size in _each(one, sorted(lacking), context.progress) if size is not None]
 
 
 def _copy_part(update: Update, made: Store, table: str, part: str) -> None:
@@ -162,7 +172,7 @@ def _copy_part(update: Update, made: Store, table: str, part: str) -> None:
 
 
 def _each(copy_one: Callable[[T], R], items: Sequence[T], progress: Progress) -> list[R]:
-    """What copying each gives, in their order; several are copied at a time."""
+    """Copy several items at a time; return what copying each gave, in their order."""
     done: list[R] = []
     with ThreadPoolExecutor(_COPIES) as pool:
         try:

@@ -1,8 +1,8 @@
-"""Brings in what a service staged in a slice: the trusted step after a sandbox's.
+"""Brings what a service staged in a workspace into the corpus: the trusted step after a sandbox's.
 
-Nothing in the folder is believed. What a row may say, and which rows there are to be, follows from the
-corpus itself; all of it is checked before the first byte is stored. What is staged then is written by
-the same code, from the same values, as where the service runs in the whole corpus.
+Nothing in the folder is believed. What a row may say, and which rows there must be, follows from the
+corpus itself; all of it is checked before the first byte is stored. Then the same code writes the same
+values as if the service had run in the whole corpus.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from corpus.isolation import allowed
 from corpus.isolation import extract as extracted
 from corpus.isolation.ingest import Ingested
 from corpus.isolation.parquet import Decoder, sandbox
-from corpus.isolation.untrusted_folder import HostileFolder
+from corpus.isolation.untrusted_folder import UntrustedFolder
 from corpus.services.context import Context
 from corpus.services.extract import service as extract
 from corpus.services.ingest import service as ingest
 from corpus.store.staging import Update
 
 
-def give(
+def stage_out(
     request: IngestRequest | ExtractRequest, context: Context, folder: Path
 ) -> IngestReport | ExtractReport:
-    """Stage what the service that the request is for has staged in the slice at `folder`.
+    """Stage in the corpus what the service has staged in the workspace at `folder`; return its report.
 
-    The request is the one that the slice was taken for. Gives the service's report, as the corpus
-    sees it. May be repeated, also where it was killed. Raises `BadInputError`, naming file, row and field,
-    for whatever the service does not make, and nothing is staged then: blobs at most, checked, are
-    left of it, as of a service that was killed. Raises what the service does for an update, a shard
-    or a feature set that is not there, for a damaged blob and for a full disk.
+    The request is the one that the workspace was staged in for. This may be repeated, also after it was
+    killed. Raises `BadInputError`, naming file, row and field, for whatever the service does not make;
+    nothing is staged then, and checked blobs at most are left, as of a service that was killed. Raises
+    what the service raises for an update, a shard or a feature set that is not there, for a damaged blob
+    and for a full disk.
     """
     if request.update is None:
         raise BadInputError("an update is needed.", field="update")
     update = context.resume(request.update)
-    with HostileFolder(folder) as hostile, sandbox() as box:
+    with UntrustedFolder(folder) as untrusted, sandbox() as box:
         decoder = Decoder(update, box)
         if isinstance(request, IngestRequest):
-            return _ingested(request, context, update, hostile, decoder)
-        return _extracted(request, context, update, hostile, decoder)
+            return _ingested(request, context, update, untrusted, decoder)
+        return _extracted(request, context, update, untrusted, decoder)
 
 
 def _ingested(
     request: IngestRequest,
     context: Context,
     update: Update,
-    folder: HostileFolder,
+    folder: UntrustedFolder,
     decoder: Decoder,
 ) -> IngestReport:
-    shards = ingest.shards_of(update, request.shards)
+    shards = ingest.shards_of(update, request.shards, context.inputs)
     folder.require(allowed.of_ingest(update, shards))
     readers = {shard: Ingested(folder, update, shard, context) for shard in shards}
     found = {s: reader.read(decoder, request.file_types) for s, reader in readers.items()}
@@ -64,12 +64,14 @@ def _extracted(
     request: ExtractRequest,
     context: Context,
     update: Update,
-    folder: HostileFolder,
+    folder: UntrustedFolder,
     decoder: Decoder,
 ) -> ExtractReport:
     sets = {feature_set.name: feature_set for feature_set in extract.sets_of(request, context)}
-    shards = extract.shards_of(update, request.shards)
+    shards = extract.shards_of(update, request.shards, context.inputs)
     folder.require(allowed.of_extract(update, shards, sets))
-    staged = [extracted.read(folder, update, shard, sets, decoder) for shard in shards]
+    staged = [
+        extracted.read(folder, update, shard, sets, context.inputs, decoder) for shard in shards
+    ]
     reports = [extract.stage(update, vectors) for vectors in staged]
     return extract.total(update, list(sets.values()), reports)

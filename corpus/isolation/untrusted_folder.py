@@ -22,7 +22,7 @@ _DEPTH = 16
 def refused(
     key: str, problem: str, row: int | None = None, field: str | None = None
 ) -> BadInputError:
-    """The error for anything in a slice that its service could not have made."""
+    """Return the error for anything in a workspace that its service could not have made."""
     return BadInputError(
         problem,
         file=encode(key),
@@ -33,20 +33,20 @@ def refused(
     )
 
 
-class HostileFolder:
-    """Reads keys of a folder below `path`, whatever was made of it. Raises `BadInputError` for what is odd.
+class UntrustedFolder:
+    """Reads files below `path` by their keys. Raises `BadInputError` for what is not a file or a folder.
 
-    No link is followed, and nothing is opened but regular files: a pipe would be waited for, and a
-    link read what only the trusted side may read.
+    No link is followed, since it could lead to what only the trusted side may read. Nothing but regular
+    files is opened, since a read of a pipe could wait forever.
     """
 
     def __init__(self, path: Path):
         try:
             self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:
-            raise BadInputError(f"is no folder: {reason_of(error)}.", file=str(path)) from error
+            raise BadInputError(f"is not a folder: {reason_of(error)}.", file=str(path)) from error
 
-    def __enter__(self) -> HostileFolder:
+    def __enter__(self) -> UntrustedFolder:
         return self
 
     def __exit__(
@@ -58,16 +58,16 @@ class HostileFolder:
         os.close(self._root)
 
     def require(self, allowed: re.Pattern[str]) -> None:
-        """Refuse the folder if it holds anything but files whose keys match, and folders.
+        """Raise `BadInputError` if the folder holds anything but folders and files whose keys match.
 
-        What a killed writer left is no key, and nobody reads it.
+        A temporary file that a killed writer left is passed over; nobody reads it.
         """
         for key in self._below(os.dup(self._root), ""):
             if not key.rsplit("/", 1)[-1].startswith(TEMPORARY) and not allowed.fullmatch(key):
                 raise refused(key, "does not belong here.")
 
     def read(self, key: str, limit: int) -> bytes | None:
-        """The bytes of a file, `limit` at most; None where there is none."""
+        """Return the bytes of a file, or None if there is none. Raises `BadInputError` for more than `limit`."""
         descriptor = self._open(key)
         if descriptor is None:
             return None
@@ -124,5 +124,5 @@ def _at(name: str, folder: int, key: str, flags: int = 0) -> int:
         raise
     except OSError as error:
         link = error.errno in (errno.ELOOP, errno.ENOTDIR)
-        problem = "is no file of its own" if link else f"cannot be opened: {reason_of(error)}"
+        problem = "is not a file of its own" if link else f"cannot be opened: {reason_of(error)}"
         raise refused(key, f"{problem}.") from error

@@ -77,8 +77,6 @@ def _read(store: Store) -> int | None:
         record = store.read_json(KEY)
     except NotFoundError:
         return None
-    except ValueError:
-        record = None
     found = record.get("format") if isinstance(record, dict) else None
     if not isinstance(found, int) or isinstance(found, bool):
         raise DamagedError(

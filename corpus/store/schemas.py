@@ -1,6 +1,6 @@
 """The columns of every table, of staged parts and of published files alike.
 
-docs/data-model.md says what each column means. A table with several rows for one key is read
+docs/reference/data-model.md says what each column means. A table with several rows for one key is read
 latest-wins: the row with the highest `sequence` (the number of the snapshot that added it) counts.
 """
 

@@ -4,10 +4,10 @@
         owner.json      the try that has the task now
         settings.toml   settings for the trusted steps
         sandbox.toml    settings for the step that reads hostile bytes
-        slice/          the part of the corpus that this step sees
+        workspace/      just what this step needs of the corpus
         spool/          its temporary files
-        take/ run/ give/    a folder a step, for its result.json
-        take.done ...   steps that have ended well
+        stage-in/ run/ stage-out/    a folder a step, for its result.json
+        stage-in.done ...    steps that have ended well
         given-up        there once the task was told to stop: nobody goes on with what is here
 
 The folder is gone when its task has ended; one that stays belonged to a worker that was killed.

@@ -1,6 +1,6 @@
 """What a container is made of. It may do nothing that it was not given here.
 
-docs/security.md says of each limit why it is there; a test looks for all of them in a container that
+docs/operate/security.md says of each limit why it is there; a test looks for all of them in a container that
 runs.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpus.settings import DockerSettings
+from operators.settings import DockerSettings
 
 # Airflow sends KILL five seconds after TERM; the container has to be gone by then.
 GRACE_S = 3

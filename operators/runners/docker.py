@@ -19,9 +19,10 @@ from operators.containers.task_containers import TaskContainers
 from operators.runners.command import Call, given
 from operators.runners.mounts import Mounts
 from operators.runners.result import copy_result, read_bounded
+from operators.settings import DockerSettings
 from operators.task_try import TaskTry
 
-_SLICE = "/slice"
+_WORKSPACE = "/workspace"
 _RESULTS = "/results"
 _SPOOL = "/spool"
 
@@ -29,20 +30,21 @@ _SPOOL = "/spool"
 class DockerRunner:
     """Runs a service in the services image; one that reads hostile bytes in three steps.
 
-    take    services image: makes a slice of the corpus in the scratch folder
-    run     extractor image: the service, with nothing but the slice; no network, no secret
-    give    services image: checks what was staged in the slice, and brings it into the corpus
+    stage-in     services image: makes a workspace in the scratch folder
+    run          extractor image: the service, with nothing but the workspace; no network, no secret
+    stage-out    services image: checks what was staged in the workspace, and brings it into the corpus
     """
 
-    def __init__(self, settings: Settings, task: TaskTry) -> None:
+    def __init__(self, settings: Settings, docker: DockerSettings, task: TaskTry) -> None:
         self.settings = settings
+        self.docker = docker
         self.task = task
         self._stopped = False
         self._containers: TaskContainers | None = None
 
     def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
-        docker = self.settings.docker
-        mounts = Mounts(self.settings, registry.get(call.service), call)
+        docker = self.docker
+        mounts = Mounts(self.settings, docker.binds, registry.get(call.service), call)
         scratch = Scratch(Path(docker.scratch), self.task, user_of(docker.user))
         engine = Engine(Client(docker.url), wait_s=docker.engine_wait_s, say=on_line)
         hostile = mounts.service.hostile
@@ -58,7 +60,7 @@ class DockerRunner:
         self._containers = containers
         # A signal may have come before there was anything to stop.
         containers.stopped = self._stopped
-        steps = _Steps(self.settings, call, mounts, scratch, containers)
+        steps = _Steps(docker, call, mounts, scratch, containers)
         with containers:
             status, step = steps.sandboxed() if hostile else steps.plain()
             copy_result(scratch.path / step / RESULT, result)
@@ -73,7 +75,7 @@ class DockerRunner:
         # It reads what `docker login` has left, and is loaded only for this.
         from docker import APIClient
 
-        return APIClient(base_url=self.settings.docker.url, version="auto").pull(image)
+        return APIClient(base_url=self.docker.url, version="auto").pull(image)
 
 
 class _Steps:
@@ -81,13 +83,13 @@ class _Steps:
 
     def __init__(
         self,
-        settings: Settings,
+        docker: DockerSettings,
         call: Call,
         mounts: Mounts,
         scratch: Scratch,
         containers: TaskContainers,
     ) -> None:
-        self.docker = settings.docker
+        self.docker = docker
         self.call = call
         self.mounts = mounts
         self.scratch = scratch
@@ -95,25 +97,26 @@ class _Steps:
         self._visible = mounts.binds()
 
     def plain(self) -> tuple[int, str]:
-        """Run the service in the corpus itself; its exit status, and the step that has its result."""
+        """Run the service in the corpus itself; return its exit status, and the step that has its result."""
         return self._trusted("run", self.call.arguments(), remote=self.mounts.remote), "run"
 
     def sandboxed(self) -> tuple[int, str]:
-        """Run the service on a slice; the exit status and name of the last step that was run."""
+        """Run the service in a workspace; return the exit status and name of the last step that was run."""
         own = [self.call.service, *given(self.call.options)]
         ways = [*(["--root", self.call.root] if self.call.root else []), *self.call.sets()]
-        slice_ = Bind(str(self.scratch.folder("slice")), _SLICE, writable=True)
-        taking = [*ways, "slice", "take", *own, "--to", _SLICE]
-        if status := self._trusted("take", taking, slice_, remote=self.mounts.remote):
-            return status, "take"
-        if status := self._sandbox(["--root", _SLICE, *own], slice_):
+        workspace = Bind(str(self.scratch.folder("workspace")), _WORKSPACE, writable=True)
+        staging_in = [*ways, "workspace", "stage-in", *own, "--to", _WORKSPACE]
+        if status := self._trusted("stage-in", staging_in, workspace, remote=self.mounts.remote):
+            return status, "stage-in"
+        if status := self._sandbox(["--root", _WORKSPACE, *own], workspace):
             if status == NothingNewError.exit_status:
-                # Take has found work, so this would have the task skipped at a sandbox's word.
+                # Stage-in has found work, so this would have the task skipped at a sandbox's word.
                 raise PassingFaultError("the sandbox says that there is nothing to do.")
             return status, "run"
-        giving = [*ways, "slice", "give", *own, "--from", _SLICE]
-        seen = Bind(slice_.source, _SLICE)
-        return self._trusted("give", giving, seen, remote=self.mounts.remote_root), "give"
+        staging_out = [*ways, "workspace", "stage-out", *own, "--from", _WORKSPACE]
+        seen = Bind(workspace.source, _WORKSPACE)
+        status = self._trusted("stage-out", staging_out, seen, remote=self.mounts.remote_root)
+        return status, "stage-out"
 
     def _trusted(self, step: str, arguments: Sequence[str], *binds: Bind, remote: bool) -> int:
         settings = self.scratch.write("settings.toml", to_toml(self.mounts.settings))
@@ -131,13 +134,13 @@ class _Steps:
             self.docker.network if remote else "none",
         )
 
-    def _sandbox(self, arguments: Sequence[str], slice_: Bind) -> int:
+    def _sandbox(self, arguments: Sequence[str], workspace: Bind) -> int:
         text = to_toml(self.mounts.settings, archive_passwords=True, addresses=False)
         settings = self.scratch.write("sandbox.toml", text)
-        # What archives are unpacked to may be more than /tmp has, which counts as memory. No part of the
-        # slice: the step that gives it back refuses what a killed sandbox may have left here.
+        # What archives are unpacked to may be more than /tmp has, which counts as memory. It is not a part
+        # of the workspace, since stage-out would refuse what a killed sandbox may have left here.
         spool = Bind(str(self.scratch.folder("spool")), _SPOOL, writable=True)
-        binds = [Bind(str(settings), str(CONFIG_FILE)), slice_, spool]
+        binds = [Bind(str(settings), str(CONFIG_FILE)), workspace, spool]
         return self._step(
             "run", self.docker.extractor_image, arguments, binds, "none", {"TMPDIR": _SPOOL}
         )
@@ -171,7 +174,7 @@ class _Steps:
         )
         if ended.exit_status == 0:
             self.scratch.mark_done(step)
-        # Where only a process of it was ended for want of memory, it has told itself what came of that.
+        # If only one process of it was killed for want of memory, the step itself has said what came of that.
         elif ended.out_of_memory and (
             ended.exit_status == 128 + signal.SIGKILL or read_bounded(results / RESULT) is None
         ):
@@ -184,7 +187,7 @@ class _Steps:
 
     def _environment(self, step: str, image: str) -> dict[str, str]:
         told = {"image": self._told(image)}
-        if step == "give":
+        if step == "stage-out":
             told["sandbox_image"] = self._told(self.docker.extractor_image)
         return {
             "CORPUS_CONFIG": str(CONFIG_FILE),

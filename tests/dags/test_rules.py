@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -108,3 +110,16 @@ def test_no_work_at_the_top_level(file: Path) -> None:
             called = ast.unparse(node.func)
             assert called not in {"open", "datetime.now", "datetime.utcnow", "eval", "exec"}
             assert not called.startswith(("Variable.", "Connection.", "os."))
+
+
+def test_a_parse_runs_no_git() -> None:
+    """The version of the code is asked of git only by who needs it."""
+    script = (
+        "import sys; from airflow.dag_processing.dagbag import DagBag;"
+        "sys.addaudithook(lambda name, args: name == 'subprocess.Popen' and print('started', args[0]));"
+        "print(len(DagBag(sys.argv[1]).dags), 'DAGs')"
+    )
+    command = [sys.executable, "-c", script, str(airflow_home.REPO / "dags")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert f"{len(BAG.dags)} DAGs" in done.stdout
+    assert "started git" not in done.stdout

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from corpus.settings import Settings
+
+pytestmark = pytest.mark.fast
 
 FILE = Path(__file__).resolve().parents[2] / "debian" / "corpus.toml"
 # Shown as examples: they have no default.

@@ -1,4 +1,4 @@
-"""Services run in slices, for tests: taken, worked on, given back."""
+"""Services run in workspaces, for tests: staged in, worked on, staged out."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from corpus.contract.base import Report
 from corpus.contract.progress import Progress
 from corpus.contract.registry import SERVICES
-from corpus.isolation.stage_in import TakeReport, take
-from corpus.isolation.stage_out import give
+from corpus.isolation.stage_in import StageInReport, stage_in
+from corpus.isolation.stage_out import stage_out
 from corpus.services.context import Context
 from corpus.services.dispatch import run_service
-from corpus.settings import Settings
+from corpus.settings import Settings, StoreSettings
 from corpus.store.object_store import Store
 
 
@@ -27,27 +27,32 @@ def request(service: str, update: str = "u", **options: Any) -> Any:
     return SERVICES[service].request(update=update, **options)
 
 
-def taken(
+def staged_in(
     made: Context, service: str, folder: Path, update: str = "u", **options: Any
-) -> TakeReport:
-    return take(request(service, update, **options), made, folder)
+) -> StageInReport:
+    return stage_in(request(service, update, **options), made, folder)
 
 
 def worked(made: Context, service: str, folder: Path, update: str = "u", **options: Any) -> Report:
-    """The service in the slice, as a sandbox runs it: with settings of its own and nothing else."""
-    inside = replace(made, store=Store(folder))
+    """The service in the workspace, as a sandbox runs it: with settings of its own and nothing else."""
+    settings = made.settings.model_copy(update={"store": StoreSettings(root=str(folder))})
+    inside = replace(Context.from_settings(settings, made.run), progress=made.progress)
     return run_service(request(service, update, **options), inside)
 
 
-def given(made: Context, service: str, folder: Path, update: str = "u", **options: Any) -> Report:
-    return give(request(service, update, **options), made, folder)
+def staged_out(
+    made: Context, service: str, folder: Path, update: str = "u", **options: Any
+) -> Report:
+    return stage_out(request(service, update, **options), made, folder)
 
 
-def sliced(made: Context, service: str, folder: Path, update: str = "u", **options: Any) -> Report:
+def through_workspace(
+    made: Context, service: str, folder: Path, update: str = "u", **options: Any
+) -> Report:
     """All three steps, in a folder of their own for each shard that is named, as tasks do."""
-    taken(made, service, folder, update, **options)
+    staged_in(made, service, folder, update, **options)
     worked(made, service, folder, update, **options)
-    return given(made, service, folder, update, **options)
+    return staged_out(made, service, folder, update, **options)
 
 
 def staged(store: Store, update: str = "u") -> dict[str, bytes]:

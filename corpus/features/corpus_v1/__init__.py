@@ -1,7 +1,7 @@
 """The feature set `corpus-v1`: ember-v3's columns, with what its definition gets wrong mended.
 
 The readers are ember-v3's. Here is only what differs: `patterns`, `warnings`, `raw` and
-`vectors`. docs/features.md has the table of differences.
+`vectors`. docs/reference/features.md has the table of differences.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The feature set `ember-v3`: EMBER2024's, bit for bit.
 
 `raw` reads a file, `vectors` turns what was read into numbers. `image` reads PE files that are put
-together sanely, by readers of our own; `pefile_path` has pefile read all others. docs/features.md
+together sanely, by readers of our own; `pefile_path` has pefile read all others. docs/reference/features.md
 tells the columns, and what is peculiar in the definition.
 """
 

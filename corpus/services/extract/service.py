@@ -1,8 +1,8 @@
 """`extract`: feature vectors of an update's samples, one sandboxed file at a time.
 
-Takes a shard's staged `samples` (and the `candidates` that are samples of the base already) and their
-blobs; stages `features-NAME` and `failures`. Rows are sorted by sha256 and follow from the blobs
-alone, so a shard that is done again keeps the vectors it has, and tries again what failed.
+Takes a shard's pending samples and their blobs; stages `features-NAME` and `failures`. Rows are sorted by
+sha256 and follow from the blobs alone, so a shard that is done again keeps the vectors that it has, and
+tries again what failed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from corpus.features import FeatureSet
 from corpus.features.sandboxed import extractor, sandbox
 from corpus.sandbox import Outcome, Sandbox
 from corpus.services.context import Context
-from corpus.services.extract.pending import needed, needed_in_slice, shards_in_slice
 from corpus.services.extract.shard_vectors import ShardVectors
+from corpus.services.inputs.base import Inputs
 from corpus.store import blobs
 from corpus.store.staging import Update
 
@@ -28,15 +28,15 @@ from corpus.store.staging import Update
 def extract(request: ExtractRequest, context: Context) -> ExtractReport:
     """Stage vectors and failures of the samples of some shards.
 
-    Those are the new samples that a shard owns, and the samples of the base that `collect` has put
+    Those are the new samples that a shard owns, and the samples of the parent that `collect` has put
     into it again, as far as these have no vector yet. A file that cannot be extracted gives one row
-    of `failures` for each set that it has no vector of. Vectors that a former attempt has staged are
+    of `failures` for each set that it has no vector of. Vectors that a previous attempt has staged are
     kept: of an update that was stopped, only what is missing is extracted. Raises `NotFoundError` for an
     unknown update or feature set, and `BadInputError` for a shard that the update does not have.
     """
     sets = sets_of(request, context)
     update = context.resume(request.update) if request.update else context.begin(request)
-    shards = shards_of(update, request.shards)
+    shards = shards_of(update, request.shards, context.inputs)
     reports = []
     with _Extraction(context, update, sets, request.jobs) as extraction:
         for shard in shards:
@@ -45,7 +45,7 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
 
 
 def stage(update: Update, shard: ShardVectors) -> ExtractReport:
-    """Stage what a shard gives, and leave its report with the update."""
+    """Stage what a shard gives, and leave its report with the update; return the report."""
     report = shard.report()
     shard.write()
     update.write_report("extract", report.model_dump(mode="json"), shard.name)
@@ -53,7 +53,7 @@ def stage(update: Update, shard: ShardVectors) -> ExtractReport:
 
 
 def sets_of(request: ExtractRequest, context: Context) -> list[FeatureSet]:
-    """The feature sets that are asked for, each once. Raises `NotFoundError`."""
+    """Return the feature sets that are asked for, each once. Raises `NotFoundError`."""
     names = request.feature_sets or context.settings.features.sets
     return [features.get(name) for name in dict.fromkeys(names)]
 
@@ -61,7 +61,7 @@ def sets_of(request: ExtractRequest, context: Context) -> list[FeatureSet]:
 def total(
     update: Update, sets: Sequence[FeatureSet], reports: Sequence[ExtractReport]
 ) -> ExtractReport:
-    """What several shards gave together."""
+    """Return the report of several shards together."""
     failures = sum((Counter(report.failures) for report in reports), Counter[str]())
     return ExtractReport(
         update=update.id,
@@ -72,13 +72,9 @@ def total(
     )
 
 
-def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
-    """The shards that are asked for, all of the update by default. Raises `BadInputError`."""
-    if update.in_slice:
-        known = shards_in_slice(update)
-    else:
-        names = (key.rsplit("/", 1)[-1].removesuffix(".parquet") for key in update.parts("samples"))
-        known = sorted({*update.shards(), *names})
+def shards_of(update: Update, asked: Sequence[str], inputs: Inputs) -> list[str]:
+    """Return the shards that are asked for, all of the update by default. Raises `BadInputError`."""
+    known = inputs.shards_to_extract(update)
     for shard in asked:
         if shard not in known:
             raise BadInputError(
@@ -111,9 +107,8 @@ class _Extraction:
         self._stack.close()
 
     def run(self, shard: str) -> ShardVectors:
-        """Extract one shard."""
-        look_up = needed_in_slice if self.update.in_slice else needed
-        wanted = look_up(self.update, list(self.sets), shard)
+        """Extract what a shard lacks; return its vectors and failures, which are not staged yet."""
+        wanted = self.context.inputs.pending(self.update, list(self.sets), shard)
         staged = ShardVectors(self.sets, self.update, shard, wanted)
         groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
         for sha256, names in sorted(wanted.items()):
@@ -149,7 +144,7 @@ class _Extraction:
                 try:
                     data = blobs.get(self.update.store, sha256)
                 except (DamagedError, NotFoundError) as error:
-                    # Wherever the corpus lies, a slice of it included, the row says the same.
+                    # The row says the same wherever the corpus lies, and in a workspace.
                     message = error.message.replace(f"{self.update.store.url}/", "")
                     detail = f"{type(error).__name__}: {message}"
                     staged.add(names, Outcome(sha256, reason="error", detail=detail))

@@ -1,4 +1,4 @@
-"""Vectors and failures of one shard: those that a former attempt staged, and those that are new."""
+"""Vectors and failures of one shard: those that a previous attempt staged, and those that are new."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _COLUMNS = ["sha256", "vector", "vector_sha256", "raw"]
 class ShardVectors:
     """What one shard gives, until all of it is written.
 
-    `wanted` are its samples, each with the sets to have a vector of; `kept` those of each set whose
-    vector was staged before.
+    `wanted` are its pending samples, each with the sets to have a vector of (`corpus.services.inputs`);
+    `kept` are the sha256s, by set, whose vector was staged before. A vector is float32 [set.dim].
     """
 
     def __init__(
@@ -55,10 +55,11 @@ class ShardVectors:
                 self._whole.add(name)
 
     def vectors(self, name: str) -> int:
-        """How many vectors of a set there are, those kept among them."""
+        """Return how many vectors of a set there are, including those that were kept."""
         return len(self.kept[name]) + len(self._rows[name])
 
     def add(self, names: Sequence[str], outcome: Outcome) -> None:
+        """Add what a child said of one sample: for each of these sets, a vector or a failure."""
         for name in names:
             if outcome.reason:
                 self._fail(name, outcome, outcome.reason, outcome.detail)
@@ -85,7 +86,7 @@ class ShardVectors:
         )
 
     def report(self) -> ExtractReport:
-        """What the shard gives, as far as it was added."""
+        """Return the counts of what was added so far."""
         return ExtractReport(
             update=self._update.id,
             shards=[self.name],
@@ -112,12 +113,12 @@ class ShardVectors:
 
 
 def failures_part(feature_set: str, shard: str) -> str:
-    """Name of the part of `failures` that a set has of a shard."""
+    """Return the name of the part of `failures` that a set has of a shard."""
     return f"extract-{feature_set}-{shard}"
 
 
 def _sound_rows(update: Update, table: str, shard: str) -> pa.Table:
-    """Rows of a staged part whose vectors are as they were written; none where it cannot be read."""
+    """Rows of a staged part whose vectors are as they were written; none if it cannot be read."""
     empty = update.spec(table).schema.empty_table().select(_COLUMNS)
     if not update.has(table, shard):
         return empty

@@ -14,6 +14,7 @@ from corpus.sandbox import Sandbox
 from corpus.services.context import Context
 from corpus.services.ingest.rows import Counts
 from corpus.services.ingest.shard import Intake
+from corpus.services.inputs.base import Inputs
 from corpus.store.staging import Update
 
 
@@ -21,7 +22,7 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
     """Stage samples, rejects, failures and seen files, one part a shard.
 
     A shard's parts are written when all of it was read, so a run that is killed leaves blobs at
-    most, which the next run finds. Raises `PassingFaultError` on a full disk, `DamagedError` where a blob
+    most, which the next run finds. Raises `PassingFaultError` on a full disk, `DamagedError` if a blob
     that is there already is not what it should be.
     """
     if request.update is None:
@@ -29,7 +30,7 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
             "an update is needed.", field="update", hint="`collect` begins one and prints its id."
         )
     update = context.resume(request.update)
-    shards = shards_of(update, request.shards)
+    shards = shards_of(update, request.shards, context.inputs)
     settings = context.settings.features
     reports = []
     with Sandbox(
@@ -45,9 +46,9 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
     return total(update, reports)
 
 
-def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
-    """The shards that are asked for, all of the update by default. Raises `NotFoundError`."""
-    existing = update.shards()
+def shards_of(update: Update, asked: Sequence[str], inputs: Inputs) -> list[str]:
+    """Return the shards that are asked for, all of the update by default. Raises `NotFoundError`."""
+    existing = inputs.shards_to_ingest(update)
     shards = sorted(set(asked or existing))
     if unknown := sorted(set(shards) - set(existing)):
         raise NotFoundError(
@@ -59,14 +60,14 @@ def shards_of(update: Update, asked: Sequence[str]) -> list[str]:
 
 
 def reported(update: Update, shard: str, counts: Counts) -> IngestReport:
-    """The report of a shard that is staged, which is left with the update."""
+    """Leave the report of a staged shard with the update; return it."""
     report = IngestReport(update=update.id, shards=[shard], **asdict(counts))
     update.write_report("ingest", report.model_dump(mode="json"), shard)
     return report
 
 
 def total(update: Update, reports: Sequence[IngestReport]) -> IngestReport:
-    """What several shards gave together."""
+    """Return the report of several shards together."""
     return reduce(_sum, reports, IngestReport(update=update.id, shards=[]))
 
 

@@ -15,8 +15,6 @@ from corpus.services.ingest.rows import Counts, ShardRows
 from corpus.sources import filetype
 from corpus.sources.archives import Executable, Other, Problem
 from corpus.sources.candidate import Candidate, read
-from corpus.sources.copied_files import CopiedFiles
-from corpus.sources.files import Files
 from corpus.store import blobs
 from corpus.store.schemas import CANDIDATES
 from corpus.store.staging import Update
@@ -31,7 +29,7 @@ LARGE = 16 << 20
 
 @dataclass
 class _Sample:
-    """What a sample's bytes say; `identity` comes from the sandbox, all None where it failed."""
+    """What a sample's bytes say; `identity` comes from the sandbox, all None if it failed."""
 
     md5: str
     sha1: str
@@ -60,6 +58,7 @@ class Intake:
     writes: deque[Future[blobs.BlobRecord]] = field(default_factory=deque)
 
     def run(self, sandbox: Sandbox) -> Counts:
+        """Read the shard's candidates, store new samples, and stage what was found; return the counts."""
         rows = self.update.read(CANDIDATES.name, part=self.name).to_pylist()
         candidates = [Candidate.of(row) for row in rows if row["known_sha256"] is None]
         with ThreadPoolExecutor(WRITERS) as writers:
@@ -82,7 +81,7 @@ class Intake:
     ) -> Iterator[tuple[str, bytes]]:
         """Bytes of the samples that have no blob yet; notes all that is found on the way."""
         store = self.update.store
-        files = CopiedFiles(store) if self.update.in_slice else Files.beside(store)
+        files = self.context.inputs.files(self.update)
         for done, candidate in enumerate(candidates):
             self.context.progress.step(f"{self.name}: files read", done, len(candidates))
             found: dict[str, str] = {}
@@ -157,10 +156,7 @@ class Intake:
             self.unfinished.add(candidate.location)
 
     def _known(self) -> set[str]:
-        base = self.update.base
-        if base is None or not self.origins:
-            return set()
-        rows = base.scan("samples", ["sha256"], keys=sorted(self.origins))
+        rows = self.update.parent.scan("samples", ["sha256"], keys=sorted(self.origins))
         return set(rows["sha256"].to_pylist())
 
     def _stage(self, new: list[str], known: int) -> Counts:
@@ -207,7 +203,7 @@ class Intake:
 
 
 def _sample(data: bytes, blob: Future[blobs.BlobRecord]) -> _Sample:
-    # The header alone gives these two, so they are known even where the identification fails.
+    # The header alone gives these two, so they are known even if the identification fails.
     header = {"file_type": filetype.of(data), "arch": filetype.arch(data)}
     identity = {**header, "tlsh": None, "imphash": None}
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()

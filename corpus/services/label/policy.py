@@ -1,4 +1,4 @@
-"""The label policy: from all verdicts of a sample to its label. Pure functions; docs/labels.md."""
+"""The label policy: from all verdicts of a sample to its label. Pure functions; docs/reference/labels.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings that decide labels; docs/labels.md says how."""
+    """The settings that decide labels; docs/reference/labels.md says how."""
 
     precedence: tuple[str, ...]
     min_confidence: float

@@ -1,1 +1,1 @@
-"""The cluster's images, built on this machine: `make images`. docs/images.md says what is in them."""
+"""The cluster's images, built on this machine: `make images`. docs/operate/images.md says what is in them."""

@@ -1,8 +1,7 @@
 """The source tree that a package is built of: the checkout's tracked files, with what git knows written down.
 
-debian/changelog     versions and changes, from tags and commits
-debian/revision      the commit
-corpus/__init__.py   `__version__`
+debian/changelog   versions and changes, from tags and commits
+debian/revision    the commit
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpus.contract.version import Version, describe
+from deploy.build.git import git, is_changed
 from deploy.build.package.changelog import NAME, changelog, epoch
-from deploy.build.package.errors import BadSource
-from deploy.build.package.git import git, is_changed
-from deploy.build.package.version import Version, describe, stamp
+from deploy.common.errors import BadSourceError
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,15 @@ def export(
     """Make `parent/corpus-airflow-VERSION`, of the last commit or of the tracked files as they are now.
 
     Modes and times of files are set, so that neither umask nor checkout shows. What was there under that name is
-    replaced. Raises `BadSource`, `BadVersion`.
+    replaced. Raises `BadSourceError`, and what `describe` does.
     """
-    version = version or describe(repo, worktree=worktree)
+    if version is None:
+        if git(repo, "rev-parse", "--is-shallow-repository") == "true":
+            raise BadSourceError(
+                f"{repo} is a shallow clone, and the changelog needs the history: "
+                "git fetch --unshallow --tags"
+            )
+        version = describe(repo, worktree=worktree)
     dirty = worktree and is_changed(repo)
     revision = git(repo, "rev-parse", "HEAD") + ("-dirty" if dirty else "")
     source = Source(parent / f"{NAME}-{version.debian}", version, revision, epoch(repo))
@@ -53,14 +58,13 @@ def export(
     control = source.folder / "debian" / "control"
     if not control.is_file():
         shutil.rmtree(source.folder)
-        raise BadSource(
+        raise BadSourceError(
             f"The last commit of {repo} holds no debian/control: commit it, or --worktree"
         )
     debian = source.folder / "debian"
     text = changelog(repo, version, control.read_text(encoding="utf-8"))
     (debian / "changelog").write_text(text, encoding="utf-8")
     (debian / "revision").write_text(f"{revision}\n", encoding="utf-8")
-    stamp(source.folder, version)
     settle(source)
     return source
 

@@ -1,7 +1,7 @@
 """A cluster on this machine: Celery workers, Redis, Postgres, every service in its container.
 
 `make cluster-up`, `cluster-run`, `cluster-status`, `cluster-logs`, `cluster-scale` and `cluster-down`
-call this; docs/cluster.md has the rest.
+call this; docs/operate/cluster.md has the rest.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import os
 import sys
 from pathlib import Path
 
-import httpx
-
-from deploy.local.airflow_api import AirflowApi, DagNotParsed
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import ClusterError, DeployError
 from deploy.local.cluster.compose import Compose
 from deploy.local.cluster.configuration import Options, corpus_root
 from deploy.local.cluster.down import down
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.status import status
 from deploy.local.cluster.up import up
 from deploy.local.cluster.users import login, users
@@ -109,12 +107,9 @@ def main() -> int:
     os.umask(0o022)
     try:
         return run(parser().parse_args())
-    except (ClusterError, DagNotParsed) as error:
+    except DeployError as error:
         print(error, file=sys.stderr)
-        return 1
-    except httpx.HTTPError as error:
-        print(f"Airflow's API does not answer: {error}", file=sys.stderr)
-        return 1
+        return error.status
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.settings import config_files
-from deploy.local import demo
-from deploy.local.cluster.errors import ClusterError
-from deploy.local.cluster.workdir import Place, replace_text
+from deploy.common.errors import ClusterError
+from deploy.local.cluster.workdir import Place
 from deploy.local.embedded.server import free_port
-from deploy.local.update import absolute
+from deploy.local.input import Input, WorkInput
 
 PREFERRED_PORT = 8080
 DEFAULT_WORKERS = 2
@@ -98,36 +97,37 @@ def images(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def write_corpus_toml(place: Place, options: Options) -> None:
-    """Write corpus.toml, with the demo's input or a person's; a second call keeps the latter."""
+    """Write corpus.toml, with the demo's input or a person's, unless a person has edited it.
+
+    Raises `InputError`.
+    """
     file = place / "settings" / "corpus.toml"
     (file.parent / "conf.d").mkdir(parents=True, exist_ok=True)
-    own = place / "input.json"
-    if options.samples or options.verdicts:
-        given = {"samples": options.samples, "verdicts": options.verdicts}
-        replace_text(own, json.dumps(given))
-    given = json.loads(own.read_text()) if own.is_file() else {"samples": None, "verdicts": None}
-    samples, verdicts = given["samples"], given["verdicts"]
-    cut: dict[str, int] = {}
-    if samples is None:
-        folder, made_up = demo.fetch(place.work / "demo")
-        samples, verdicts = str(folder), verdicts or str(made_up)
-        cut["min_files"] = _DEMO_MIN_FILES
     variables = place.settings()
     slots = int(variables[_SLOTS]) * int(variables["CORPUS_WORKERS"])
-    tables: dict[str, dict[str, object]] = {
-        "store": {"root": str(place.corpus)},
-        "sources": {"urls": [absolute(samples)]},
-        "verdicts": {"urls": [absolute(verdicts)] if verdicts else []},
-        "shards": {"workers": slots, **cut},
-    }
-    lines = ["# Written by `make cluster-up`; your own settings go into conf.d/*.toml beside it."]
-    for name, table in tables.items():
-        lines += [
-            "",
-            f"[{name}]",
-            *(f"{key} = {json.dumps(value)}" for key, value in table.items()),
+
+    def render(found: Input) -> str:
+        cut = {"min_files": _DEMO_MIN_FILES} if found.is_demo else {}
+        tables: dict[str, dict[str, object]] = {
+            "store": {"root": str(place.corpus)},
+            "sources": {"urls": [found.samples] if found.samples else []},
+            "verdicts": {"urls": [found.verdicts] if found.verdicts else []},
+            "shards": {"workers": slots, **cut},
+        }
+        lines = [
+            "# Written by `make cluster-up`, and never again once you have edited it; your own settings go",
+            "# into conf.d/*.toml beside it.",
         ]
-    replace_text(file, "\n".join(lines) + "\n")
+        for name, table in tables.items():
+            lines += ["", f"[{name}]"]
+            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+        return "\n".join(lines) + "\n"
+
+    own = WorkInput(file, place / "input.json", place.corpus, place.work / "demo")
+    own.settle(options.samples, options.verdicts, render)
+    workers = tomllib.loads(file.read_text()).get("shards", {}).get("workers")
+    if workers != slots:
+        print(f"  {file} says shards.workers = {workers}; for these workers it would be {slots}.")
 
 
 def corpus_root(place: Place) -> str:

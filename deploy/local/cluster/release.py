@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from corpus import __version__
+from corpus.contract.version import code_of
 from deploy.host.manifest import Manifest
 from deploy.host.releases import Releases
 
@@ -17,8 +18,10 @@ def release(repo: Path, code: Path) -> str:
 
     A running update ends on the release that it began with.
     """
-    files = Manifest.of(repo, __version__, "checkout")
-    manifest = Manifest(f"{__version__}+{files.digest[:12]}", files.revision, files.files)
+    found = code_of(repo)
+    files = Manifest.of(repo, found.version, found.revision or "checkout")
+    # One version, and one build of it for each state of its files.
+    manifest = replace(files, version=f"{found.version}-{files.digest[:12]}")
     releases = Releases(code)
     name = releases.install(repo, manifest=manifest)
     releases.switch(name)

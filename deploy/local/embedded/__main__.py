@@ -10,10 +10,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from deploy.local import demo
-from deploy.local.airflow_api import AirflowApi, DagNotParsed
-from deploy.local.embedded.server import EmbeddedAirflow, Running, StartFailed
-from deploy.local.update import absolute, run_update
+from corpus.errors import BadSettingError
+from corpus.settings import Settings
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import DeployError
+from deploy.local.embedded.server import EmbeddedAirflow, Running
+from deploy.local.input import Input, WorkInput
+from deploy.local.update import run_update
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,20 +28,27 @@ def parser() -> argparse.ArgumentParser:
     return parsed
 
 
-def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | None) -> Path:
-    """Write the settings of this work folder; returns the corpus root."""
-    if samples is None:
-        folder, file = demo.fetch(airflow.work / "demo")
-        samples, verdicts = str(folder), verdicts or str(file)
+def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | None) -> Path | None:
+    """Settle the input of this work folder; returns the corpus root, None if it is not a folder.
+
+    Raises `InputError`, and `BadSettingError` if corpus.toml was edited and says nonsense.
+    """
     root = airflow.work / "corpus"
-    urls = [absolute(verdicts)] if verdicts else []
-    airflow.config.write_text(
-        "# Written by `make run`; an environment variable CORPUS_SECTION__KEY wins over it.\n"
-        f"[store]\nroot = {json.dumps(str(root))}\n\n"
-        f"[sources]\nurls = {json.dumps([absolute(samples)])}\n\n"
-        f"[verdicts]\nurls = {json.dumps(urls)}\n"
-    )
-    return root
+
+    def render(found: Input) -> str:
+        urls = [found.verdicts] if found.verdicts else []
+        return (
+            "# Written by `make run`, and never again once you have edited it; an environment variable\n"
+            "# CORPUS_SECTION__KEY wins over it.\n"
+            f"[store]\nroot = {json.dumps(str(root))}\n\n"
+            f"[sources]\nurls = {json.dumps([found.samples] if found.samples else [])}\n\n"
+            f"[verdicts]\nurls = {json.dumps(urls)}\n"
+        )
+
+    record = airflow.work / "input.json"
+    WorkInput(airflow.config, record, root, airflow.work / "demo").settle(samples, verdicts, render)
+    used = Settings.load(file=airflow.config).store.root
+    return None if "://" in used else Path(used)
 
 
 def start(airflow: EmbeddedAirflow) -> Running:
@@ -53,7 +63,7 @@ def start(airflow: EmbeddedAirflow) -> Running:
     return running
 
 
-def update(airflow: EmbeddedAirflow, running: Running, root: Path) -> int:
+def update(airflow: EmbeddedAirflow, running: Running, root: Path | None) -> int:
     done = run_update(AirflowApi(running.url, "admin", airflow.password()), root)
     if not done:
         print("`make up` keeps Airflow running, for its UI.")
@@ -64,7 +74,7 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + signum)
 
 
-def run(airflow: EmbeddedAirflow, root: Path) -> int:
+def run(airflow: EmbeddedAirflow, root: Path | None) -> int:
     kept = airflow.running()
     try:
         status = update(airflow, kept or start(airflow), root)
@@ -91,8 +101,8 @@ def main() -> int:
         print("Stopped." if airflow.stop() else "Nothing was running.")
         return 0
     airflow.work.mkdir(parents=True, exist_ok=True)
-    root = configure(airflow, arguments.samples, arguments.verdicts)
     try:
+        root = configure(airflow, arguments.samples, arguments.verdicts)
         if arguments.verb == "run":
             return run(airflow, root)
         running = airflow.running()
@@ -104,7 +114,7 @@ def main() -> int:
                 raise
         print(f"Airflow runs at {running.url}: user admin, password in {airflow.home}.")
         print("`make run` updates the corpus in it; `make down` stops it.")
-    except (DagNotParsed, StartFailed) as error:
+    except (BadSettingError, DeployError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

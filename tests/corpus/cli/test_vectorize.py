@@ -155,7 +155,7 @@ def test_strict_fails_for_one_failure(samples, out):
 
 
 def test_a_list_from_standard_input_may_name_any_path(tmp_path, out):
-    odd = os.fsencode(tmp_path) + b"/caf\xe9 \xf0\x9f\x90\x9f"
+    odd = os.fsencode(tmp_path) + b"/caf\xe9 \xf0\x9f\x90\x9f"  # codespell:ignore
     Path(os.fsdecode(odd)).write_bytes(SHELL)
     ended = vectorize("--out", out, "--from-list", "-", stdin=b"\n" + odd + b"\n" + odd)
     assert ended.returncode == 0, ended.stderr.decode()

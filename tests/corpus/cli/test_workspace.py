@@ -1,4 +1,4 @@
-"""`corpus slice` as a shell sees it: output, exit status, result file."""
+"""`corpus workspace` as a shell sees it: output, exit status, result file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 from corpus.contract.registry import SERVICES
 from corpus.contract.reports import IngestReport
-from corpus.services.collect.service import CollectRequest, collect
+from corpus.contract.requests import CollectRequest
+from corpus.services.collect.service import collect
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
@@ -45,17 +46,17 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_three_steps(root: Path, tmp_path: Path) -> None:
-    folder, result = tmp_path / "slice", tmp_path / "result.json"
-    trusted = ["--root", root, "--result", result, "slice"]
+    folder, result = tmp_path / "workspace", tmp_path / "result.json"
+    trusted = ["--root", root, "--result", result, "workspace"]
     service = ["ingest", "--update=u", "--shards=shard-0000", "--file-types=pe"]
-    done = corpus(*trusted, "take", *service, "--to", folder, image=IMAGE)
+    done = corpus(*trusted, "stage-in", *service, "--to", folder, image=IMAGE)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(result.read_text())
     assert (outcome["status"], outcome["report"]["files"]) == ("ok", 1)
     done = corpus("--root", folder, "--result", tmp_path / "own.json", *service, image=IMAGE)
     assert done.returncode == 0, done.stderr
     images = {"image": IMAGE, "sandbox_image": SANDBOX_IMAGE}
-    done = corpus(*trusted, "give", *service, "--from", folder, "--json", **images)
+    done = corpus(*trusted, "stage-out", *service, "--from", folder, "--json", **images)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(result.read_text())
     assert outcome == json.loads((tmp_path / "own.json").read_text())
@@ -67,11 +68,11 @@ def test_three_steps(root: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_refused_is_bad_input_that_names_the_file(root: Path, tmp_path: Path) -> None:
-    folder, result = tmp_path / "slice", tmp_path / "result.json"
+    folder, result = tmp_path / "workspace", tmp_path / "result.json"
     service = ["ingest", "--update=u"]
-    assert corpus("--root", root, "slice", "take", *service, "--to", folder).returncode == 0
-    given = ["--root", root, "--result", result, "slice", "give", *service, "--from", folder]
-    done = corpus(*given)
+    assert corpus("--root", root, "workspace", "stage-in", *service, "--to", folder).returncode == 0
+    out = ["--root", root, "--result", result, "workspace", "stage-out", *service, "--from", folder]
+    done = corpus(*out)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     error = json.loads(result.read_text())["error"]
@@ -79,24 +80,24 @@ def test_what_is_refused_is_bad_input_that_names_the_file(root: Path, tmp_path: 
     assert (error["type"], error["fields"]["file"]) == ("BadInputError", key)
 
 
-@pytest.mark.parametrize("step", ["take", "give"])
+@pytest.mark.parametrize("step", ["stage-in", "stage-out"])
 @pytest.mark.parametrize("service", ["ingest", "extract"])
 def test_the_options_are_those_of_the_service(step: str, service: str) -> None:
-    shown = corpus("slice", step, service, "--help")
+    shown = corpus("workspace", step, service, "--help")
     assert shown.returncode == 0
     for field in SERVICES[service].request.model_fields:
         assert f"--{field.replace('_', '-')}" in shown.stdout
 
 
-def test_other_services_need_no_slice(tmp_path: Path) -> None:
-    done = corpus("slice", "take", "label", "--to", tmp_path / "slice")
+def test_other_services_need_no_workspace(tmp_path: Path) -> None:
+    done = corpus("workspace", "stage-in", "label", "--to", tmp_path / "workspace")
     assert done.returncode == 2
     assert "label" in done.stderr
-    assert corpus("slice", "take", "ingest", "--update=u").returncode == 2
+    assert corpus("workspace", "stage-in", "ingest", "--update=u").returncode == 2
 
 
 def test_an_update_that_is_not_there(root: Path, tmp_path: Path) -> None:
-    service = ["slice", "take", "ingest", "--update=v", "--to", tmp_path / "slice"]
+    service = ["workspace", "stage-in", "ingest", "--update=v", "--to", tmp_path / "workspace"]
     done = corpus("--root", root, *service)
     assert done.returncode == 6
-    assert not (tmp_path / "slice").exists()
+    assert not (tmp_path / "workspace").exists()

@@ -3,7 +3,11 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
+
 from corpus.contract.run_identity import run_uuid, update_id
+
+pytestmark = pytest.mark.fast
 
 RUN = "scheduled__2026-01-31T00:00:00+00:00"
 

@@ -7,6 +7,8 @@ import pytest
 from corpus.features.corpus_v1.warnings import kinds as mended_kinds
 from corpus.features.ember_v3.pefile_compat.format_warnings import KINDS, kinds
 
+pytestmark = pytest.mark.fast
+
 LARGE = "VirtualSize is extremely large > 256MiB."
 
 

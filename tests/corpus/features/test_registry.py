@@ -112,7 +112,7 @@ def test_a_bad_vector_is_refused(
 
 @pytest.mark.parametrize("name", ["basic-v1", "ember-v3"])
 def test_documented_offsets(name: str) -> None:
-    text = Path(__file__).parents[3].joinpath("docs", "features.md").read_text()
+    text = Path(__file__).parents[3].joinpath("docs", "reference", "features.md").read_text()
     section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
     table = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \|", section, re.MULTILINE)
     groups = features.get(name).groups

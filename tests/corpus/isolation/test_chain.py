@@ -1,4 +1,4 @@
-"""Whole updates whose hostile services work in slices: the snapshot is the one made without."""
+"""Whole updates whose hostile services work in workspaces: the snapshot is the one made without."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import boto3
 import pytest
 
 from corpus.contract.progress import Progress
+from corpus.contract.requests import IngestRequest
 from corpus.services.context import Context
 from corpus.services.dispatch import run_service
-from corpus.services.ingest.service import IngestRequest, ingest
+from corpus.services.ingest.service import ingest
 from corpus.settings import Settings
 from corpus.settings.toml import to_toml
 from corpus.snapshots.verify import verify
@@ -27,7 +28,7 @@ from corpus.store.staging import Update
 from tests.corpus.store.test_s3 import BUCKET, options  # noqa: F401 - a fixture
 from tests.support.archive_files import aes_zip_of, zip_of
 from tests.support.executables import launcher, real_elfs, real_pes
-from tests.support.workspaces import given, request, sliced, staged, taken
+from tests.support.workspaces import request, staged, staged_in, staged_out, through_workspace
 
 ALL = "collect ingest import-verdicts label extract group split validate publish"
 REPO = Path(__file__).resolve().parents[3]
@@ -77,24 +78,26 @@ def context(root: str, source: str, verdicts: Path, sets: list[str], **more: Any
     return replace(made, progress=Progress(write=lambda line: None))
 
 
-def update(made: Context, name: str, slices: Path | None = None, **collect: Any) -> None:
+def update(made: Context, name: str, workspaces: Path | None = None, **collect: Any) -> None:
     for service in ALL.split():
-        if slices and service in ("ingest", "extract"):
+        if workspaces and service in ("ingest", "extract"):
             for shard in Update.open(made.store, name).shards():
-                through_a_slice(made, service, name, shard, slices)
+                through_a_workspace(made, service, name, shard, workspaces)
         else:
             own = collect if service == "collect" else {}
             run_service(request(service, name, **own), made)
 
 
-def through_a_slice(made: Context, service: str, name: str, shard: str, slices: Path) -> None:
-    folder = slices / f"{name}-{service}-{shard}"
+def through_a_workspace(
+    made: Context, service: str, name: str, shard: str, workspaces: Path
+) -> None:
+    folder = workspaces / f"{name}-{service}-{shard}"
     told = replace(made, service=service)
-    taken(told, service, folder, name, shards=[shard])
+    staged_in(told, service, folder, name, shards=[shard])
     work = ["--root", str(folder), service, f"--update={name}", f"--shards={shard}"]
-    settings = slices / "corpus.toml"
+    settings = workspaces / "corpus.toml"
     settings.write_text(to_toml(made.settings, archive_passwords=True, addresses=False))
-    # No network, no secret, and nothing of the corpus but the slice: all else is out of reach.
+    # No network, no secret, and nothing of the corpus but the workspace: all else is out of reach.
     away = [Path(made.store.path), *map(Path, made.settings.sources.urls)]
     away = [path for path in away if path.is_absolute() and path.is_dir()]
     for path in away:
@@ -110,7 +113,7 @@ def through_a_slice(made: Context, service: str, name: str, shard: str, slices: 
         for path in away:
             path.with_name(f"{path.name}.away").rename(path)
     assert done.returncode == 0, done.stderr
-    given(told, service, folder, name, shards=[shard])
+    staged_out(told, service, folder, name, shards=[shard])
 
 
 def _no_network() -> list[str]:
@@ -145,7 +148,7 @@ def s3(server: Mapping[str, Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def without_slices(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, Any]]:
+def without_workspaces(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, Any]]:
     """The manifests of two updates, the second of which extracts another set of what is known."""
     folder = tmp_path_factory.mktemp("whole")
     source, said = folder / "in", verdicts(folder / "verdicts.csv")
@@ -167,25 +170,25 @@ def assert_equal(ours: list[Mapping[str, Any]], theirs: list[Mapping[str, Any]])
     assert ours[0]["images"]["extract"] == [SANDBOX_IMAGE, IMAGE]
 
 
-def test_in_a_folder(tmp_path: Path, without_slices: list[Mapping[str, Any]]) -> None:
+def test_in_a_folder(tmp_path: Path, without_workspaces: list[Mapping[str, Any]]) -> None:
     source, said = tmp_path / "in", verdicts(tmp_path / "verdicts.csv")
-    (tmp_path / "slices").mkdir()
+    (tmp_path / "workspaces").mkdir()
     files_in(source, first_files())
     root = str(tmp_path / "parts")
-    update(context(root, str(source), said, ["basic-v1"]), "one", tmp_path / "slices")
+    update(context(root, str(source), said, ["basic-v1"]), "one", tmp_path / "workspaces")
     files_in(source, later_files())
     made = context(root, str(source), said, ["basic-v1", "corpus-v1"])
-    update(made, "two", tmp_path / "slices", re_extract=True)
-    assert_equal(manifests(made), without_slices)
+    update(made, "two", tmp_path / "workspaces", re_extract=True)
+    assert_equal(manifests(made), without_workspaces)
 
 
 def test_on_s3_with_sources_on_s3(
     tmp_path: Path,
     options: dict[str, Any],  # noqa: F811
-    without_slices: list[Mapping[str, Any]],
+    without_workspaces: list[Mapping[str, Any]],
 ) -> None:
     said, prefix = verdicts(tmp_path / "verdicts.csv"), uuid.uuid4().hex
-    (tmp_path / "slices").mkdir()
+    (tmp_path / "workspaces").mkdir()
     client = s3(options)
 
     def put(files: Mapping[str, bytes]) -> None:
@@ -197,12 +200,12 @@ def test_on_s3_with_sources_on_s3(
         return context(root, source, said, sets, options=options)
 
     put(first_files())
-    update(made(["basic-v1"]), "one", tmp_path / "slices")
+    update(made(["basic-v1"]), "one", tmp_path / "workspaces")
     put(later_files())
     both = made(["basic-v1", "corpus-v1"])
-    update(both, "two", tmp_path / "slices", re_extract=True)
-    assert_equal(manifests(both), without_slices)
-    inside = b"".join(path.read_bytes() for path in tmp_path.joinpath("slices").rglob("*.json"))
+    update(both, "two", tmp_path / "workspaces", re_extract=True)
+    assert_equal(manifests(both), without_workspaces)
+    inside = b"".join(path.read_bytes() for path in tmp_path.joinpath("workspaces").rglob("*.json"))
     assert b"fake" not in inside
 
 
@@ -219,7 +222,7 @@ def test_a_remote_source_that_changed_or_went(tmp_path: Path, options: dict[str,
     client.delete_object(Bucket=BUCKET, Key=f"{prefix}/in/b")
     whole, parts = corpora
     ingest(IngestRequest(update="u"), whole)
-    sliced(parts, "ingest", tmp_path / "slice")
+    through_workspace(parts, "ingest", tmp_path / "workspace")
     one, other = (
         {key: data for key, data in staged(made.store).items() if "/image-" not in key}
         for made in corpora

@@ -1,4 +1,4 @@
-"""Extraction by way of slices: the same parts, nothing extracted twice, nothing that nobody asked for."""
+"""Extraction by way of workspaces: the same parts, nothing extracted twice, nothing that nobody asked for."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 
 from corpus import features
 from corpus.contract.reports import ExtractReport
+from corpus.contract.requests import ExtractRequest
 from corpus.errors import BadInputError, NotFoundError
 from corpus.features import FeatureSet, sandboxed
 from corpus.services.context import Context
 from corpus.services.extract import service as extract_module
-from corpus.services.extract.service import ExtractRequest, extract
+from corpus.services.extract.service import extract
 from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store
@@ -26,11 +27,11 @@ from tests.support.executables import real_elfs, real_pes
 from tests.support.workspaces import (
     Killed,
     die_after,
-    given,
     quiet,
-    sliced,
     staged,
-    taken,
+    staged_in,
+    staged_out,
+    through_workspace,
     tree,
     worked,
 )
@@ -40,7 +41,7 @@ SHARD = "shard-0000"
 
 
 class Pair:
-    """Two corpora with the same samples staged: services work in `whole`, and in slices of `parts`."""
+    """Two corpora with the same samples staged: services work in `whole`, and in workspaces of `parts`."""
 
     def __init__(self, folder: Path, sets: Sequence[str]):
         settings = Settings.load({"features": {"sets": sets, "timeout_s": 2.0}})
@@ -59,10 +60,13 @@ class Pair:
             made.write("samples", [{"sha256": sha256} for sha256 in sha256s], shard)
         return sha256s
 
-    def extract(self, name: str = "slice", update: str = "u", **request: Any) -> ExtractReport:
+    def extract(self, name: str = "workspace", update: str = "u", **request: Any) -> ExtractReport:
         """Extract in both; gives the report, which is the same."""
         report = extract(ExtractRequest(update=update, **request), self.whole)
-        assert sliced(self.parts, "extract", self.folder / name, update, **request) == report
+        assert (
+            through_workspace(self.parts, "extract", self.folder / name, update, **request)
+            == report
+        )
         return report
 
     def each(self) -> list[Update]:
@@ -121,7 +125,7 @@ def test_real_files(tmp_path: Path) -> None:
     pair.assert_same()
 
 
-def test_each_shard_in_a_slice_of_its_own(two_sets: Pair) -> None:
+def test_each_shard_in_a_workspace_of_its_own(two_sets: Pair) -> None:
     two_sets.stage(SHARD, [b"1", b"2"])
     two_sets.stage("shard-0001", [b"2", b"3"])
     for shard, samples in (("shard-0001", 1), (SHARD, 2)):
@@ -149,19 +153,19 @@ def test_failures_are_the_same(two_sets: Pair) -> None:
     two_sets.assert_same()
 
 
-def test_only_what_is_needed_is_in_the_slice(two_sets: Pair) -> None:
+def test_only_what_is_needed_is_in_the_workspace(two_sets: Pair) -> None:
     one, *_ = two_sets.stage(SHARD, [b"1", b"2", b"a:error\n"])
     three, bad = two_sets.stage("shard-0001", [b"3", b"b:error\n"])
     two_sets.stage("shard-0002", [b"4"])
-    folder = two_sets.folder / "slice"
-    taken(two_sets.parts, "extract", folder, shards=[SHARD])
+    folder = two_sets.folder / "workspace"
+    staged_in(two_sets.parts, "extract", folder, shards=[SHARD])
     assert one in "".join(tree(folder))
     two_sets.extract("first", shards=["shard-0001"])
     # Of set b nothing is staged any more, of set a the sample `three` is left out.
     for update in two_sets.each():
         kept = [r for r in update.read("features-a").to_pylist() if r["sha256"] != three]
         update.write("features-a", kept, "shard-0001")
-    report = taken(two_sets.parts, "extract", folder, shards=["shard-0001"])
+    report = staged_in(two_sets.parts, "extract", folder, shards=["shard-0001"])
     assert report.model_dump() == {
         "service": "extract", "update": "u", "shards": ["shard-0001"], "files": 2,
         "bytes": sum(two_sets.parts.store.size(blobs.key(s)) for s in (three, bad)),
@@ -169,16 +173,18 @@ def test_only_what_is_needed_is_in_the_slice(two_sets: Pair) -> None:
     assert tree(folder) == sorted([
         blobs.key(three),
         blobs.key(bad),
-        "slice/wanted/shard-0001.json",
+        "workspace/pending/shard-0001.json",
+        "workspace/task.json",
         "staging/u/failures/extract-b-shard-0001.parquet",
         "staging/u/features-a/shard-0001.parquet",
         "staging/u/features-b/shard-0001.parquet",
         "staging/u/update.json",
     ])  # fmt: skip
-    taken(two_sets.parts, "extract", folder, shards=["shard-0001"], feature_sets=["a"])
+    staged_in(two_sets.parts, "extract", folder, shards=["shard-0001"], feature_sets=["a"])
     assert tree(folder) == sorted([
         blobs.key(three),
-        "slice/wanted/shard-0001.json",
+        "workspace/pending/shard-0001.json",
+        "workspace/task.json",
         "staging/u/features-a/shard-0001.parquet",
         "staging/u/update.json",
     ])  # fmt: skip
@@ -200,7 +206,7 @@ def test_a_former_attempt_is_gone_on_with(two_sets: Pair, monkeypatch: pytest.Mo
     extract(ExtractRequest(update="u"), two_sets.whole)
     there = list(seen)
     seen.clear()
-    report = sliced(two_sets.parts, "extract", two_sets.folder / "second")
+    report = through_workspace(two_sets.parts, "extract", two_sets.folder / "second")
     assert seen == there
     assert report.model_dump()["vectors"] == {"a": 3, "b": 4}
     two_sets.assert_same()
@@ -244,8 +250,8 @@ def test_samples_of_the_base_are_extracted_where_they_lack_a_vector(
 def test_given_again_and_again(two_sets: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     two_sets.stage(SHARD, [b"1", b"b:error\n"])
     report = extract(ExtractRequest(update="u"), two_sets.whole)
-    folder = two_sets.folder / "slice"
-    taken(two_sets.parts, "extract", folder)
+    folder = two_sets.folder / "workspace"
+    staged_in(two_sets.parts, "extract", folder)
     worked(two_sets.parts, "extract", folder)
     # Two parts of vectors, one of failures, one report.
     for left in range(4):
@@ -254,20 +260,20 @@ def test_given_again_and_again(two_sets: Pair, monkeypatch: pytest.MonkeyPatch) 
         with monkeypatch.context() as patch:
             die_after(left, patch)
             with pytest.raises(Killed):
-                given(two_sets.parts, "extract", folder)
+                staged_out(two_sets.parts, "extract", folder)
     for _ in range(2):
-        assert given(two_sets.parts, "extract", folder) == report
+        assert staged_out(two_sets.parts, "extract", folder) == report
         two_sets.assert_same()
 
 
 def test_what_is_not_there_is_named(two_sets: Pair) -> None:
     made: Context = two_sets.parts
-    folder = two_sets.folder / "slice"
-    for step in (taken, given):
+    folder = two_sets.folder / "workspace"
+    for step in (staged_in, staged_out):
         with pytest.raises(NotFoundError, match="no update"):
             step(made, "extract", two_sets.folder)
     two_sets.stage(SHARD, [b"1"])
-    for step in (taken, given):
+    for step in (staged_in, staged_out):
         folder.mkdir(exist_ok=True)
         with pytest.raises(BadInputError, match="no shard 'shard-0009'"):
             step(made, "extract", folder, shards=["shard-0009"])
@@ -277,9 +283,9 @@ def test_what_is_not_there_is_named(two_sets: Pair) -> None:
             step(made, "ingest", folder, shards=["shard-0009"])
         with pytest.raises(BadInputError, match="an update is needed"):
             step(made, "extract", folder, None)
-    taken(made, "extract", folder)
+    staged_in(made, "extract", folder)
     with pytest.raises(BadInputError, match="no shard 'shard-0009'"):
         worked(made, "extract", folder, shards=["shard-0009"])
-    taken(made, "extract", folder, feature_sets=["a"])
-    with pytest.raises(BadInputError, match="not taken for 'b'"):
+    staged_in(made, "extract", folder, feature_sets=["a"])
+    with pytest.raises(BadInputError, match="not staged in for 'b'"):
         worked(made, "extract", folder)

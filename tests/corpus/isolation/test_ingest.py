@@ -1,4 +1,4 @@
-"""What a service stages by way of a slice is, byte for byte, what it stages without."""
+"""What a service stages by way of a workspace is, byte for byte, what it stages without."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.contract.reports import IngestReport
-from corpus.services.collect.service import CollectRequest, collect
-from corpus.services.ingest.service import IngestRequest, ingest
+from corpus.contract.requests import CollectRequest, IngestRequest
+from corpus.services.collect.service import collect
+from corpus.services.ingest.service import ingest
 from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
+from corpus.store.statistics import no_statistics
 from tests.support import rows
 from tests.support.archive_files import aes_zip_of, tar_of, zip_of
 from tests.support.executables import launcher, real_elfs, small_pe
@@ -28,11 +30,11 @@ from tests.support.workspaces import (
     Killed,
     blobs_of,
     die_after,
-    given,
     quiet,
-    sliced,
     staged,
-    taken,
+    staged_in,
+    staged_out,
+    through_workspace,
     worked,
 )
 
@@ -48,7 +50,7 @@ def sha(data: bytes) -> str:
 
 
 class Twins:
-    """Two corpora fed from one folder: `whole` has its services work in it, `parts` in slices."""
+    """Two corpora fed from one folder: `whole` has its services work in it, `parts` in workspaces."""
 
     def __init__(self, folder: Path, **sections: Any):
         self.folder = folder
@@ -58,7 +60,7 @@ class Twins:
         settings = Settings.load({**sections, "sources": sources})
         self.whole = quiet(settings, Store(folder / "whole"))
         self.parts = quiet(settings, Store(folder / "parts"))
-        self.slices = 0
+        self.workspaces = 0
 
     def add(self, **files: bytes) -> None:
         for name, data in files.items():
@@ -68,20 +70,22 @@ class Twins:
         for made in (self.whole, self.parts):
             collect(CollectRequest(update=update, **request), made)
 
-    def slice(self) -> Path:
-        self.slices += 1
-        return self.folder / f"slice-{self.slices}"
+    def workspace(self) -> Path:
+        self.workspaces += 1
+        return self.folder / f"workspace-{self.workspaces}"
 
     def ingest(self, update: str = "u", **request: Any) -> IngestReport:
-        """Ingest in both, in the one slice by slice; gives the report of the other."""
+        """Ingest in both, in `parts` one workspace a shard; return the report of `whole`."""
         report = ingest(IngestRequest(update=update, **request), self.whole)
         for shard in report.shards:
-            sliced(self.parts, "ingest", self.slice(), update, shards=[shard], **request)
+            through_workspace(
+                self.parts, "ingest", self.workspace(), update, shards=[shard], **request
+            )
         return report
 
     def release(self, update: str) -> None:
         for made in (self.whole, self.parts):
-            rows.release(Update.open(made.store, update), {"counts": {}})
+            rows.release(Update.open(made.store, update), no_statistics())
 
     def assert_same(self, update: str = "u") -> None:
         ours, theirs = staged(self.parts.store, update), staged(self.whole.store, update)
@@ -132,15 +136,15 @@ def test_files_of_all_kinds(twins: Twins) -> None:
     assert blobs_of(twins.parts.store) == blobs_of(twins.whole.store)
 
 
-def test_all_shards_in_one_slice(twins: Twins) -> None:
+def test_all_shards_in_one_workspace(twins: Twins) -> None:
     twins.add(**all_kinds())
     twins.collect()
     report = ingest(IngestRequest(update="u"), twins.whole)
-    assert sliced(twins.parts, "ingest", twins.slice()) == report
+    assert through_workspace(twins.parts, "ingest", twins.workspace()) == report
     twins.assert_same()
 
 
-def test_the_parts_of_the_slice_are_the_same_already(twins: Twins) -> None:
+def test_the_parts_of_the_workspace_are_the_same_already(twins: Twins) -> None:
     twins.add(a=PE, b=zip_of({"x": ELF}), c=b"text")
     twins.collect("one")
     twins.ingest("one")
@@ -148,10 +152,10 @@ def test_the_parts_of_the_slice_are_the_same_already(twins: Twins) -> None:
     twins.add(d=PE_32, e=b"")
     twins.collect("two")
     ingest(IngestRequest(update="two"), twins.whole)
-    folder = twins.slice()
-    taken(twins.parts, "ingest", folder, "two")
+    folder = twins.workspace()
+    staged_in(twins.parts, "ingest", folder, "two")
     worked(twins.parts, "ingest", folder, "two")
-    # The number of the snapshot is in every row, and the slice has no base to count from.
+    # The number of the snapshot is in every row, and the workspace has no base to count from.
     assert Update.open(twins.whole.store, "two").read("samples")["sequence"].to_pylist() == [2]
     inside, theirs = staged(Store(folder), "two"), staged(twins.whole.store, "two")
     del theirs["staging/two/reports/collect-all.json"]
@@ -165,19 +169,19 @@ def test_the_parts_of_the_slice_are_the_same_already(twins: Twins) -> None:
     assert samples.drop_columns(packed) == others.drop_columns(packed)
 
 
-def test_a_slice_does_not_wait_for_the_disk_and_hardly_compresses(
+def test_a_workspace_does_not_wait_for_the_disk_and_hardly_compresses(
     twins: Twins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", synced.append)
     twins.add(a=PE, b=ELF)
     twins.collect()
-    folder = twins.slice()
+    folder = twins.workspace()
     synced.clear()
-    taken(twins.parts, "ingest", folder)
+    staged_in(twins.parts, "ingest", folder)
     worked(twins.parts, "ingest", folder)
     assert not synced
-    given(twins.parts, "ingest", folder)
+    staged_out(twins.parts, "ingest", folder)
     assert synced
     ours, theirs = (blobs_of(store) for store in (twins.parts.store, Store(folder)))
     assert ours.keys() == theirs.keys()
@@ -212,12 +216,12 @@ def test_files_that_changed_or_went_since_they_were_listed(twins: Twins) -> None
 def test_a_file_that_changes_while_it_is_copied_is_not_believed(twins: Twins) -> None:
     twins.add(a=PE, b=ELF)
     twins.collect()
-    folder = twins.slice()
-    taken(twins.parts, "ingest", folder)
-    # What happens to the source later is no concern of the slice.
+    folder = twins.workspace()
+    staged_in(twins.parts, "ingest", folder)
+    # What happens to the source later is no concern of the workspace.
     twins.add(a=PE_32)
     worked(twins.parts, "ingest", folder)
-    assert given(twins.parts, "ingest", folder).model_dump()["samples"] == 2
+    assert staged_out(twins.parts, "ingest", folder).model_dump()["samples"] == 2
     assert blobs.get(twins.parts.store, sha(PE)) == PE
 
 
@@ -295,10 +299,10 @@ def test_what_is_too_large_is_copied_so_far_only(tmp_path: Path) -> None:
     assert report.rejects == {"too_large": 4}
     assert report.unsupported == {"other": 1}
     twins.assert_same()
-    report = taken(twins.parts, "ingest", twins.slice())
+    report = staged_in(twins.parts, "ingest", twins.workspace())
     archive = (twins.source / "e").stat().st_size
     assert report.bytes == 3 * (limit + 1) + len(SMALL) + 4096 + archive
-    copies = [path.stat() for path in (tmp_path / "slice-2/slice/sources").iterdir()]
+    copies = [path.stat() for path in (tmp_path / "workspace-2/workspace/sources").iterdir()]
     assert max(copy.st_size for copy in copies) == 1 << 34
     assert sum(copy.st_blocks * 512 for copy in copies) < 4 << 20
 
@@ -332,16 +336,16 @@ def test_taken_and_given_again_nothing_changes(twins: Twins) -> None:
     twins.collect()
     twins.ingest()
     first = staged(twins.parts.store), blobs_of(twins.parts.store)
-    for folder in sorted(twins.folder.glob("slice-*")):
+    for folder in sorted(twins.folder.glob("workspace-*")):
         shards = [path.stem for path in folder.glob("staging/u/samples/*")]
-        given(twins.parts, "ingest", folder, shards=shards)
+        staged_out(twins.parts, "ingest", folder, shards=shards)
     assert (staged(twins.parts.store), blobs_of(twins.parts.store)) == first
-    # A slice is made anew where there is one, with what a sandbox left in it.
-    folder = twins.folder / "slice-1"
-    report = taken(twins.parts, "ingest", folder, shards=["shard-0000"])
-    assert taken(twins.parts, "ingest", folder, shards=["shard-0000"]) == report
+    # A workspace is made anew where there is one, with what a sandbox left in it.
+    folder = twins.folder / "workspace-1"
+    report = staged_in(twins.parts, "ingest", folder, shards=["shard-0000"])
+    assert staged_in(twins.parts, "ingest", folder, shards=["shard-0000"]) == report
     worked(twins.parts, "ingest", folder)
-    given(twins.parts, "ingest", folder, shards=["shard-0000"])
+    staged_out(twins.parts, "ingest", folder, shards=["shard-0000"])
     assert (staged(twins.parts.store), blobs_of(twins.parts.store)) == first
 
 
@@ -351,8 +355,8 @@ def test_killed_at_any_write_it_is_given_again(
     twins.add(a=PE, b=zip_of({"x": ELF, "y": SMALL}), c=b"text")
     twins.collect()
     ingest(IngestRequest(update="u"), twins.whole)
-    folder = twins.slice()
-    taken(twins.parts, "ingest", folder)
+    folder = twins.workspace()
+    staged_in(twins.parts, "ingest", folder)
     worked(twins.parts, "ingest", folder)
     # Three blobs, four parts, one report.
     for left in range(8):
@@ -360,13 +364,13 @@ def test_killed_at_any_write_it_is_given_again(
         with monkeypatch.context() as patch:
             die_after(left, patch)
             with pytest.raises(Killed):
-                given(twins.parts, "ingest", folder)
-    given(twins.parts, "ingest", folder)
+                staged_out(twins.parts, "ingest", folder)
+    staged_out(twins.parts, "ingest", folder)
     twins.assert_same()
     assert blobs_of(twins.parts.store) == blobs_of(twins.whole.store)
 
 
 def test_an_update_without_shards(twins: Twins) -> None:
     twins.collect()
-    report = sliced(twins.parts, "ingest", twins.slice())
+    report = through_workspace(twins.parts, "ingest", twins.workspace())
     assert report.model_dump() == IngestReport(update="u", shards=[]).model_dump()

@@ -1,4 +1,4 @@
-"""What a broken sandbox may leave in a slice: refused by name, and nothing is staged of it."""
+"""What a broken sandbox may leave in a workspace: refused by name, and nothing is staged of it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ import pytest
 from backports import zstd
 
 from corpus import features
+from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError
 from corpus.features import FeatureSet
 from corpus.isolation import parquet
-from corpus.isolation.untrusted_folder import HostileFolder
-from corpus.services.collect.service import CollectRequest, collect
+from corpus.isolation.untrusted_folder import UntrustedFolder
+from corpus.services.collect.service import collect
 from corpus.services.extract import service as extract
 from corpus.settings import Settings
 from corpus.store import blobs
@@ -33,7 +34,7 @@ from corpus.store.staging import Update
 from tests.support.archive_files import zip_of
 from tests.support.executables import launcher, small_pe
 from tests.support.privileges import not_root
-from tests.support.workspaces import blobs_of, given, quiet, staged, taken, worked
+from tests.support.workspaces import blobs_of, quiet, staged, staged_in, staged_out, worked
 
 SHARD = "shard-0000"
 PE = launcher("t64.exe")
@@ -47,22 +48,22 @@ FAILURES = "staging/u/failures/extract-a-shard-0000.parquet"
 Attack = Callable[[Path], None]
 
 
-class Slice:
-    """A slice that its service has worked in, and what the corpus had before it is given.
+class Workspace:
+    """A workspace that its service has worked in, and what the corpus had before it is staged out.
 
     Both are copies: they were made once, below `folder`.
     """
 
     def __init__(self, settings: Settings, service: str, folder: Path, copy: Path):
         self.service = service
-        self.folder = Path(shutil.copytree(folder / "slice", copy / "slice"))
+        self.folder = Path(shutil.copytree(folder / "workspace", copy / "workspace"))
         self.made = quiet(settings, Store(shutil.copytree(folder / "corpus", copy / "corpus")))
         self.before = staged(self.made.store)
 
     def refuses(self, attack: Attack) -> BadInputError:
         attack(self.folder)
         with pytest.raises(BadInputError) as caught:
-            given(self.made, self.service, self.folder)
+            staged_out(self.made, self.service, self.folder)
         assert staged(self.made.store) == self.before
         for key, data in blobs_of(self.made.store).items():
             sha256 = key.rsplit("/", 1)[-1].removesuffix(".zst")
@@ -73,8 +74,8 @@ class Slice:
 
 def work(settings: Settings, service: str, folder: Path) -> None:
     made = quiet(settings, Store(folder / "corpus"))
-    taken(made, service, folder / "slice")
-    worked(made, service, folder / "slice")
+    staged_in(made, service, folder / "workspace")
+    worked(made, service, folder / "workspace")
 
 
 INGEST = Settings.load({"sources": {"max_file_bytes": 200_000}})
@@ -114,13 +115,13 @@ def extract_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def ingested(ingest_once: Path, tmp_path: Path) -> Slice:
-    return Slice(INGEST, "ingest", ingest_once, tmp_path)
+def ingested(ingest_once: Path, tmp_path: Path) -> Workspace:
+    return Workspace(INGEST, "ingest", ingest_once, tmp_path)
 
 
 @pytest.fixture
-def extracted(extract_once: Path, tmp_path: Path) -> Slice:
-    return Slice(EXTRACT, "extract", extract_once, tmp_path)
+def extracted(extract_once: Path, tmp_path: Path) -> Workspace:
+    return Workspace(EXTRACT, "extract", extract_once, tmp_path)
 
 
 # What is done to a folder
@@ -251,7 +252,7 @@ FOLDERS: dict[str, tuple[Attack, str]] = {
     "another shard": (replaced("staging/u/samples/shard-0001.parquet", b""), "does not belong"),
     "another update": (replaced("staging/v/samples/shard-0000.parquet", b""), "does not belong"),
     "snapshot": (replaced("snapshots/latest.json", b"{}"), "does not belong here"),
-    "strange name": (replaced("slice/sources/\x1b[2J\n\udcff", b""), "slice/sources/%1B[2J%0A%FF: does"),
+    "strange name": (replaced("workspace/sources/\x1b[2J\n\udcff", b""), "workspace/sources/%1B[2J%0A%FF: does"),
     "no blob": (replaced("blobs/sha256/aa/bb/../../x.zst", b""), "does not belong here"),
     "link": (linked(PART.format("samples"), "/etc/passwd"), "is not a regular file"),
     "link to a folder": (linked_folder("staging/u/samples"), "is not a regular file"),
@@ -265,12 +266,12 @@ FOLDERS: dict[str, tuple[Attack, str]] = {
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_what_is_no_file_of_the_service(ingested: Slice, name: str) -> None:
+def test_what_is_no_file_of_the_service(ingested: Workspace, name: str) -> None:
     attack, said = FOLDERS[name]
     assert said in str(ingested.refuses(attack))
 
 
-def test_a_device(ingested: Slice) -> None:
+def test_a_device(ingested: Workspace) -> None:
     def attack(folder: Path) -> None:
         try:
             os.mknod(folder / "blobs/null", 0o600 | 0o020000, os.makedev(1, 3))
@@ -347,7 +348,7 @@ ROWS: dict[str, tuple[Attack, str, int | None, str | None]] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_what_no_ingest_makes(ingested: Slice, name: str) -> None:
+def test_what_no_ingest_makes(ingested: Workspace, name: str) -> None:
     attack, file, number, field = ROWS[name]
     error = ingested.refuses(attack)
     assert (error.file or "").startswith(file)
@@ -356,7 +357,9 @@ def test_what_no_ingest_makes(ingested: Slice, name: str) -> None:
     assert error.field == field
 
 
-def test_a_bomb_of_parquet_costs_an_error(ingested: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_of_parquet_costs_an_error(
+    ingested: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parquet, "_MEMORY_BYTES", 1 << 30)
     error = ingested.refuses(parquet_bomb)
     assert error.file == REJECTS
@@ -405,13 +408,13 @@ WANTED: dict[str, tuple[Attack, str, int | None, str | None]] = {
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_what_no_extraction_makes(extracted: Slice, name: str) -> None:
+def test_what_no_extraction_makes(extracted: Workspace, name: str) -> None:
     attack, file, number, field = WANTED[name]
     error = extracted.refuses(attack)
     assert (error.file, error.row, error.field) == (file, number, field)
 
 
-def test_text_that_is_none(extracted: Slice) -> None:
+def test_text_that_is_none(extracted: Workspace) -> None:
     def change(rows: pa.Table) -> pa.Table:
         offsets, text = np.array([0, 1, 2], np.int64), b"\xff\xfe"
         raw = pa.Array.from_buffers(
@@ -422,34 +425,34 @@ def test_text_that_is_none(extracted: Slice) -> None:
     assert extracted.refuses(table(VECTORS, change)).file == VECTORS
 
 
-def test_what_was_asked_for_is_not_read_from_the_slice(extracted: Slice) -> None:
+def test_what_was_asked_for_is_not_read_from_the_workspace(extracted: Workspace) -> None:
     """Its own idea of which samples need which vectors may be anything."""
     extracted.refuses(
         lambda folder: (
-            replaced("slice/wanted/shard-0000.json", b"nonsense")(folder),
+            replaced("workspace/pending/shard-0000.json", b"nonsense")(folder),
             row(VECTORS, sha256=FOREIGN)(folder),
         )[0]
     )
 
 
-def test_vectors_that_the_corpus_has_are_kept(extracted: Slice) -> None:
+def test_vectors_that_the_corpus_has_are_kept(extracted: Workspace) -> None:
     made, folder = extracted.made, extracted.folder
-    given(made, "extract", folder)
+    staged_out(made, "extract", folder)
     first = staged(made.store)
     zero = np.zeros(4, np.float32)
     digest = hashlib.sha256(zero.tobytes()).hexdigest()
     cell(VECTORS, "vector", zero)(folder)
     cell(VECTORS, "vector_sha256", digest)(folder)
-    given(made, "extract", folder)
+    staged_out(made, "extract", folder)
     assert staged(made.store) == first
 
 
-def test_no_blob_is_ever_replaced(ingested: Slice) -> None:
+def test_no_blob_is_ever_replaced(ingested: Workspace) -> None:
     made = ingested.made
     first = blobs.put(made.store, SHA, PE)
     packed = zstd.compress(PE, options={zstd.CompressionParameter.compression_level: 19})
     (ingested.folder / BLOB).write_bytes(packed)
-    given(made, "ingest", ingested.folder)
+    staged_out(made, "ingest", ingested.folder)
     (found,) = (
         (r["blob_sha256"], r["blob_size"])
         for r in Update.open(made.store, "u").read("samples").to_pylist()
@@ -459,22 +462,22 @@ def test_no_blob_is_ever_replaced(ingested: Slice) -> None:
     assert hashlib.sha256(made.store.read_bytes(BLOB)).hexdigest() == first.blob_sha256
 
 
-def test_blobs_are_compressed_anew(ingested: Slice) -> None:
+def test_blobs_are_compressed_anew(ingested: Workspace) -> None:
     """However the sandbox packed one, the corpus has the bytes that it would have made itself."""
     packed = zstd.compress(PE, options={zstd.CompressionParameter.compression_level: 19})
     (ingested.folder / BLOB).write_bytes(packed)
-    given(ingested.made, "ingest", ingested.folder)
+    staged_out(ingested.made, "ingest", ingested.folder)
     other = Store(ingested.folder.parent / "other")
     blobs.put(other, SHA, PE)
     assert ingested.made.store.read_bytes(BLOB) == other.read_bytes(BLOB)
 
 
-def test_what_nobody_names_stays_behind(ingested: Slice) -> None:
+def test_what_nobody_names_stays_behind(ingested: Workspace) -> None:
     stranger = hashlib.sha256(b"x").hexdigest()
     replaced(blobs.key(stranger), zstd.compress(b"x"))(ingested.folder)
     replaced("blobs/.tmp-1-2-3", b"left by a killed writer")(ingested.folder)
     replaced("staging/u/reports/image-ingest-0123456789abcdef.json", b"{}")(ingested.folder)
-    report = given(ingested.made, "ingest", ingested.folder)
+    report = staged_out(ingested.made, "ingest", ingested.folder)
     assert report.model_dump()["samples"] == 2
     assert not ingested.made.store.exists(blobs.key(stranger))
     assert Update.open(ingested.made.store, "u").reports("image") == []
@@ -484,20 +487,20 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("nowhere", "file", "link"):
-        with pytest.raises(BadInputError, match="is no folder"):
-            HostileFolder(tmp_path / name)
+        with pytest.raises(BadInputError, match="is not a folder"):
+            UntrustedFolder(tmp_path / name)
 
 
-def test_a_link_is_not_followed_whenever_it_was_made(ingested: Slice, tmp_path: Path) -> None:
+def test_a_link_is_not_followed_whenever_it_was_made(ingested: Workspace, tmp_path: Path) -> None:
     """Reading does not count on the folder being as it was when it was looked through."""
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "key").write_bytes(b"planted-secret")
-    with HostileFolder(ingested.folder) as folder:
+    with UntrustedFolder(ingested.folder) as folder:
         for link, key in (("blobs/l", "blobs/l/key"), ("blobs/k", "blobs/k")):
             target = secret if link == "blobs/l" else secret / "key"
             (ingested.folder / link).symlink_to(target)
-            with pytest.raises(BadInputError, match="is no file of its own"):
+            with pytest.raises(BadInputError, match="is not a file of its own"):
                 folder.read(key, 100)
         os.mkfifo(ingested.folder / "blobs/p")
         with pytest.raises(BadInputError, match="is not a regular file"):
@@ -505,11 +508,11 @@ def test_a_link_is_not_followed_whenever_it_was_made(ingested: Slice, tmp_path: 
         assert folder.read("blobs/nothing/there", 100) is None
 
 
-def test_what_may_not_be_read(ingested: Slice) -> None:
+def test_what_may_not_be_read(ingested: Workspace) -> None:
     (ingested.folder / SAMPLES).chmod(0)
     with (
         not_root(ingested.folder),
-        HostileFolder(ingested.folder) as folder,
+        UntrustedFolder(ingested.folder) as folder,
         pytest.raises(BadInputError, match="cannot be opened: permission denied"),
     ):
         folder.read(SAMPLES, 100)

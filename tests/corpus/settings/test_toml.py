@@ -14,6 +14,8 @@ from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.settings.toml import to_toml
 
+pytestmark = pytest.mark.fast
+
 ODD = [
     "", " ", "a b", 'quo"te', "back\\slash", "line\nbreak", "\r\n", "tab\t", "\x00\x1b\x7f\x85", "[x]",
     "# no comment", "''' '''", '"""', "é漢\U0001f9ea", "s3://bucket/päth?x=1&y=%20", "${HOME}", "true",

@@ -12,6 +12,8 @@ import pytest
 from corpus.sources import filetype
 from tests.support.executables import launcher, real_elfs, real_pes, small_pe
 
+pytestmark = pytest.mark.fast
+
 
 def elf(machine: int, bits: int = 64, order: str = "<") -> bytes:
     ident = b"\x7fELF" + bytes([2 if bits == 64 else 1, 1 if order == "<" else 2, 1]) + bytes(9)

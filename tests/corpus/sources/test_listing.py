@@ -13,6 +13,8 @@ from corpus.sources.files import Files
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, is_manifest, list_files
 from tests.support.privileges import not_root
 
+pytestmark = pytest.mark.fast
+
 
 def names(
     url: str | Path, include: tuple[str, ...] = ("**",), exclude: tuple[str, ...] = ()

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from corpus.sources.location import decode, encode, member
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     ("path", "location"),

@@ -16,6 +16,8 @@ from corpus.errors import BadInputError
 from corpus.sources.files import Files
 from corpus.sources.manifest import ManifestRow, read_manifest
 
+pytestmark = pytest.mark.fast
+
 A, B = "a" * 64, "B" * 64
 FULL = [
     {

@@ -6,8 +6,12 @@ import io
 import os
 from pathlib import Path
 
+import pytest
+
 from corpus.sources.paths import expand, read_list
 from tests.support.privileges import not_root
+
+pytestmark = pytest.mark.fast
 
 
 def test_a_folder_is_its_files_sorted_as_paths(tmp_path: Path):

@@ -14,6 +14,8 @@ from corpus.errors import BadInputError, DamagedError, NotFoundError
 from corpus.store import blobs
 from corpus.store.object_store import Store
 
+pytestmark = pytest.mark.fast
+
 DATA = b"a sample\n" * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
 

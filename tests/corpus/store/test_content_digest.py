@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from corpus.store.content_digest import STATE_BYTES, ContentDigest, Row
 
+pytestmark = pytest.mark.fast
+
 ROWS = [
     Row(hashlib.sha256(str(n).encode()).hexdigest(), "benign", None, f"g{n}", "train", [("a", "x")])
     for n in range(50)

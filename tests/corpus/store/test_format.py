@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from corpus import open_snapshot
 from corpus.errors import BadInputError, DamagedError, NotFoundError
 from corpus.maintenance.abandon import abandon
 from corpus.maintenance.clean import clean
-from corpus.snapshots.reader import open_snapshot
 from corpus.snapshots.verify import verify
 from corpus.store import format as formats
 from corpus.store.object_store import Store, to_json
-from corpus.store.snapshots import Snapshot
+from corpus.store.snapshots import EmptySnapshot, Snapshot
 from corpus.store.staging import Update, existing
+from tests.support.building import build, context
 from tests.support.workspaces import tree
 
 EARLIER = (
@@ -51,7 +52,7 @@ def write(root: Path, files: dict[str, object]) -> Store:
 
 def unreleased(root: Path) -> Store:
     """A corpus with one snapshot as the code before the first release wrote it."""
-    tables = {"sightings": {"version": 0, "files": []}, "samples": {"version": 0, "files": []}}
+    tables = {"seen_files": {"version": 0, "files": []}, "samples": {"version": 0, "files": []}}
     manifest = {
         "format": 1, "id": "u", "sequence": 1, "parent": None, "tables": tables, "counts": {},
         "feature_sets": {}, "manifest_digest": "0" * 64,
@@ -98,17 +99,19 @@ def test_a_newer_corpus_is_refused(tmp_path: Path, opener: Callable[[Store], obj
 
 
 def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
-    store = unreleased(tmp_path)
-    write(tmp_path, {formats.KEY: {"format": 2}})
+    made = context(tmp_path)
+    build(made, "u", range(3))
+    key = "snapshots/u/manifest.json"
+    made.store.write_json(key, {**made.store.read_json(key), "format": 1})
     with pytest.raises(BadInputError) as caught:
-        Snapshot.open(store, "u")
-    assert str(caught.value) == f"{tmp_path}/snapshots/u/manifest.json: {EARLIER}"
+        Snapshot.open(made.store, "u")
+    assert str(caught.value) == f"{tmp_path}/{key}: {EARLIER}"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "2"}', '{"format": true}', "\xff"])
 def test_a_damaged_format_is_said_to_be_so(tmp_path: Path, content: str) -> None:
     (tmp_path / formats.KEY).write_bytes(content.encode("latin-1"))
-    with pytest.raises(DamagedError, match=r"format\.json names no format"):
+    with pytest.raises(DamagedError, match=r"format\.json"):
         Snapshot.latest(Store(tmp_path))
 
 
@@ -121,7 +124,7 @@ def test_the_first_update_writes_the_format(tmp_path: Path) -> None:
 
 def test_who_reads_an_empty_corpus_writes_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert Snapshot.latest(store) is None
+    assert isinstance(Snapshot.latest(store), EmptySnapshot)
     with pytest.raises(NotFoundError):
         verify(store)
     clean(store, timedelta(0), blobs=True)

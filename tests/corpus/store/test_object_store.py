@@ -11,6 +11,8 @@ import pytest
 from corpus.errors import BadSettingError, NotFoundError, PassingFaultError
 from corpus.store.object_store import Store, to_json
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

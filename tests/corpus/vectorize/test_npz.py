@@ -7,8 +7,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from corpus.vectorize.npz import Matrix, Texts, write_array, write_texts
+
+pytestmark = pytest.mark.fast
 
 
 def test_columns_read_back_whatever_their_texts(tmp_path: Path):

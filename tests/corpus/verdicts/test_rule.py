@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from corpus.verdicts.rule import Correlation, judge
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     ("detections", "engines", "verdict"),

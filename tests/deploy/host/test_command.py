@@ -11,6 +11,8 @@ import pytest
 from deploy.host.command import VERBS, main
 from tests.deploy.host.conftest import Host
 
+pytestmark = pytest.mark.fast
+
 REPO = Path(__file__).resolve().parents[3]
 
 
@@ -27,7 +29,7 @@ def test_each_verb_has_help_and_is_in_the_manual(verb: str, capsys: pytest.Captu
             assert option in page
 
 
-@pytest.mark.parametrize("words", [(), ("swich", "1.0.0"), ("switch",), ("prune", "--jsn")])
+@pytest.mark.parametrize("words", [(), ("switcch", "1.0.0"), ("switch",), ("prune", "--jsn")])
 def test_a_wrong_word_ends_with_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as ended:
         main(words)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.errors import BadInputError
+from deploy.common.errors import BadInputError
 from deploy.host.settings import Settings
 from tests.deploy.host.conftest import Host
+
+pytestmark = pytest.mark.fast
 
 REPO = Path(__file__).resolve().parents[3]
 

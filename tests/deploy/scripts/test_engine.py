@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.engine import engine
 
+pytestmark = pytest.mark.fast
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 
 

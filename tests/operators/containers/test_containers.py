@@ -13,12 +13,13 @@ import pytest
 from corpus.contract.registry import SERVICES
 from corpus.errors import BadInputError, BadSettingError, PassingFaultError
 from corpus.settings import Settings
-from operators.containers.client import EngineError, NoSuchThingError
 from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch, read_owner, remove, user_of
 from operators.containers.spec import Bind, Limits, Spec
+from operators.errors import EngineError, NoSuchThingError
 from operators.runners.command import Call
 from operators.runners.mounts import Mounts, local
+from operators.settings import DockerSettings
 from operators.task_try import TaskTry
 
 TASK = TaskTry(
@@ -44,8 +45,8 @@ def settings(**sections: object) -> Settings:
     return Settings.load({"store": {"root": "/data/corpus"}, **sections})
 
 
-def mounts(service: str, configured: Settings, **call: object) -> Mounts:
-    return Mounts(configured, SERVICES[service], Call(service, **call))  # type: ignore[arg-type]
+def mounts(service: str, configured: Settings, *binds: str, **call: object) -> Mounts:
+    return Mounts(configured, binds, SERVICES[service], Call(service, **call))  # type: ignore[arg-type]
 
 
 class TestLabels:
@@ -85,13 +86,13 @@ class TestScratch:
         """A task that is cleared while it runs keeps its generation, and is to run again all the same."""
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
         first.claim()
-        first.mark_done("take")
+        first.mark_done("stage-in")
         first.give_up()
         # It may still do away with what it has.
         assert first.owned()
         assert not second.continues()
         second.claim()
-        assert not second.is_done("take")
+        assert not second.is_done("stage-in")
         assert second.continues()
         # Too late to touch what is another's.
         first.give_up()
@@ -114,11 +115,11 @@ class TestScratch:
         """As after an upgrade: what other images made is neither gone on with nor told as these'."""
         first, second = scratch(tmp_path), scratch(tmp_path, NEXT)
         first.claim("image 1")
-        first.mark_done("take")
+        first.mark_done("stage-in")
         assert second.continues("image 1")
         assert not second.continues("image 2")
         second.claim("image 2")
-        assert not second.is_done("take")
+        assert not second.is_done("stage-in")
         assert os.listdir(tmp_path) == [second.path.name]
 
     def test_a_try_that_was_overtaken_marks_nothing(self, tmp_path: Path) -> None:
@@ -126,8 +127,8 @@ class TestScratch:
         first.claim()
         second.claim()
         with pytest.raises(PassingFaultError, match="later attempt has taken this task over"):
-            first.mark_done("take")
-        assert not second.is_done("take")
+            first.mark_done("stage-in")
+        assert not second.is_done("stage-in")
 
     def test_a_folder_in_the_place_of_a_result_is_forgotten(self, tmp_path: Path) -> None:
         mine = scratch(tmp_path)
@@ -204,21 +205,19 @@ class TestMounts:
         configured = settings(
             sources={"urls": ["/samples", "/lists/today.csv"]},
             verdicts={"urls": ["/verdicts"]},
-            docker={"binds": ["/more"]},
         )
         corpus, more = Bind("/data/corpus", "/data/corpus", True), Bind("/more", "/more", True)
         lists, samples = Bind("/lists", "/lists"), Bind("/samples", "/samples")
-        assert mounts("collect", configured).binds() == [corpus, lists, more, samples]
-        assert mounts("import-verdicts", configured).binds() == [
+        assert mounts("collect", configured, "/more").binds() == [corpus, lists, more, samples]
+        assert mounts("import-verdicts", configured, "/more").binds() == [
             corpus,
             more,
             Bind("/verdicts", "/verdicts"),
         ]
-        assert mounts("label", configured).binds() == [corpus, more]
+        assert mounts("label", configured, "/more").binds() == [corpus, more]
 
     def test_what_is_below_a_writable_folder_is_seen_with_it(self) -> None:
-        configured = settings(docker={"binds": ["/data"]})
-        assert mounts("label", configured).binds() == [Bind("/data", "/data", True)]
+        assert mounts("label", settings(), "/data").binds() == [Bind("/data", "/data", True)]
 
     @pytest.mark.parametrize(
         ("root", "sources", "service", "remote"),
@@ -276,9 +275,7 @@ class TestMounts:
 
 
 class TestSpec:
-    SPEC = Spec(
-        image="image", command=["true"], user="1:1", limits=Limits.of(Settings.load().docker)
-    )
+    SPEC = Spec(image="image", command=["true"], user="1:1", limits=Limits.of(DockerSettings()))
 
     def test_work_is_told_by_image_and_command(self) -> None:
         same = replace(self.SPEC, environment={"CORPUS_RUN": "another try"})

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from corpus import __version__
+from corpus.contract.version import code_of
 from deploy.build.images.build import NAMES
 from deploy.build.images.client import Client
+from deploy.host.manifest import Manifest
 from tests.support.executables import launcher
 
 REPO = Path(__file__).resolve().parents[3]
@@ -28,6 +29,8 @@ HARDENED = (
     "--security-opt", "no-new-privileges", "--network", "none",
 )  # fmt: skip
 CODE = ("--volume", f"{REPO}:/opt/corpus-airflow/current:ro")
+# Of this checkout as it is; others may commit while images are built.
+BUILT = code_of(REPO)
 PASSWORD = 'it\'s "quoted" \\ here'
 
 
@@ -82,7 +85,7 @@ def test_the_table_names_every_image_with_its_id(images: str):
     for name in NAMES:
         line = next(line for line in images.splitlines() if line.startswith(f"corpus-{name} "))
         assert inspect(name)["Id"].removeprefix("sha256:")[:12] in line
-        assert __version__ in line
+        assert BUILT.version.replace("+", "-") in line
 
 
 def test_unchanged_sources_give_the_same_layers():
@@ -108,7 +111,7 @@ def test_an_image_says_what_it_is_and_of_which_commit(name: str):
         for key, value in config["Labels"].items()
     }
     assert labels["title"] == f"corpus-{name}"
-    assert labels["version"] == __version__
+    assert labels["version"] == BUILT.version
     # Of this branch; others may commit while images are built.
     commit = labels["revision"].removesuffix("-dirty")
     subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=REPO, check=True)
@@ -145,9 +148,33 @@ def test_nothing_of_the_machine_that_built_it_is_in_an_image(name: str):
 @pytest.mark.parametrize("name", PYTHON)
 def test_the_corpus_command_is_on_the_path(name: str):
     mounts = CODE if name == "airflow" else ()
-    assert run(name, "corpus", "--version", options=mounts) == f"corpus, version {__version__}\n"
+    assert run(name, "corpus", "--version", options=mounts).startswith("corpus, version ")
     assert "Extract the samples" in run(name, "corpus", "extract", "--help", options=mounts)
     assert run(name, "sh", "-c", "command -v corpus") == "/opt/corpus/bin/corpus\n"
+
+
+@pytest.mark.parametrize("name", ["services", "extractor"])
+def test_the_code_in_an_image_has_the_version_of_its_checkout(name: str):
+    script = (
+        "import json; from importlib.metadata import version; from corpus.contract.version import current;"
+        "print(json.dumps([current().version, version('corpus-airflow')]))"
+    )
+    # What snapshots name, what pip would, and what the label says.
+    assert python(name, script) == [BUILT.version, BUILT.version]
+    assert run(name, "corpus", "--version") == f"corpus, version {BUILT.version}\n"
+    # The name by which hosts ask for it.
+    tag = BUILT.version.replace("+", "-")
+    assert inspect(f"{name}:{tag}")["Id"] == inspect(name)["Id"]
+
+
+def test_the_code_of_a_release_has_its_version_in_airflows_image(room: Path):
+    """As mounted on a host: no git, no checkout, and nothing of the corpus installed."""
+    shutil.copytree(REPO / "corpus", room / "release" / "corpus")
+    Manifest.of(room / "release", "1.4.0~rc1", "checkout").write(room / "release")
+    for path in (room / "release", *(room / "release").rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    mount = ["--volume", f"{room / 'release'}:/opt/corpus-airflow/current:ro"]
+    assert run("airflow", "corpus", "--version", options=mount) == "corpus, version 1.4.0rc1\n"
 
 
 def installed(name: str) -> set[str]:
@@ -181,11 +208,11 @@ def test_the_extractor_has_no_client_of_a_network_and_no_airflow():
 # Each kernel's hits and misses of what was compiled, after a start that could write nothing.
 KERNELS = """
 import json, os
-from corpus.features.ember_v3 import matchers, walks
+from corpus.features.ember_v3.kernels import matchers, directory_kernels
 from corpus.features import ember_v3
 ember_v3.vector(bytes(4096))
 from numba.core.dispatcher import Dispatcher
-found = [d for module in (matchers, walks) for d in vars(module).values() if isinstance(d, Dispatcher)]
+found = [d for module in (matchers, directory_kernels) for d in vars(module).values() if isinstance(d, Dispatcher)]
 stats = [d.stats for d in found if d.stats.cache_path]
 print(json.dumps({
     "kernels": len(stats), "hits": sum(len(s.cache_hits) for s in stats),
@@ -225,7 +252,7 @@ def room(tmp_path: Path) -> Path:
 
 
 def test_a_shard_is_ingested_and_extracted_by_the_extractor(room: Path):
-    """All three steps, as the runner takes them: the extractor sees its slice and no more."""
+    """All three steps, as the runner takes them: the extractor sees its workspace and no more."""
     samples = room / "samples"
     samples.mkdir()
     (samples / "a.exe").write_bytes(launcher())
@@ -244,21 +271,33 @@ def test_a_shard_is_ingested_and_extracted_by_the_extractor(room: Path):
     for service, given in (("ingest", []), ("extract", sets)):
         own = [service, "--update", "u", *given]
         # Made beforehand, as the runner does, or docker would make it for root alone.
-        piece = room / f"slice-{service}"
+        piece = room / f"workspace-{service}"
         piece.mkdir()
         piece.chmod(0o777)
         run(
-            "services", *corpus, "slice", "take", *own, "--to", f"/room/{piece.name}", options=whole
+            "services",
+            *corpus,
+            "workspace",
+            "stage-in",
+            *own,
+            "--to",
+            f"/room/{piece.name}",
+            options=whole,
         )
         run(
-            "extractor", "corpus", "--root", "/slice", *own, options=["--volume", f"{piece}:/slice"]
+            "extractor",
+            "corpus",
+            "--root",
+            "/workspace",
+            *own,
+            options=["--volume", f"{piece}:/workspace"],
         )
         told = run(
             *(
                 "services",
                 *corpus,
-                "slice",
-                "give",
+                "workspace",
+                "stage-out",
                 *own,
                 "--from",
                 f"/room/{piece.name}",

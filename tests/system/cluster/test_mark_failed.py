@@ -60,7 +60,7 @@ def test_a_task_that_is_cleared_runs_again(lab: Lab, expected: str):
     update.must_succeed(expected)
     again = [one for one in update.containers() if one.id not in before]
     assert [(one.task, one.step) for one in again] == [
-        ("extract[0]", step) for step in ("take", "run", "give")
+        ("extract[0]", step) for step in ("stage-in", "run", "stage-out")
     ]
     assert update.task("extract[0]")["try_number"] == 2
 

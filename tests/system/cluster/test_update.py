@@ -103,7 +103,7 @@ def test_each_task_ran_once_and_in_as_many_containers_as_it_has_steps(update: Up
     assert len(ran) == len(set(ran))
     for task, step in ran:
         hostile = task.split("[")[0] in HOSTILE
-        assert step in (("take", "run", "give") if hostile else ("run",))
+        assert step in (("stage-in", "run", "stage-out") if hostile else ("run",))
 
 
 def test_what_read_hostile_bytes_could_do_nothing_else(update: Update):
@@ -129,5 +129,5 @@ def test_what_read_hostile_bytes_could_do_nothing_else(update: Update):
         assert found["Config"]["User"] not in ("", "0", "0:0", "root")
         assert not any("docker.sock" in mount["Source"] for mount in found["Mounts"])
         writable = [mount["Destination"] for mount in found["Mounts"] if mount["RW"]]
-        assert all(path.startswith(("/slice", "/spool", "/results")) for path in writable)
+        assert all(path.startswith(("/workspace", "/spool", "/results")) for path in writable)
         assert "conf.d" not in {Path(mount["Destination"]).name for mount in found["Mounts"]}

@@ -30,5 +30,5 @@ def deb(built: Built) -> Path:
 
 @pytest.fixture(scope="session")
 def older_deb(build: Packages) -> Path:
-    """A package that is older than `deb`, with a payload that differs in `corpus.__version__`."""
+    """A package that is older than `deb`, whose code says another version."""
     return build("0.0.1")

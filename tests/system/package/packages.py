@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from corpus.contract.version import Version
 from deploy.build.package.build import Built, build
 from deploy.build.package.source import Source, export, settle
-from deploy.build.package.version import Version
 
 REPO = Path(__file__).resolve().parents[3]
 # `make test-package WORKTREE=1`: the tracked files as they are, and not the last commit.

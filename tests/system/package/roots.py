@@ -30,7 +30,7 @@ _ENVIRONMENT = {
 
 def base(folder: Path) -> Path:
     """A clean root that others are laid over, made where it is not there; half a minute."""
-    script = REPO / "tests" / "package" / "root.sh"
+    script = REPO / "tests" / "system" / "package" / "root.sh"
     if not folder.is_dir() or folder.stat().st_mtime < script.stat().st_mtime:
         subprocess.run(["sh", script, folder], check=True)
         os.utime(folder)

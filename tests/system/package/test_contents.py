@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.version import describe
+from deploy.build.git import git
 from deploy.build.package.build import Built
-from deploy.build.package.git import git
-from deploy.build.package.version import describe
 from deploy.host.manifest import PACKAGES, Manifest
 from tests.system.package.packages import WORKTREE, checkout
 
@@ -138,8 +138,8 @@ def test_examples_are_the_files_of_the_cluster(laid_out: Path):
 
 def test_pages_lead_to_pages_and_examples_of_the_package(laid_out: Path):
     folder = laid_out / "usr/share/doc/corpus-airflow"
-    pages = sorted(folder.glob("*.md"))
+    pages = sorted(folder.rglob("*.md"))
     assert {"cluster.md", "host.md", "release.md"} <= {page.name for page in pages}
     for page in pages:
         for link in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
-            assert (folder / link).is_file(), f"{page.name}: {link}"
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"

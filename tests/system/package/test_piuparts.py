@@ -23,7 +23,7 @@ pytestmark = [
 
 def archive() -> str:
     """Where this machine has Debian from: piuparts looks there for what it installs beside."""
-    script = REPO / "tests" / "package" / "sources.sh"
+    script = REPO / "tests" / "system" / "package" / "sources.sh"
     lines = subprocess.run(["sh", script], check=True, capture_output=True, text=True).stdout
     (found,) = [line for line in lines.splitlines() if line.endswith(" bookworm main")]
     return f"{found.split()[1]} main"

@@ -37,6 +37,8 @@ from tests.support.pe.signatures import (
     time_stamp_token,
 )
 
+pytestmark = pytest.mark.fast
+
 UNSIGNED = {
     "num_certs": 0,
     "self_signed": 0,

@@ -16,6 +16,8 @@ from corpus.features.ember_v3.pefile_compat.bounded_pe import address_map
 from tests.support.executables import real_pes
 from tests.support.pe.sectioned import HEADERS, last, new_kinds, pe_of, random_pe
 
+pytestmark = pytest.mark.fast
+
 NO_FUNCTION = "FunctionEntry of UNWIND_INFO at..."
 CHAINED_AGAIN = "Failed parsing FunctionEntry of UNWIND_INFO at..."
 FAILED = "Failed to process directory..."

@@ -14,6 +14,8 @@ from corpus.features.ember_v3.pefile_compat.bounded_pe import address_map
 from tests.support.executables import real_pes
 from tests.support.pe.sectioned import HEADERS, last, new_kinds, pe_of, random_pe
 
+pytestmark = pytest.mark.fast
+
 OVERLAP = "Overlapping offsets in relocation data..."
 CORRUPT = "Corrupt header..."
 UNREADABLE = "Invalid relocation information. Can't read..."

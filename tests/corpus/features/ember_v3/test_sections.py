@@ -14,6 +14,8 @@ from corpus.features.ember_v3.pefile_compat.bounded_pe import address_map
 from tests.support.executables import launcher
 from tests.support.pe.sectioned import HEADERS, last, pe_of, random_pe
 
+pytestmark = pytest.mark.fast
+
 OUT = "out of the file"
 
 

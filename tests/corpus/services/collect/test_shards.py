@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.services.collect.shards import cut
 from corpus.settings import ShardSettings
+
+pytestmark = pytest.mark.fast
 
 
 def settings(max_bytes: int = 100, max_files: int = 10, max_shards: int = 4) -> ShardSettings:

@@ -14,6 +14,8 @@ from corpus.store.snapshots import Snapshot
 from corpus.store.staging import Update
 from tests.support.verdict_corpus import DATA, Corpus, sha
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:

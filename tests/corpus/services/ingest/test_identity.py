@@ -13,6 +13,8 @@ from corpus.sandbox import Sandbox
 from corpus.services.ingest.identity import identify
 from tests.support.executables import launcher, real_elfs, real_pes, small_pe
 
+pytestmark = pytest.mark.fast
+
 
 def pefile_imphash(data: bytes) -> str:
     """The import hash, by pefile's definition, of a PE that imports by name only."""

@@ -15,6 +15,8 @@ from corpus.services.label.policy import Label, Policy, policy_digest, policy_re
 from corpus.settings import Settings
 from corpus.verdicts.record import Verdict
 
+pytestmark = pytest.mark.fast
+
 SHA = "ab" * 32
 DAY = datetime(2024, 6, 1, tzinfo=UTC)
 POLICY = Policy.of(Settings())

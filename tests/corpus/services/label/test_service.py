@@ -13,6 +13,8 @@ from corpus.store.snapshots import Snapshot
 from corpus.store.staging import Update
 from tests.support.verdict_corpus import FIRST_SEEN, Corpus, sha
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:
@@ -50,7 +52,7 @@ def test_every_new_sample_gets_a_row(corpus: Corpus) -> None:
     assert report.labels == {"malicious": 1, "benign": 1, "unknown": 2}
     assert report.reasons == {"analyst": 1, "conflict": 1, "manifest": 1, "no_verdict": 1}
     assert (report.changed, report.due_for_reread) == (0, 0)
-    labels = corpus.services.label.policy()
+    labels = corpus.labels()
     assert set(labels) == {sha(name) for name in ("bad", "good", "torn", "silent")}
     bad = labels[sha("bad")]
     assert (bad["label"], bad["family"], bad["reason"]) == ("malicious", "emotet", "analyst")
@@ -72,7 +74,7 @@ def test_a_late_verdict_changes_the_label_at_the_next_update(corpus: Corpus) -> 
     report = corpus.update("u2", ["three"])
     assert (report.samples, report.changed) == (2, 1)
     assert report.labels == {"malicious": 1, "benign": 0, "unknown": 1}
-    labels = corpus.services.label.policy()
+    labels = corpus.labels()
     assert labels[sha("one")]["label"] == "malicious"
     assert labels[sha("one")]["update_id"] == "u2"
     assert labels[sha("two")]["update_id"] == "u1"
@@ -81,7 +83,7 @@ def test_a_late_verdict_changes_the_label_at_the_next_update(corpus: Corpus) -> 
     corpus.manifest("later.csv", {"sha256": "one", "verdict": "malicious", "reporter": "zoo"})
     report = corpus.update("u3")
     assert (report.samples, report.changed) == (1, 0)
-    assert corpus.services.label.policy()[sha("one")]["reason"] == "manifest: feed, zoo"
+    assert corpus.labels()[sha("one")]["reason"] == "manifest: feed, zoo"
 
 
 def test_a_verdict_may_come_before_its_sample(corpus: Corpus) -> None:
@@ -95,11 +97,11 @@ def test_another_policy_labels_everything_again(corpus: Corpus) -> None:
         report_line("few", 6, 200) + report_line("many", 40, 200) + report_line("none", 0, 200)
     )
     corpus.update("u1", ["few", "many", "none"])
-    assert corpus.services.label.policy()[sha("few")]["label"] == "malicious"
+    assert corpus.labels()[sha("few")]["label"] == "malicious"
     corpus.overrides = {"verdicts": {"malicious_threshold": 10}}
     report = corpus.update("u2")
     assert (report.samples, report.changed) == (3, 1)
-    few = corpus.services.label.policy()[sha("few")]
+    few = corpus.labels()[sha("few")]
     assert (few["label"], few["reason"]) == ("unknown", "undecided: virustotal unknown (6 of 60)")
     assert corpus.update("u3").samples == 0
 
@@ -128,14 +130,14 @@ def test_many_samples_are_resolved_in_batches(
             ),
         )
     corpus.update("u1", names)
-    whole = corpus.services.label.policy()
+    whole = corpus.labels()
     assert {row["label"] for row in whole.values()} == {"benign", "unknown"}
     monkeypatch.setattr("corpus.services.label.service._BATCH", 4)
     assert corpus.label("u2", relabel=True).samples == 25
     assert staged(corpus, "u2") == []
     corpus.overrides = {"labels": {"min_confidence": 0.6}}
     corpus.update("u3")
-    again = corpus.services.label.policy()
+    again = corpus.labels()
     assert {s: row["label"] for s, row in again.items()} == {
         s: row["label"] for s, row in whole.items()
     }
@@ -152,16 +154,14 @@ def test_reports_that_are_due(corpus: Corpus) -> None:
         report_line("young", 9, 10) + report_line("old", 9, 200) + report_line("mended", 9, 20)
     )
     corpus.update("u1", ["young", "old", "mended"])
-    assert [
-        corpus.services.label.policy()[sha(n)]["provisional"] for n in ("young", "old", "mended")
-    ] == [
+    assert [corpus.labels()[sha(n)]["provisional"] for n in ("young", "old", "mended")] == [
         True,
         False,
         True,
     ]
     (corpus.verdicts / "again.jsonl").write_text(report_line("mended", 20, 120))
     assert corpus.update("u2").due_for_reread == 2
-    assert corpus.services.label.policy()[sha("mended")]["provisional"] is False
+    assert corpus.labels()[sha("mended")]["provisional"] is False
     assert corpus.update("u3").due_for_reread == 1
 
 

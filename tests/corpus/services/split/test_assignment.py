@@ -21,6 +21,8 @@ from corpus.services.split.assignment import (
 )
 from corpus.settings import SplitSettings
 
+pytestmark = pytest.mark.fast
+
 MONDAY = datetime(2023, 9, 25, tzinfo=UTC)
 CUTS = Cuts(date(2024, 9, 1), date(2024, 10, 1))
 TIME = pl.Datetime("us", "UTC")

@@ -9,6 +9,8 @@ import pytest
 from corpus.services.validate import gates
 from corpus.settings import GateSettings
 
+pytestmark = pytest.mark.fast
+
 SETTINGS = GateSettings()
 
 

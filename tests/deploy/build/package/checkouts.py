@@ -6,16 +6,16 @@ import os
 import subprocess
 from pathlib import Path
 
-from deploy.build.package.version import describe
+from corpus.contract.version import describe
 
 
 class Checkout:
-    """A repository of git with a code that says 0.1.0."""
+    """A repository of git with a package `corpus`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "corpus").mkdir(parents=True)
-        (folder / "corpus" / "__init__.py").write_text('"""Text."""\n\n__version__ = "0.1.0"\n')
+        (folder / "corpus" / "__init__.py").write_text('"""Text."""\n')
         self.git("init", "-q", "-b", "main")
         self.git("add", ".")
         self.commit("First")

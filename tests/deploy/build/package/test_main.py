@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.manifest import PACKAGES, Manifest
 from deploy.build.package.__main__ import VERBS, main
+from deploy.host.manifest import PACKAGES, Manifest
 from tests.deploy.build.package.checkouts import Checkout
+
+pytestmark = pytest.mark.fast
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -31,7 +33,7 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert main(["build", "--version", "1.4"]) == 1
     said = capsys.readouterr().err
     assert said == (
-        "'1.4' is no version; use one as 1.4.0, 1.4.0rc1, 1.4.0.dev12 or 1.4.0+15.gabc1234.\n"
+        "'1.4' is not a version; use one such as 1.4.0, 1.4.0rc1, 1.4.0.dev12 or 1.4.0+15.gabc1234.\n"
     )
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.fast
+
 REPO = Path(__file__).resolve().parents[4]
 SCRIPTS = [
     *sorted(path for path in (REPO / "debian").glob("p*") if path.stem in {"postinst", "postrm", "preinst", "prerm"}),
-    *sorted((REPO / "tests" / "package").glob("*.sh")),
+    *sorted((REPO / "tests" / "system" / "package").glob("*.sh")),
 ]  # fmt: skip
 
 

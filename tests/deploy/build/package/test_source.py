@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.version import Version
 from deploy.build.package.build import build
 from deploy.build.package.changelog import changelog
-from deploy.build.package.errors import BadSource, ToolsMissing
 from deploy.build.package.source import Source, export
-from deploy.build.package.version import Version
+from deploy.common.errors import BadSourceError, ToolsMissingError
 from tests.deploy.build.package.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -108,7 +108,6 @@ def test_a_source_is_the_commit_whatever_the_umask_and_the_tree(packaged: Checko
     commit = packaged.git("rev-parse", "HEAD")
     assert source.revision == commit
     assert (source.folder / "debian" / "revision").read_text() == f"{commit}\n"
-    assert f'"{source.version.pep440}"' in (source.folder / "corpus" / "__init__.py").read_text()
     assert source.epoch == int(packaged.git("log", "-1", "--format=%ct"))
     for path in (source.folder, *source.folder.rglob("*")):
         info = path.lstat()
@@ -139,7 +138,7 @@ def test_what_was_exported_before_is_replaced(packaged: Checkout, tmp_path: Path
 
 
 def test_a_commit_without_packaging_is_told(checkout: Checkout, tmp_path: Path):
-    with pytest.raises(BadSource, match=r"holds no debian/control: commit it, or --worktree"):
+    with pytest.raises(BadSourceError, match=r"holds no debian/control: commit it, or --worktree"):
         export(checkout.folder, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
@@ -153,7 +152,16 @@ def test_packages_that_a_build_lacks_are_named(packaged: Checkout, tmp_path: Pat
     )
     source: Source = export(packaged.folder, tmp_path / "out", worktree=True)
     with pytest.raises(
-        ToolsMissing, match=r"apt-get install .*recommends no-such-package nor-that$"
+        ToolsMissingError, match=r"apt-get install .*recommends no-such-package nor-that$"
     ):
         build(source, tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
+
+
+def test_a_clone_without_its_history_is_refused_even_at_a_tag(packaged: Checkout, tmp_path: Path):
+    """Its version is known, and the changelog is not."""
+    packaged.git("tag", "v1.0.0")
+    clone = tmp_path / "clone"
+    packaged.git("clone", "-q", "--depth=1", f"file://{packaged.folder}", str(clone))
+    with pytest.raises(BadSourceError, match="git fetch --unshallow --tags"):
+        export(clone, tmp_path / "out")

@@ -11,6 +11,8 @@ import pytest
 from deploy.host.manifest import PACKAGES
 from deploy.local.cluster.release import KEPT, release
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:

@@ -34,12 +34,15 @@ class Workplace:
     def root(self) -> Path:
         return self.work / "corpus"
 
-    def command(self, verb: str) -> list[str]:
-        options = ["--work", self.work, "--samples", self.samples, "--verdicts", self.verdicts]
-        return [sys.executable, "-m", "deploy.local.embedded", *map(str, options), verb]
+    def command(self, verb: str, *, own_files: bool = False) -> list[str]:
+        options = ["--work", self.work]
+        if own_files:
+            options += ["--samples", self.samples, "--verdicts", self.verdicts]
+        return [sys.executable, "-m", "deploy.embedded", *map(str, options), verb]
 
-    def make(self, verb: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(verb), cwd=REPO, capture_output=True, text=True)
+    def make(self, verb: str, *, own_files: bool = False) -> subprocess.CompletedProcess[str]:
+        command = self.command(verb, own_files=own_files)
+        return subprocess.run(command, cwd=REPO, capture_output=True, text=True)
 
     def corpus(self, *arguments: str) -> Any:
         command = [sys.executable, "-m", "corpus", "--root", str(self.root), *arguments, "--json"]
@@ -81,7 +84,7 @@ def test_updates_one_after_another(workplace: Workplace) -> None:
     late = workplace.samples / "pip-w64.exe"
     kept_back = late.rename(workplace.work.parent / late.name)
 
-    first = workplace.make("run")
+    first = workplace.make("run", own_files=True)
     assert first.returncode == 0, first.stdout + first.stderr
     (one,) = workplace.snapshots()
     assert f"Snapshot {one} (number 1)" in first.stdout
@@ -93,9 +96,11 @@ def test_updates_one_after_another(workplace: Workplace) -> None:
     assert living(workplace) == {}
     assert workplace.corpus("verify", one)["ok"]
 
-    # From here on in an Airflow that is kept.
+    # From here on in an Airflow that is kept, and with the files that were given once.
     up = workplace.make("up")
     assert up.returncode == 0, up.stdout + up.stderr
+    assert f"Input: samples {workplace.samples}; verdicts {workplace.verdicts}." in up.stdout
+    assert not (workplace.work / "demo").exists()
     address = next(word for word in up.stdout.split() if word.startswith("http://127.0.0.1:"))
     assert living(workplace)
 
@@ -144,7 +149,7 @@ def test_a_stopped_run_leaves_nothing_behind(
     workplace: Workplace, number: signal.Signals, moment: str
 ) -> None:
     process = subprocess.Popen(
-        workplace.command("run"), cwd=REPO, stdout=subprocess.PIPE, text=True
+        workplace.command("run", own_files=True), cwd=REPO, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
     for line in process.stdout:

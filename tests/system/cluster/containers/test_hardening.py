@@ -1,16 +1,16 @@
-"""What docs/security.md promises, in a container that runs."""
+"""What docs/operate/security.md promises, in a container that runs."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from corpus.settings import DockerSettings
 from operators.containers.scratch import CORPUS_USER
+from operators.settings import DockerSettings
 from tests.support.airflow_home import REPO
 from tests.system.cluster.containers.world import World
 
-PAGE = REPO / "docs" / "security.md"
+PAGE = REPO / "docs" / "operate" / "security.md"
 LIMITS = DockerSettings()
 
 

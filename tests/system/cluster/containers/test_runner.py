@@ -29,6 +29,7 @@ from operators.runners.command import Call
 from operators.runners.docker import DockerRunner
 from operators.runners.process import ProcessRunner
 from operators.runners.runner import Runner, get_runner
+from operators.settings import WorkerSettings
 from tests.support.airflow_home import REPO
 from tests.support.archive_files import tar_of, zip_of
 from tests.system.cluster.containers.world import World, wait_for
@@ -54,7 +55,11 @@ def run(runner: Runner, asked: Call, work: Path) -> tuple[int, dict[str, Any], l
 
 
 def docker_runner(world: World) -> DockerRunner:
-    return DockerRunner(Settings.load(), world.retry(generation=world.task.generation + 1))
+    return DockerRunner(
+        Settings.load(),
+        WorkerSettings.load().docker,
+        world.retry(generation=world.task.generation + 1),
+    )
 
 
 @pytest.fixture
@@ -94,15 +99,12 @@ def test_an_update_in_containers_makes_the_same_corpus_as_one_in_processes(
     assert other["images"] == {}
 
 
-def test_what_reads_hostile_bytes_sees_its_slice_and_no_more(samples: World) -> None:
+def test_what_reads_hostile_bytes_sees_its_workspace_and_no_more(samples: World) -> None:
     world = samples
     secrets = world.work / "secrets"
     secrets.mkdir()
     (secrets / "s3.toml").write_text('[store.options]\nkey = "planted-key"\n')
-    settings = Settings.load()
-    settings = settings.model_copy(
-        update={"docker": settings.docker.model_copy(update={"secrets": str(secrets)})}
-    )
+    docker = WorkerSettings.load({"docker": {"secrets": str(secrets)}}).docker
     found: dict[str, dict[str, Any]] = {}
 
     def look(line: str) -> None:
@@ -111,9 +113,9 @@ def test_what_reads_hostile_bytes_sees_its_slice_and_no_more(samples: World) -> 
             found[step] = world.client.inspect_container(container["Id"])
 
     run(docker_runner(world), call("collect"), world.work)
-    runner = DockerRunner(settings, world.retry())
+    runner = DockerRunner(Settings.load(), docker, world.retry())
     assert runner.run(call("ingest"), result=world.work / "result.json", on_line=look) == 0
-    assert list(found) == ["take", "run", "give"]
+    assert list(found) == ["stage-in", "run", "stage-out"]
     folder = Scratch(world.scratch, world.task, CORPUS_USER).path
 
     def seen(step: str) -> dict[str, tuple[str, bool]]:
@@ -121,7 +123,7 @@ def test_what_reads_hostile_bytes_sees_its_slice_and_no_more(samples: World) -> 
         return {mount["Destination"]: (mount["Source"], mount["RW"]) for mount in mounts}
 
     assert seen("run") == {
-        "/slice": (f"{folder}/slice", True),
+        "/workspace": (f"{folder}/workspace", True),
         "/spool": (f"{folder}/spool", True),
         "/results": (f"{folder}/run", True),
         "/etc/corpus-airflow/corpus.toml": (f"{folder}/sandbox.toml", False),
@@ -132,22 +134,24 @@ def test_what_reads_hostile_bytes_sees_its_slice_and_no_more(samples: World) -> 
         str(world.corpus): (str(world.corpus), True),
         str(world.samples): (str(world.samples), False),
     }
-    assert seen("take") == {
+    assert seen("stage-in") == {
         **trusted,
-        "/slice": (f"{folder}/slice", True),
-        "/results": (f"{folder}/take", True),
+        "/workspace": (f"{folder}/workspace", True),
+        "/results": (f"{folder}/stage-in", True),
     }
-    assert seen("give") == {
+    assert seen("stage-out") == {
         **trusted,
-        "/slice": (f"{folder}/slice", False),
-        "/results": (f"{folder}/give", True),
+        "/workspace": (f"{folder}/workspace", False),
+        "/results": (f"{folder}/stage-out", True),
     }
     networks = {step: container["HostConfig"]["NetworkMode"] for step, container in found.items()}
     # Where the samples of an update are, only its `collect` was told.
-    assert networks == {"take": "bridge", "run": "none", "give": "none"}
+    assert networks == {"stage-in": "bridge", "run": "none", "stage-out": "none"}
     images = {step: container["Image"] for step, container in found.items()}
     assert images["run"] == world.client.inspect_image(world.extractor)["Id"]
-    assert images["take"] == images["give"] == world.client.inspect_image(world.image)["Id"]
+    assert (
+        images["stage-in"] == images["stage-out"] == world.client.inspect_image(world.image)["Id"]
+    )
     assert "planted-key" not in json.dumps(found)
 
 
@@ -180,12 +184,13 @@ from corpus.settings import Settings
 from operators.runners.command import Call
 from operators.task_try import TaskTry
 from operators.runners.docker import DockerRunner
+from operators.settings import WorkerSettings
 def on_line(line):
     print(line, flush=True)
     if line.startswith("shard-0000: files"):
         os.kill(os.getpid(), 9)
 task = TaskTry.from_dict({world.task.__dict__!r})
-DockerRunner(Settings.load(), task).run(
+DockerRunner(Settings.load(), WorkerSettings.load().docker, task).run(
     Call("ingest", {{"update": {UPDATE!r}}}), result=Path("unused"), on_line=on_line)
 """
     killed = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True)
@@ -196,10 +201,10 @@ DockerRunner(Settings.load(), task).run(
 def test_steps_that_were_done_are_not_done_again(samples: World) -> None:
     world = samples
     killed_in_sandbox(world)
-    runner = DockerRunner(Settings.load(), world.retry())
+    runner = DockerRunner(Settings.load(), WorkerSettings.load().docker, world.retry())
     status, result, seen = run(runner, call("ingest"), world.work)
     assert status == 0, result
-    assert seen[0] == "Step 'take' was done by an earlier attempt."
+    assert seen[0] == "Step 'stage-in' was done by an earlier attempt."
     assert result["report"]["samples"] == 6
     assert world.nothing_left()
 
@@ -217,14 +222,16 @@ def test_a_task_that_another_image_began_is_begun_anew(
         build = ["docker", "build", "-q", "-t", name, "-"]
         upgraded = f"FROM {world.extractor}\nLABEL upgraded=yes\n"
         subprocess.run(build, input=upgraded.encode(), check=True)
-        runner = DockerRunner(Settings.load(), world.retry())
+        runner = DockerRunner(Settings.load(), WorkerSettings.load().docker, world.retry())
         status, result, seen = run(runner, call("ingest"), world.work)
     finally:
         world.client.remove_image(name, force=True)
     assert status == 0, result
-    assert "Step 'take' was done by an earlier attempt." not in seen
+    assert "Step 'stage-in' was done by an earlier attempt." not in seen
     made = [(labels["corpus.step"], labels["corpus.try_number"]) for labels in world.created()]
-    assert made[-3:] == [(step, str(world.task.try_number)) for step in ("take", "run", "give")]
+    assert made[-3:] == [
+        (step, str(world.task.try_number)) for step in ("stage-in", "run", "stage-out")
+    ]
     assert world.nothing_left()
 
 
@@ -253,7 +260,7 @@ def stand_in(world: World) -> Iterator[Callable[[str], str]]:
 def test_a_sandbox_cannot_have_its_task_skipped(
     samples: World, stand_in: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit status 3 says that there was nothing new, which *take* knows better."""
+    """Exit status 3 says that there was nothing new, which *stage-in* knows better."""
     world = samples
     run(docker_runner(world), call("collect"), world.work)
     monkeypatch.setenv("CORPUS_DOCKER__EXTRACTOR_IMAGE", stand_in("exit 3"))
@@ -346,9 +353,9 @@ def test_a_container_never_runs_as_root(world: World, monkeypatch: pytest.Monkey
 
 
 def test_the_setting_chooses_the_runner(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(get_runner(Settings.load(), world.task), DockerRunner)
+    assert isinstance(get_runner(WorkerSettings.load(), world.task), DockerRunner)
     monkeypatch.setenv("CORPUS_RUNNER", "process")
-    assert isinstance(get_runner(Settings.load(), world.task), ProcessRunner)
+    assert isinstance(get_runner(WorkerSettings.load(), world.task), ProcessRunner)
 
 
 TASK = """

@@ -105,7 +105,7 @@ class Watcher:
                     continue
             for folder, _, names in os.walk(self.world.scratch):
                 # Samples are not text; the settings, results and owners are.
-                for name in names if "slice" not in Path(folder).parts else ():
+                for name in names if "workspace" not in Path(folder).parts else ():
                     with contextlib.suppress(OSError):
                         self.seen["scratch"].add(Path(folder, name).read_text())
         client.close()

@@ -230,14 +230,14 @@ def test_a_name_that_means_another_image_by_now_is_begun_anew(world: World, extr
     world.client.tag(world.image, repository, tag)
     try:
         old = world.containers(print, images=[name]).__enter__()
-        old.scratch.mark_done("take")
+        old.scratch.mark_done("stage-in")
         world.retry()
         again = world.containers(print, images=[name]).__enter__()
-        assert again.scratch.is_done("take")
+        assert again.scratch.is_done("stage-in")
         world.client.tag(extractor, repository, tag)
         world.retry()
         with world.containers(print, images=[name]) as moved:
-            assert not moved.scratch.is_done("take")
+            assert not moved.scratch.is_done("stage-in")
     finally:
         world.client.remove_image(name)
     assert world.nothing_left()

@@ -29,8 +29,8 @@ from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
 from operators.containers.labels import SCRATCH, STEP
 from operators.containers.scratch import CORPUS_USER
-from operators.reaper.__main__ import Reaper
 from operators.reaper.airflow_api import TaskKey
+from operators.reaper.reaper import Reaper
 from operators.reaper.report import Report
 from operators.task_try import TaskTry
 from tests.support import killed_chain, launchers
@@ -228,7 +228,7 @@ def test_the_lost_container_is_reaped_while_the_other_host_works(hosts: Hosts) -
 
 
 @pytest.mark.parametrize(
-    ("service", "step"), [("ingest", "run"), ("ingest", "give"), ("label", "run")]
+    ("service", "step"), [("ingest", "run"), ("ingest", "stage-out"), ("label", "run")]
 )
 def test_nothing_of_a_lost_container_is_committed_twice(
     hosts: Hosts, service: str, step: str

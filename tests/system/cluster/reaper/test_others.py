@@ -58,7 +58,7 @@ def test_folders_that_are_not_ours_are_left_alone(world: World, tmp_path: Path) 
     folder = world.claim(task)
     precious = outside / "precious"
     precious.write_text("x")
-    (folder / "slice").symlink_to(outside)
+    (folder / "workspace").symlink_to(outside)
     (world.root / "notes").mkdir()
     (world.root / scratch.key(world.task(12))).symlink_to(outside)
     renamed = world.claim(world.task(13)).rename(world.root / "renamed")
