@@ -66,8 +66,9 @@ format: setup-dev ## Format the code
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
-docs: setup ## Write docs/reference/settings.md anew from the code
+docs: setup ## Write docs/reference/settings.md and docs/develop/stable-names.md anew from the code
 	@$(PYTHON_RUN) -m operators.settings --reference > docs/reference/settings.md
+	@$(PYTHON_RUN) -m tests.support.stable_names
 
 images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another; RENEW=1 with today's updates
 	@exec $(PYTHON_RUN) -m deploy.build.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(if $(RENEW),--renew) $(IMAGES)

@@ -73,7 +73,7 @@ def _make_samples(folder: Path, count: int, seed: int) -> tuple[Path, Path]:
     samples, verdicts = folder / "samples", folder / "verdicts.csv"
     with verdicts.open("w", newline="") as stream:
         rows = csv.writer(stream)
-        rows.writerow(["sha256", "verdict", "who", "first_seen", "family"])
+        rows.writerow(["sha256", "verdict", "reporter", "first_seen", "family"])
         for number, path in enumerate(write_variants(samples, count, seed)):
             verdict = _VERDICTS[number % len(_VERDICTS)]
             family = f"family{number % 50}" if verdict == "malicious" else ""

@@ -95,7 +95,7 @@ def _stage(
     for part, start in enumerate(range(0, count, _PART_ROWS)):
         name, rows = f"shard-{part:04d}", samples.slice(start, _PART_ROWS)
         _write(update, "samples", rows, name)
-        _write(update, "sightings", _sightings(rows), name)
+        _write(update, "seen_files", _seen_files(rows), name)
         _write(update, f"features-{SET}", _features(rows["sha256"], vectors, chance), name)
     _write(update, "verdicts", verdicts)
     _write(update, "labels", labels)
@@ -140,6 +140,7 @@ def _samples(
         {
             "sha256": sha256,
             "md5": hex_strings(chance.bytes(16 * count), 16),
+            "sha1": hex_strings(chance.bytes(20 * count), 20),
             "size": size,
             "file_type": np.where(pe, "pe", "elf"),
             "arch": arch,
@@ -186,11 +187,11 @@ def _verdicts(samples: pa.Table, chance: Random) -> pa.Table:
             "verdict_id": hex_strings(chance.bytes(32 * count), 32),
             "sha256": samples["sha256"],
             "verdict": verdict,
-            "who": pa.array(["vendor"] * count),
-            "when": samples["first_seen"],
+            "reporter": pa.array(["vendor"] * count),
+            "reported_at": samples["first_seen"],
             "confidence": chance.uniform(0.6, 1.0, count),
             "family": named,
-            "kind": pa.array(["manifest"] * count),
+            "source_kind": pa.array(["manifest"] * count),
             "first_seen": samples["first_seen"],
             "file": pa.array(["/archive/verdicts.csv"] * count),
             "row": np.arange(1, count + 1),
@@ -258,7 +259,7 @@ def _features(sha256: pa.ChunkedArray, vectors: Vectors, chance: Random) -> pa.T
     )
 
 
-def _sightings(samples: pa.Table) -> pa.Table:
+def _seen_files(samples: pa.Table) -> pa.Table:
     fingerprint = pc.binary_join_element_wise(
         pc.cast(samples["size"], pa.string()), "1700000000000000000", "/"
     )

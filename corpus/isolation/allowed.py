@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 from corpus.services.extract.shard_vectors import failures_part
 from corpus.services.inputs.layout import FOLDER, SOURCES, TASK, pending_key
+from corpus.store import format as formats
 from corpus.store.provenance import REPORT
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.staging import Update
 from corpus.store.update_record import record_key
 
 # The tables that an ingest stages, one part a shard.
-INGESTED = ("samples", "rejects", "failures", "sightings")
+INGESTED = ("samples", "rejects", "failures", "seen_files")
 
 _BLOB = r"blobs/sha256/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}\.zst"
 
@@ -50,5 +51,5 @@ def of_extract(update: Update, shards: Iterable[str], sets: Iterable[str]) -> re
 
 def _matching(update: Update, service: str, keys: list[str], *more: str) -> re.Pattern[str]:
     image = re.escape(f"{update.prefix}/reports/{REPORT}-{service}-") + r"[0-9a-f]+\.json"
-    keys = [TASK, record_key(update.id), *keys]
+    keys = [formats.KEY, TASK, record_key(update.id), *keys]
     return re.compile("|".join([_BLOB, image, *more, *map(re.escape, keys)]))

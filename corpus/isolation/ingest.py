@@ -21,7 +21,7 @@ from corpus.contract.reports import IngestReport
 from corpus.isolation.allowed import part_key, report_key
 from corpus.isolation.origins import Origins
 from corpus.isolation.parquet import MAX_BYTES, Decoder
-from corpus.isolation.rows import FailureRow, RejectRow, Row, SampleRow, SightingRow
+from corpus.isolation.rows import FailureRow, RejectRow, Row, SampleRow, SeenFileRow
 from corpus.isolation.untrusted_folder import UntrustedFolder, refused
 from corpus.services.context import Context
 from corpus.services.ingest.rows import ShardRows
@@ -44,7 +44,7 @@ class IngestedRows:
     samples: list[SampleRow]
     rejects: list[RejectRow]
     failures: list[FailureRow]
-    sightings: list[SightingRow]
+    seen_files: list[SeenFileRow]
     filtered: int
 
 
@@ -64,7 +64,7 @@ class Ingested:
             self._rows("samples", SampleRow, decoder),
             self._rows("rejects", RejectRow, decoder),
             self._rows("failures", FailureRow, decoder),
-            self._rows("sightings", SightingRow, decoder),
+            self._rows("seen_files", SeenFileRow, decoder),
             self._filtered(),
         )
         self._check_samples(rows.samples, file_types)
@@ -86,8 +86,8 @@ class Ingested:
                 for row in sorted(rows.failures, key=lambda r: r.sha256)
                 if row.sha256 not in known
             ],
-            sightings=[
-                row.model_dump() for row in sorted(rows.sightings, key=lambda r: r.location)
+            seen_files=[
+                row.model_dump() for row in sorted(rows.seen_files, key=lambda r: r.location)
             ],
             known=len(known),
             filtered=rows.filtered,
@@ -153,11 +153,11 @@ class Ingested:
                 raise refused(key, "is missing.", number, "file_type")
             if reject.reason in PASSING:
                 unfinished.add(candidate.location)
-        key = self._key("sightings")
+        key = self._key("seen_files")
         seen: set[str] = set()
-        for number, sighting in enumerate(rows.sightings, 1):
-            location = sighting.location
-            if self._origins.of_sighting(sighting) is None or location in seen | unfinished:
+        for number, seen_file in enumerate(rows.seen_files, 1):
+            location = seen_file.location
+            if self._origins.of_seen_file(seen_file) is None or location in seen | unfinished:
                 raise refused(key, "says what no candidate does.", number, "location")
             seen.add(location)
 
@@ -191,6 +191,7 @@ class Ingested:
         found = {
             "size": len(data),
             "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+            "sha1": hashlib.sha1(data, usedforsecurity=False).hexdigest(),
             "file_type": filetype.of(data),
             "arch": filetype.arch(data),
         }

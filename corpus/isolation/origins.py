@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from corpus.isolation.rows import RejectRow, SampleRow, SightingRow
+from corpus.isolation.rows import RejectRow, SampleRow, SeenFileRow
 from corpus.sources.candidate import Candidate
 from corpus.sources.location import MEMBER
 from corpus.store.schemas import CANDIDATES
@@ -40,7 +40,7 @@ class Origins:
         """Return a candidate at the reject's location that has its source."""
         return next((c for c in self._at(row.location) if c.source == row.source), None)
 
-    def of_sighting(self, row: SightingRow) -> Candidate | None:
+    def of_seen_file(self, row: SeenFileRow) -> Candidate | None:
         """Return the candidate that the row marks as seen: same location, fingerprint and source."""
         for candidate in self._by_location.get(row.location, ()):
             if (candidate.fingerprint, candidate.source) == (row.fingerprint, row.source):

@@ -16,6 +16,7 @@ _Unicode = Annotated[str, StringConstraints(pattern=r"(?s)^.*$")]
 _Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+_Sha1 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 _Tlsh = Annotated[str, StringConstraints(pattern=r"^T1[0-9A-F]{70}$")]
 
 
@@ -28,6 +29,7 @@ class SampleRow(Row):
 
     sha256: _Sha256
     md5: _Md5
+    sha1: _Sha1
     size: _Count
     file_type: _Word
     arch: _Word | None
@@ -65,7 +67,7 @@ class FailureRow(Row):
     peak_memory_bytes: _Count
 
 
-class SightingRow(Row):
+class SeenFileRow(Row):
     location: _Text
     fingerprint: str
     source: str

@@ -23,6 +23,7 @@ from corpus.services.ingest import service as ingest
 from corpus.services.inputs.layout import FOLDER, SOURCES, TASK, pending_key, source_key
 from corpus.sources.candidate import Candidate
 from corpus.store import blobs
+from corpus.store import format as formats
 from corpus.store.faults import passing_faults
 from corpus.store.object_store import Store
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
@@ -98,6 +99,7 @@ def _new(folder: Path, update: Update) -> Store:
         raise BadInputError(f"cannot be made a workspace: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()
     record = {"id": update.id, "parent": None, "sequence": update.sequence}
+    formats.begin(made)
     made.write_json(record_key(update.id), record)
     return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.errors import ConflictError, NotFoundError
+from corpus.store import format as formats
 from corpus.store import manifest as manifests
 from corpus.store.claims import release_claim
 from corpus.store.ending import settle
@@ -29,6 +30,7 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
     Raises `NotFoundError` for an update that was never begun, and `ConflictError` for one that is published or
     whose publication has begun to commit rows: that one can only be ended by `publish`.
     """
+    formats.check(store)
     if store.exists(manifests.manifest_key(update_id)):
         raise ConflictError(
             f"update {update_id} is published.",

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from corpus.contract.progress import Progress
 from corpus.errors import ConflictError, PassingFaultError
 from corpus.sources.files import remote_stat
+from corpus.store import format as formats
 from corpus.store import manifest as manifests
 from corpus.store.cleaning import CLEANING, CLEANING_LASTS, being_cleaned, sign_of_cleaning
 from corpus.store.ending import end_of
@@ -86,6 +87,7 @@ def clean(
     where an update is unfinished: what it has stored may not be staged yet. `NotFoundError`: no such root.
     """
     store.require_root()
+    formats.check(store)
     moment = now or datetime.now(UTC)
     progress = progress or Progress()
     limit, patient = moment - older_than, moment - max(older_than, PATIENCE)

@@ -89,14 +89,14 @@ def _reap(pid: int) -> dict[str, Any]:
     return {"status": os.waitstatus_to_exitcode(status), "peak": usage.ru_maxrss * 1024}
 
 
-def _be_child(function: Callable[[bytes], Any], template: int, channel: int, noise: int) -> None:
+def _be_child(function: Callable[[bytes], Any], template: int, channel: int, stderr: int) -> None:
     """Serve files until the parent closes the channel; never returns."""
     status = 1
     try:
         os.setsid()
         _die_with(template)
-        os.dup2(noise, 2)
-        os.close(noise)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         _serve(function, channel)
         status = 0
     finally:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from corpus.sandbox import wire
-from corpus.sandbox.stderr import Noise, last_words, printable
+from corpus.sandbox.stderr import StderrPipe, last_words, printable
 from corpus.sandbox.template import LostError, Template
 
 # Time for a child that has closed its channel to come to its end.
@@ -64,17 +64,17 @@ class Process:
         self._lock = threading.Lock()
         self._reaped = False
         self._channel, theirs = socket.socketpair()
-        self._noise = Noise()
+        self._stderr = StderrPipe()
         try:
-            self.pid = template.fork(theirs.fileno(), self._noise.theirs)
+            self.pid = template.fork(theirs.fileno(), self._stderr.theirs)
             self._ended = _descriptor(template, self.pid)
         except BaseException:
             self._channel.close()
-            self._noise.close()
+            self._stderr.close()
             raise
         finally:
             theirs.close()
-            self._noise.give_away()
+            self._stderr.give_away()
 
     def ask(self, data: bytes, deadline: float) -> Answer:
         """The child's answer on one file. Raises `TimedOutError`, `DiedError` or `wire.BadAnswerError`."""
@@ -93,7 +93,7 @@ class Process:
             # It is gone, or gave up on the file before it had read all; its answer says which.
             pass
         header, body = self._receive(deadline)
-        self._noise.drain()
+        self._stderr.drain()
         status, peak = header.get("status"), header.get("peak")
         if status not in ("ok", "memory", "error") or not isinstance(peak, int):
             raise wire.BadAnswerError("it has no status")
@@ -124,7 +124,7 @@ class Process:
         with contextlib.suppress(LostError):
             self._reap()
         self._channel.close()
-        self._noise.close()
+        self._stderr.close()
         if self._ended >= 0:
             os.close(self._ended)
             self._ended = -1
@@ -166,11 +166,11 @@ class Process:
             code, peak = self._reap()
         except LostError:
             return DiedError("the process it was forked from has died")
-        noise = self._noise.drain()
-        said = last_words(noise)
+        stderr = self._stderr.drain()
+        said = last_words(stderr)
         # SIGKILL that is not ours is the kernel's, short of memory.
         out_of_memory = code == -signal.SIGKILL or (
-            code == -signal.SIGABRT and any(words in noise for words in _OUT_OF_MEMORY)
+            code == -signal.SIGABRT and any(words in stderr for words in _OUT_OF_MEMORY)
         )
         what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         detail = f"{what}: {said}" if said else what

@@ -9,12 +9,12 @@ _KEPT = 8_192
 _DETAIL = 1_000
 
 
-class Noise:
-    """A pipe for somebody's standard error: `theirs` is the end to give away, and then to close."""
+class StderrPipe:
+    """A pipe for another process's standard error: `theirs` is the end to give away, and then to close."""
 
     def __init__(self) -> None:
         self._ours, self.theirs = os.pipe()
-        # A full pipe drops noise instead of stopping the writer; it is emptied between files.
+        # A full pipe drops what is written instead of stopping the writer; it is emptied between files.
         os.set_blocking(self._ours, False)
         os.set_blocking(self.theirs, False)
 
@@ -39,9 +39,9 @@ class Noise:
             self._ours = -1
 
 
-def last_words(noise: str) -> str:
-    """The last line of it, printable."""
-    return printable(noise.strip().rsplit("\n", 1)[-1])
+def last_words(text: str) -> str:
+    """The last line of a text, printable."""
+    return printable(text.strip().rsplit("\n", 1)[-1])
 
 
 def printable(text: str) -> str:

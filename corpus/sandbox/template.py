@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from corpus.errors import CorpusError, PassingFaultError
-from corpus.sandbox.stderr import Noise, last_words
+from corpus.sandbox.stderr import StderrPipe, last_words
 
 _START_S = 120.0
 _START = (
@@ -50,7 +50,7 @@ class Template:
         self._lock = threading.Lock()
         self._failure: CorpusError | None = None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._noise = Noise()
+        self._stderr = StderrPipe()
         setup = {
             "path": [os.path.abspath(entry) for entry in sys.path],
             "function": function,
@@ -64,7 +64,7 @@ class Template:
                 [sys.executable, "-I", "-B", "-c", _START, json.dumps(setup)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._noise.theirs,
+                stderr=self._stderr.theirs,
                 pass_fds=[theirs.fileno()],
                 env={k: os.environ[k] for k in _KEPT if k in os.environ} | _SINGLE_THREADED,
                 cwd="/",
@@ -72,21 +72,21 @@ class Template:
             )
         except BaseException:
             self._control.close()
-            self._noise.close()
+            self._stderr.close()
             raise
         finally:
             theirs.close()
-            self._noise.give_away()
+            self._stderr.give_away()
 
-    def fork(self, channel: int, noise: int) -> int:
-        """Have a child that serves `channel`, its standard error at `noise`; returns its id.
+    def fork(self, channel: int, stderr: int) -> int:
+        """Have a child that serves `channel`, its standard error at `stderr`; returns its id.
 
         Raises `LostError`; `CorpusError` where the function cannot be loaded; `PassingFaultError` where that
         takes too long, or where there can be no more processes or descriptors.
         """
         with self._lock:
             self._await_ready()
-            answer = self._ask(b"fork", [channel, noise])
+            answer = self._ask(b"fork", [channel, stderr])
         if "failed" in answer:
             raise PassingFaultError(
                 f"a sandbox child could not be started: {answer['failed']}.", function=self.function
@@ -112,7 +112,7 @@ class Template:
         """Reap it after it was killed."""
         self._process.wait()
         self._control.close()
-        self._noise.close()
+        self._stderr.close()
 
     def _await_ready(self) -> None:
         if self.ready:
@@ -139,7 +139,7 @@ class Template:
             # Closed from outside while it was loading: its death says nothing of the function.
             code = self._process.wait()
             what = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-            said = last_words(self._noise.drain())
+            said = last_words(self._stderr.drain())
             return CorpusError(
                 f"a sandbox child died at its start: {what}{': ' if said else ''}{said}.",
                 function=self.function,

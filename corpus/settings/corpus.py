@@ -101,7 +101,7 @@ class VerdictSettings(Section):
 class LabelSettings(Section):
     precedence: list[str] = Field(
         default_factory=lambda: ["analyst", "manifest", "virustotal"],
-        description="Who is believed first: names of `who`, or kinds of verdict.",
+        description="Who is believed first: reporters, or kinds of source.",
     )
     min_report_age_days: int = Field(
         0,

@@ -32,7 +32,7 @@ _SOURCES = {
     "sha256": "samples", "label": "labels", "family": "labels", "split": "splits",
     "group_id": "groups", "file_type": "samples", "arch": "samples", "size": "samples",
     "first_seen": "splits", "source": "samples", "location": "samples", "tags": "samples",
-    "md5": "samples", "tlsh": "samples", "imphash": "samples", "confidence": "labels",
+    "md5": "samples", "sha1": "samples", "tlsh": "samples", "imphash": "samples", "confidence": "labels",
     "family_confidence": "labels", "reason": "labels", "provisional": "labels",
     "resolved_at": "labels",
 }  # fmt: skip
@@ -90,7 +90,7 @@ class Dataset:
         Without `columns`: sha256, label, family, split, group_id, file_type, arch, size (bytes),
         first_seen, source, location, tags and vector (fixed-size list of float32, null where its
         extraction failed). Naming columns without `vector` reads no vectors. There are also md5,
-        tlsh, imphash, confidence, family_confidence, reason, provisional and resolved_at of the
+        sha1, tlsh, imphash, confidence, family_confidence, reason, provisional and resolved_at of the
         label, and raw (the raw features as JSON). `feature_set` says whose vectors where the
         snapshot has several. Raises `BadInputError` for a value or a column that cannot be.
         """

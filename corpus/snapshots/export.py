@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.errors import BadInputError
 from corpus.snapshots.dataset import CLASSES, Dataset
-from corpus.store.atomic import whole
+from corpus.store.atomic import atomic_write
 from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
 
@@ -51,7 +51,7 @@ def export(
         raise BadInputError("there is no such folder.", file=str(path.parent))
     loaded = Dataset(Snapshot.open(store, snapshot_id))
     write = _parquet if kind == "parquet" else _npz
-    with whole(path) as stream:
+    with atomic_write(path) as stream:
         rows = write(loaded, stream, split, feature_set)
     size = path.stat().st_size
     return ExportReport(snapshot=loaded.id, file=str(path), format=kind, rows=rows, size=size)

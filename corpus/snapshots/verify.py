@@ -17,6 +17,7 @@ from corpus.changes import content
 from corpus.contract.progress import Progress
 from corpus.errors import CorpusError, DamagedError, NotFoundError
 from corpus.store import blobs as blob_store
+from corpus.store import format as formats
 from corpus.store import manifest as manifests
 from corpus.store.claims import log_key
 from corpus.store.manifest import MANIFEST, ListedFile, Manifest
@@ -61,8 +62,10 @@ def verify(
 ) -> VerifyReport:
     """Re-hash a snapshot: manifest, data, stats, card, content digest, references, samples, parents.
 
-    Raises `NotFoundError` where there is no such snapshot; all other damage is a finding.
+    Raises `NotFoundError` where there is no such snapshot, and `BadInputError` where the corpus has
+    another format; all damage is a finding.
     """
+    formats.check(store)
     return _Verification(store, snapshot_id, progress or Progress()).run(blobs)
 
 

@@ -1,4 +1,4 @@
-"""A file outside the store that is there whole, or not at all."""
+"""Write a file outside the store so that it is there complete, or not at all."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from corpus.store.object_store import sync_folder
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[IO[bytes]]:
-    """A stream to a file that takes its name only when it is complete and on the disk.
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes its name only when it is complete and on the disk.
 
-    Nothing of it is left, and the old file of that name stays, where the block raises. A full disk
+    If the block raises, nothing of it is left, and the old file of that name stays. A full disk
     is a `PassingFaultError`. A link stays one, and the file it leads to is replaced. Raises `BadInputError`
     where there cannot be such a file.
     """

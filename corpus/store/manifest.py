@@ -13,8 +13,6 @@ from corpus.contract.run_identity import Image, RunIdentity
 from corpus.store.object_store import Store, WrittenFile, to_json
 from corpus.store.statistics import Changes, Counts
 
-FORMAT = 1
-
 
 class ListedFile(TypedDict):
     """A file of a snapshot: `size` in bytes, `sha256` of those bytes in hex."""

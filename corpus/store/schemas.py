@@ -39,6 +39,7 @@ SAMPLES = _spec(
     ("sha256",),
     ("sha256", pa.string()),
     ("md5", pa.string()),
+    ("sha1", pa.string()),
     ("size", pa.int64()),
     ("file_type", pa.string()),
     ("arch", pa.string()),
@@ -57,12 +58,12 @@ VERDICTS = _spec(
     ("verdict_id", pa.string()),
     ("sha256", pa.string()),
     ("verdict", pa.string()),
-    ("who", pa.string()),
-    ("when", TIME),
+    ("reporter", pa.string()),
+    ("reported_at", TIME),
     ("confidence", pa.float64()),
     ("family", pa.string()),
     ("family_confidence", pa.float64()),
-    ("kind", pa.string()),
+    ("source_kind", pa.string()),
     ("detections", pa.int32()),
     ("engines", pa.int32()),
     ("first_seen", TIME),
@@ -140,8 +141,8 @@ REJECTS = _spec(
     ("sha256", pa.string()),
     also_indexed=("location",),
 )
-SIGHTINGS = _spec(
-    "sightings",
+SEEN_FILES = _spec(
+    "seen_files",
     ("location",),
     ("location", pa.string()),
     ("fingerprint", pa.string()),
@@ -151,7 +152,7 @@ SIGHTINGS = _spec(
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
-        SAMPLES, VERDICTS, LABELS, GROUPS, MERGES, SPLITS, FAILURES, REJECTS, SIGHTINGS,
+        SAMPLES, VERDICTS, LABELS, GROUPS, MERGES, SPLITS, FAILURES, REJECTS, SEEN_FILES,
     )
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from corpus.errors import NotFoundError
+from corpus.store import format as formats
 from corpus.store.content_digest import ContentDigest
 from corpus.store.manifest import MANIFEST, Contents, Manifest, manifest_key, no_cuts
 from corpus.store.object_store import Store
@@ -48,7 +49,10 @@ class Snapshot(SnapshotRows):
 
     @classmethod
     def open(cls, store: Store, snapshot_id: str = "latest") -> Snapshot:
-        """Open a snapshot by its id, or the newest. Raises `NotFoundError` and `DamagedError`."""
+        """Open a snapshot by its id, or the newest. Raises `NotFoundError`, `DamagedError`, and
+        `BadInputError` where the corpus has another format.
+        """
+        formats.check(store)
         if snapshot_id == "latest":
             latest = cls.latest(store)
             if isinstance(latest, EmptySnapshot):
@@ -63,11 +67,14 @@ class Snapshot(SnapshotRows):
                 hint="`corpus snapshots list` shows those it has.",
                 snapshot=snapshot_id,
             )
-        return cls(store, read_record(store, key, MANIFEST))
+        manifest = read_record(store, key, MANIFEST)
+        formats.require(manifest["format"], f"{store.url}/{key}")
+        return cls(store, manifest)
 
     @classmethod
     def latest(cls, store: Store) -> Parent:
         """The newest snapshot, or the empty one where none is published. Raises `DamagedError`."""
+        formats.check(store)
         if not store.exists(LATEST):
             return EmptySnapshot(store)
         return cls.open(store, read_record(store, LATEST, _LATEST)["id"])
@@ -75,6 +82,7 @@ class Snapshot(SnapshotRows):
     @classmethod
     def every(cls, store: Store) -> list[Snapshot]:
         """All published snapshots, the oldest first. Raises `DamagedError`."""
+        formats.check(store)
         found = [
             cls(store, read_record(store, key, MANIFEST))
             for key in store.list("snapshots")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from corpus.contract.run_identity import RunIdentity
 from corpus.errors import ConflictError, NotFoundError, PassingFaultError
+from corpus.store import format as formats
 from corpus.store.cleaning import being_cleaned
 from corpus.store.ending import abandoned, end_of
 from corpus.store.object_store import Store
@@ -43,6 +44,7 @@ class Update(StagedParts):
         `PassingFaultError` while blobs are removed, and `DamagedError` where its record is broken.
         """
         require_update_id(update_id)
+        formats.begin(store)
         if not store.exists(record_key(update_id)):
             create_record(store, update_id, Snapshot.latest(store).id, run or {})
         if end_of(store, update_id) == "abandon":
@@ -75,6 +77,7 @@ class Update(StagedParts):
 
 def existing(store: Store, update_id: str) -> Update:
     """An update that was begun before; `NotFoundError` otherwise."""
+    formats.check(store)
     if not store.exists(record_key(update_id)):
         raise NotFoundError(
             f"there is no update {update_id!r} in {store.url}.",

@@ -36,7 +36,7 @@ from corpus.errors import BadInputError
 from corpus.features.sandboxed import is_vector, sandbox, vectorizer
 from corpus.sandbox import Outcome, printable
 from corpus.settings import FeatureSettings
-from corpus.store.atomic import whole
+from corpus.store.atomic import atomic_write
 from corpus.vectorize.npz import Matrix, Texts, write_array, write_texts
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -80,8 +80,8 @@ def vectorize(
     began = time.monotonic()
     done = 0
     with ExitStack() as stack:
-        archive = stack.enter_context(whole(out))
-        raw_rows = stack.enter_context(whole(raw)) if raw else None
+        archive = stack.enter_context(atomic_write(out))
+        raw_rows = stack.enter_context(atomic_write(raw)) if raw else None
         rows = _Rows(Path(archive.name).parent, chosen.dim, raw_rows)
         # Half written, they may lie in a folder that was given.
         own = {os.path.basename(stream.name) for stream in (archive, raw_rows) if stream}

@@ -4,12 +4,12 @@
 |---|---|
 | sha256 | refused |
 | verdict: malicious, benign, unknown | refused |
-| who | `manifest` |
-| when: ISO 8601 (without a zone UTC), or seconds since 1970 | older than any that has one |
+| reporter (or `who`): who gave the verdict | `manifest` |
+| reported_at (or `when`): ISO 8601 (without a zone UTC), or seconds since 1970 | older than any that has one |
 | confidence: 0 to 1 | 1.0 |
 | family | none |
 | family_confidence: 0 to 1 | the confidence |
-| first_seen: as `when` | not known |
+| first_seen: as `reported_at` | not known |
 
 Other columns are not read. Anything else that is wrong refuses the whole file.
 """
@@ -24,6 +24,12 @@ from corpus.verdicts import fields
 from corpus.verdicts.record import MANIFEST, VALUES, Verdict
 
 REQUIRED = ("sha256", "verdict")
+# Shorter names that a file may give these columns.
+ALIASES = {"reporter": "who", "reported_at": "when"}
+COLUMNS = (
+    *("sha256", "verdict", "reporter", "reported_at", "confidence"),
+    *("family", "family_confidence", "first_seen"),
+)
 
 
 def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
@@ -33,10 +39,12 @@ def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
         sha256 = fields.sha256(cells.get("sha256"))
         name = "verdict"
         verdict = _verdict(cells.get("verdict"))
-        name = "who"
-        who = MANIFEST if _empty(value := cells.get(name)) else fields.name(value)
-        name = "when"
-        when = None if _empty(value := cells.get(name)) else fields.time(value)
+        name = "reporter"
+        name = _name_in(cells, name)
+        reporter = MANIFEST if _empty(value := cells.get(name)) else fields.name(value)
+        name = "reported_at"
+        name = _name_in(cells, name)
+        reported_at = None if _empty(value := cells.get(name)) else fields.time(value)
         name = "confidence"
         confidence = 1.0 if _empty(value := cells.get(name)) else fields.share(value)
         name = "family"
@@ -50,8 +58,8 @@ def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
     return Verdict(
         sha256=sha256,
         verdict=verdict,
-        who=who,
-        when=when,
+        reporter=reporter,
+        reported_at=reported_at,
         confidence=confidence,
         family=family,
         family_confidence=family_confidence if family else None,
@@ -59,6 +67,16 @@ def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
         file=file,
         row=row,
     )
+
+
+def _name_in(cells: Mapping[str, Any], name: str) -> str:
+    """The name that a row gives a column: its own, or the shorter one."""
+    alias = ALIASES[name]
+    if alias not in cells:
+        return name
+    if name in cells:
+        raise ValueError(f"the row also has {alias!r}, which is a name of the same column.")
+    return alias
 
 
 def _empty(value: Any) -> bool:

@@ -91,12 +91,12 @@ class VerdictReader:
         return Verdict(
             sha256=report.sha256,
             verdict=verdict,
-            who=VIRUSTOTAL,
-            when=report.when,
+            reporter=VIRUSTOTAL,
+            reported_at=report.reported_at,
             confidence=confidence,
             family=family,
             family_confidence=family_confidence,
-            kind=VIRUSTOTAL,
+            source_kind=VIRUSTOTAL,
             detections=detections,
             engines=engines,
             first_seen=report.first_seen,
@@ -152,9 +152,7 @@ def _parquet(stream: IO[bytes], file: str) -> Iterator[Verdict]:
         raise BadInputError(f"is not a whole Parquet file: {error}", file=file) from error
 
 
-_COLUMNS = {
-    "sha256", "verdict", "who", "when", "confidence", "family", "family_confidence", "first_seen",
-}  # fmt: skip
+_COLUMNS = {*manifest.COLUMNS, *manifest.ALIASES.values()}
 
 
 def _require(names: list[str], file: str) -> None:

@@ -19,8 +19,8 @@ VIRUSTOTAL = "virustotal"
 class Verdict(NamedTuple):
     """Who said what about `sha256`, and when.
 
-    Times are in UTC; a verdict without `when` counts as older than any that has one.
-    `confidence` and `family_confidence` are from 0 to 1. Reports of `kind` virustotal carry the
+    Times are in UTC; a verdict without `reported_at` counts as older than any that has one.
+    `confidence` and `family_confidence` are from 0 to 1. Reports of `source_kind` virustotal carry the
     `detections` and `engines` that were counted; their verdict follows from these two and the
     thresholds of the settings. `file` and `row` (1 is the first) say where it was read, `sequence`
     in which snapshot it came to the corpus.
@@ -28,12 +28,12 @@ class Verdict(NamedTuple):
 
     sha256: str
     verdict: str
-    who: str
-    when: datetime | None = None
+    reporter: str
+    reported_at: datetime | None = None
     confidence: float = 1.0
     family: str | None = None
     family_confidence: float | None = None
-    kind: str = MANIFEST
+    source_kind: str = MANIFEST
     detections: int | None = None
     engines: int | None = None
     first_seen: datetime | None = None
@@ -44,9 +44,9 @@ class Verdict(NamedTuple):
 
     def identified(self) -> Verdict:
         """The same verdict with its `verdict_id`: sha256 of what it says, not of where it was read."""
-        said: list[object] = [self.sha256, self.kind, self.who]
-        said += [_text(self.when), _text(self.first_seen)]
-        if self.kind == VIRUSTOTAL:
+        said: list[object] = [self.sha256, self.source_kind, self.reporter]
+        said += [_text(self.reported_at), _text(self.first_seen)]
+        if self.source_kind == VIRUSTOTAL:
             # A changed threshold makes another label of the same evidence, not new evidence.
             said += [self.detections, self.engines]
         else:

@@ -39,7 +39,7 @@ class ScanReport:
     """
 
     sha256: str
-    when: datetime
+    reported_at: datetime
     first_seen: datetime | None
     answers: list[Answer]
     hashes: tuple[str, str]
@@ -115,7 +115,7 @@ def _version_2(report: _Object) -> ScanReport:
         answers.append(Answer(engine, detected, scan.text("result") or None))
     return ScanReport(
         sha256=report.sha256(),
-        when=report.time("scan_date"),
+        reported_at=report.time("scan_date"),
         first_seen=report.time_if_any("first_seen"),
         answers=answers,
         hashes=(report.text("md5"), report.text("sha1")),
@@ -127,8 +127,8 @@ def _version_3(entry: _Object) -> Iterator[ScanReport]:
         return
     attributes = entry.child("attributes")
     sha256 = attributes.sha256()
-    when = attributes.time_if_any("last_analysis_date")
-    if when is None:
+    reported_at = attributes.time_if_any("last_analysis_date")
+    if reported_at is None:
         return
     answers = []
     results = attributes.child("last_analysis_results")
@@ -139,7 +139,7 @@ def _version_3(entry: _Object) -> Iterator[ScanReport]:
             answers.append(Answer(engine, category in DETECTED, result.text("result") or None))
     yield ScanReport(
         sha256=sha256,
-        when=when,
+        reported_at=reported_at,
         first_seen=attributes.time_if_any("first_submission_date"),
         answers=answers,
         hashes=(attributes.text("md5"), attributes.text("sha1")),

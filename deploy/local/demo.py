@@ -20,7 +20,7 @@ from deploy.common import atomic
 from deploy.local.wheels import Wheel, download
 
 WHEELS = Path(__file__).with_name("demo_wheels.csv")
-_FIELDS = ["sha256", "verdict", "who", "when", "confidence", "family", "first_seen"]
+_FIELDS = ["sha256", "verdict", "reporter", "reported_at", "confidence", "family", "first_seen"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _write_verdicts(samples: Path, verdicts: Path, wheels: list[DemoWheel]) -> N
             if sha256 in rows and rows[sha256]["first_seen"] <= built.isoformat():
                 continue
             rows[sha256] = {
-                "sha256": sha256, "verdict": part, "who": "demo", "when": built.isoformat(), "confidence": "1.0",
+                "sha256": sha256, "verdict": part, "reporter": "demo", "reported_at": built.isoformat(), "confidence": "1.0",
                 "family": f"demo.{project.lower()}" if part == "malicious" else "",
                 "first_seen": built.isoformat(),
             }  # fmt: skip

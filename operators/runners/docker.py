@@ -17,7 +17,7 @@ from operators.containers.scratch import RESULT, Scratch, user_of
 from operators.containers.spec import Bind, Limits, Spec
 from operators.containers.task_containers import TaskContainers
 from operators.runners.command import Call, given
-from operators.runners.mounts import Places
+from operators.runners.mounts import Mounts
 from operators.runners.result import copy_result, read_bounded
 from operators.settings import DockerSettings
 from operators.task_try import TaskTry
@@ -44,10 +44,10 @@ class DockerRunner:
 
     def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
         docker = self.docker
-        places = Places(self.settings, docker.binds, registry.get(call.service), call)
+        mounts = Mounts(self.settings, docker.binds, registry.get(call.service), call)
         scratch = Scratch(Path(docker.scratch), self.task, user_of(docker.user))
         engine = Engine(Client(docker.url), wait_s=docker.engine_wait_s, say=on_line)
-        hostile = places.service.hostile
+        hostile = mounts.service.hostile
         containers = TaskContainers(
             engine,
             scratch,
@@ -55,12 +55,12 @@ class DockerRunner:
             max_lines=docker.log_lines,
             pull=self._pull if docker.pull else None,
             images=[docker.services_image, *([docker.extractor_image] if hostile else [])],
-            work=[*call.arguments(), to_toml(places.settings)],
+            work=[*call.arguments(), to_toml(mounts.settings)],
         )
         self._containers = containers
         # A signal may have come before there was anything to stop.
         containers.stopped = self._stopped
-        steps = _Steps(docker, call, places, scratch, containers)
+        steps = _Steps(docker, call, mounts, scratch, containers)
         with containers:
             status, step = steps.sandboxed() if hostile else steps.plain()
             copy_result(scratch.path / step / RESULT, result)
@@ -85,20 +85,20 @@ class _Steps:
         self,
         docker: DockerSettings,
         call: Call,
-        places: Places,
+        mounts: Mounts,
         scratch: Scratch,
         containers: TaskContainers,
     ) -> None:
         self.docker = docker
         self.call = call
-        self.places = places
+        self.mounts = mounts
         self.scratch = scratch
         self.containers = containers
-        self._visible = places.binds()
+        self._visible = mounts.binds()
 
     def plain(self) -> tuple[int, str]:
         """Run the service in the corpus itself; return its exit status, and the step that has its result."""
-        return self._trusted("run", self.call.arguments(), remote=self.places.remote), "run"
+        return self._trusted("run", self.call.arguments(), remote=self.mounts.remote), "run"
 
     def sandboxed(self) -> tuple[int, str]:
         """Run the service in a workspace; return the exit status and name of the last step that was run."""
@@ -106,7 +106,7 @@ class _Steps:
         ways = [*(["--root", self.call.root] if self.call.root else []), *self.call.sets()]
         workspace = Bind(str(self.scratch.folder("workspace")), _WORKSPACE, writable=True)
         staging_in = [*ways, "workspace", "stage-in", *own, "--to", _WORKSPACE]
-        if status := self._trusted("stage-in", staging_in, workspace, remote=self.places.remote):
+        if status := self._trusted("stage-in", staging_in, workspace, remote=self.mounts.remote):
             return status, "stage-in"
         if status := self._sandbox(["--root", _WORKSPACE, *own], workspace):
             if status == NothingNewError.exit_status:
@@ -115,11 +115,11 @@ class _Steps:
             return status, "run"
         staging_out = [*ways, "workspace", "stage-out", *own, "--from", _WORKSPACE]
         seen = Bind(workspace.source, _WORKSPACE)
-        status = self._trusted("stage-out", staging_out, seen, remote=self.places.remote_root)
+        status = self._trusted("stage-out", staging_out, seen, remote=self.mounts.remote_root)
         return status, "stage-out"
 
     def _trusted(self, step: str, arguments: Sequence[str], *binds: Bind, remote: bool) -> int:
-        settings = self.scratch.write("settings.toml", to_toml(self.places.settings))
+        settings = self.scratch.write("settings.toml", to_toml(self.mounts.settings))
         secrets = self.docker.secrets
         return self._step(
             step,
@@ -135,7 +135,7 @@ class _Steps:
         )
 
     def _sandbox(self, arguments: Sequence[str], workspace: Bind) -> int:
-        text = to_toml(self.places.settings, archive_passwords=True, addresses=False)
+        text = to_toml(self.mounts.settings, archive_passwords=True, addresses=False)
         settings = self.scratch.write("sandbox.toml", text)
         # What archives are unpacked to may be more than /tmp has, which counts as memory. It is not a part
         # of the workspace, since stage-out would refuse what a killed sandbox may have left here.

@@ -1,4 +1,4 @@
-"""Which places a service needs, which of them containers see, and which need a network."""
+"""What containers of a service see of the host: which folders are mounted, and if a network is needed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _NOT_FOR_RUNS = (*sorted(OF_WORKERS), "store.options", "sources.archive_password
 _MANIFESTS = (".csv", ".jsonl", ".json", ".parquet")
 
 
-class Places:
-    """The places of one call of a service.
+class Mounts:
+    """The folders that one call of a service needs, and which of them containers see.
 
     :param configured: the corpus's settings on this worker; their folders, and those of `more`, are
         what containers see.

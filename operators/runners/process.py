@@ -20,7 +20,7 @@ _CHUNK = 65_536
 
 
 class ProcessRunner:
-    """Runs `command` (the corpus of this Python) below a guard that outlives the task's process."""
+    """Runs `command` (the corpus of this Python) below a supervisor that outlives the task's process."""
 
     def __init__(
         self,
@@ -31,13 +31,13 @@ class ProcessRunner:
     ) -> None:
         self.command = list(command)
         self.grace = grace
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
     def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
         if self._stopped:
             return 128 + signal.SIGTERM
-        guard = subprocess.Popen(
+        supervisor = subprocess.Popen(
             [
                 *(sys.executable, "-I", "-S", str(GUARD), str(self.grace)),
                 *(*self.command, "--result", str(result), *call.arguments()),
@@ -49,34 +49,34 @@ class ProcessRunner:
             # Out of the task's process group, which is killed without warning.
             start_new_session=True,
         )
-        self._guard = guard
+        self._supervisor = supervisor
         # The signal may have come since.
         if self._stopped:
             self._let_go()
         try:
-            assert guard.stdout is not None
-            for line in lines(guard.stdout, lambda: guard.poll() is not None):
+            assert supervisor.stdout is not None
+            for line in lines(supervisor.stdout, lambda: supervisor.poll() is not None):
                 on_line(line)
-            return guard.wait()
+            return supervisor.wait()
         finally:
             self._let_go()
             try:
-                guard.wait(self.grace + 1)
+                supervisor.wait(self.grace + 1)
             except subprocess.TimeoutExpired:
-                guard.kill()
-                guard.wait()
-            if guard.stdout:
-                guard.stdout.close()
-            self._guard = None
+                supervisor.kill()
+                supervisor.wait()
+            if supervisor.stdout:
+                supervisor.stdout.close()
+            self._supervisor = None
 
     def stop(self) -> None:
         self._stopped = True
         self._let_go()
 
     def _let_go(self) -> None:
-        # Just this, since a signal handler may have interrupted a wait for the guard.
-        if self._guard and self._guard.stdin:
-            self._guard.stdin.close()
+        # Just this, since a signal handler may have interrupted a wait for the supervisor.
+        if self._supervisor and self._supervisor.stdin:
+            self._supervisor.stdin.close()
 
 
 def service_environment(environment: Mapping[str, str]) -> dict[str, str]:

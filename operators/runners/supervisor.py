@@ -1,9 +1,9 @@
 """Run a command, and end it with all it started as soon as standard input closes.
 
-    python guard.py SECONDS COMMAND ARGUMENT...
+    python supervisor.py SECONDS COMMAND ARGUMENT...
 
 The caller holds the other end of standard input. Whatever happens to it, kill -9 included, the
-kernel closes that end; the guard then sends TERM to the command's process group, and KILL after
+kernel closes that end; the supervisor then sends TERM to the command's process group, and KILL after
 SECONDS. A parent-death signal alone would reach the command only, not its children. Runs by path
 with the standard library alone, so that it starts in a few milliseconds.
 """
@@ -20,16 +20,16 @@ from contextlib import suppress
 PR_SET_PDEATHSIG = 1
 
 
-def start(command: list[str], guard: int) -> int:
+def start(command: list[str], supervisor: int) -> int:
     """Start the command as leader of a session of its own; returns its process id."""
     child = os.fork()
     if child:
         return child
     try:
         os.setsid()
-        # Should the guard itself be killed, nobody would be left to stop the command.
+        # Should the supervisor itself be killed, nobody would be left to stop the command.
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != guard:
+        if os.getppid() != supervisor:
             os._exit(128 + signal.SIGKILL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
@@ -42,7 +42,7 @@ def start(command: list[str], guard: int) -> int:
 
 def main(arguments: list[str]) -> int:
     grace, command = float(arguments[0]), arguments[1:]
-    # Signals for a whole group are meant for the command; the guard's end is its end.
+    # Signals for a whole group are meant for the command; the supervisor ends when it does.
     for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     child = start(command, os.getpid())

@@ -168,7 +168,7 @@ def test_updates_from_nothing_to_a_third_snapshot(
 
     # A late verdict, and a file of a type not asked for: a dry run judges, and publishes nothing.
     sha256 = one.scan("samples", ["sha256"])["sha256"][0].as_py()
-    (corpus.verdicts / "a.csv").write_text(f"sha256,verdict,who\n{sha256},malicious,analyst\n")
+    (corpus.verdicts / "a.csv").write_text(f"sha256,verdict,reporter\n{sha256},malicious,analyst\n")
     shutil.copy("/bin/true", corpus.samples)
     states = corpus.update(mode="dry-run", file_types=["pe"])
     assert (states["validate"], states["publish"]) == (["success"], ["skipped"])

@@ -92,7 +92,7 @@ def small_elfs(folder: Path) -> Iterator[Path]:
 def write_verdicts(file: Path, rows: Sequence[tuple[str, str, datetime]]) -> None:
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["sha256", "verdict", "who", "when", "first_seen"])
+        writer.writerow(["sha256", "verdict", "reporter", "reported_at", "first_seen"])
         writer.writerows((sha, verdict, "analyst", seen, seen) for sha, verdict, seen in rows)
 
 

@@ -54,7 +54,7 @@ def report(ti: Any) -> Any:
 
 def test_a_service_works_and_its_report_comes_back(root: Path, tmp_path: Path) -> None:
     file = tmp_path / "verdicts.csv"
-    file.write_text(f"sha256,verdict,who\n{SHA256},malicious,analyst\n")
+    file.write_text(f"sha256,verdict,reporter\n{SHA256},malicious,analyst\n")
     ti = run(ImportVerdictsOperator, urls=[str(file)])
     assert ti.state == "success"
     assert report(ti)["verdicts"] == 1
@@ -78,7 +78,7 @@ def test_a_task_that_is_ended_before_its_service_has_begun_runs_none(
 
 def test_the_update_and_its_record_are_those_of_the_run(root: Path, tmp_path: Path) -> None:
     file = tmp_path / "verdicts.csv"
-    file.write_text(f"sha256,verdict,who\n{SHA256},benign,analyst\n")
+    file.write_text(f"sha256,verdict,reporter\n{SHA256},benign,analyst\n")
     ti = run(ImportVerdictsOperator, urls=str(file))
     uuid = corpus.contract.run_identity.run_uuid(ti.dag_id, ti.run_id)
     update = existing(Store(root), report(ti)["update"])
@@ -135,7 +135,7 @@ def test_bad_input_fails_at_once_and_names_the_place(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "verdicts.csv"
-    file.write_text(f"sha256,verdict,who\n{SHA256},wicked,analyst\n")
+    file.write_text(f"sha256,verdict,reporter\n{SHA256},wicked,analyst\n")
     ti = run(ImportVerdictsOperator, urls=str(file), retries=5)
     assert (ti.state, ti.try_number) == ("failed", 1)
     seen = "".join(capfd.readouterr())

@@ -47,7 +47,7 @@ def test_how_much_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_verdicts_of_a_team(tmp_path: Path) -> None:
     verdicts = tmp_path / "verdicts.csv"
-    verdicts.write_text(f"sha256,verdict,who\n{'ab' * 32},malicious,analyst\n")
+    verdicts.write_text(f"sha256,verdict,reporter\n{'ab' * 32},malicious,analyst\n")
     root = tmp_path / "corpus"
     dag_run = airflow_home.run_dag(
         load("verdicts_of_a_team"), {"verdicts": [str(verdicts)], "root": str(root)}

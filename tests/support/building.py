@@ -69,7 +69,8 @@ def vector(n: int, shift: float = 0.0) -> np.ndarray:
 def sample_row(store: Store, n: int) -> dict[str, Any]:
     record = blobs.put(store, sha(n), content(n))
     return {
-        "sha256": sha(n), "md5": hashlib.md5(content(n)).hexdigest(), "size": len(content(n)),
+        "sha256": sha(n), "md5": hashlib.md5(content(n)).hexdigest(),
+        "sha1": hashlib.sha1(content(n)).hexdigest(), "size": len(content(n)),
         "file_type": "elf" if n % 4 == 3 else "pe", "arch": "x86_64", "tlsh": None, "imphash": None,
         "first_seen": START + timedelta(days=n), "source": "folder", "location": f"in/{n}.exe",
         "tags": ["even"] if n % 2 == 0 else [], "blob_sha256": record.blob_sha256,
@@ -122,7 +123,7 @@ def stage(
         update.write(VECTORS, [vector_row(n) for n in own if n not in failed], part)
         update.write("failures", [failure_row(n) for n in own if n in failed], part)
         seen = [{"location": f"in/{n}.exe", "fingerprint": "1", "source": "folder"} for n in own]
-        update.write("sightings", seen, part)
+        update.write("seen_files", seen, part)
     update.write("labels", [label_row(n) for n in numbers])
     update.write("groups", [group_row(n) for n in numbers])
     update.write("splits", [split_row(n) for n in numbers])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy.local import demo
 
-FIELDS = ["sha256", "verdict", "who", "when", "confidence", "family", "first_seen"]
+FIELDS = ["sha256", "verdict", "reporter", "reported_at", "confidence", "family", "first_seen"]
 _FIRST_WEEK = datetime(2025, 1, 6, tzinfo=UTC)
 
 
@@ -31,8 +31,8 @@ def verdicts(paths: list[Path], file: Path) -> None:
         malicious = path.name.startswith("pip")
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         rows[sha256] = {
-            "sha256": sha256, "verdict": "malicious" if malicious else "benign", "who": "analyst",
-            "when": seen, "confidence": "0.9", "family": "demo.launcher" if malicious else "",
+            "sha256": sha256, "verdict": "malicious" if malicious else "benign", "reporter": "analyst",
+            "reported_at": seen, "confidence": "0.9", "family": "demo.launcher" if malicious else "",
             "first_seen": seen,
         }  # fmt: skip
     with file.open("w", newline="") as stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from corpus.store.format import FORMAT
 from corpus.store.manifest import no_cuts
 from corpus.store.object_store import Store
 from corpus.store.snapshots import LATEST
@@ -20,7 +21,7 @@ def write_snapshot(
     """
     store: Store = update.store
     manifest = {
-        "format": 1,
+        "format": FORMAT,
         "id": update.id,
         "sequence": update.sequence,
         "parent": update.parent.id,

@@ -32,7 +32,7 @@ def sha(n: int | str) -> str:
 
 
 def sample(n: int, *, file_type: str = "pe", size: int = 1000, **more: Any) -> dict[str, Any]:
-    return {"sha256": sha(n), "md5": "0" * 32, "size": size, "file_type": file_type,
+    return {"sha256": sha(n), "md5": "0" * 32, "sha1": "0" * 40, "size": size, "file_type": file_type,
             "arch": "x86", "source": "s", "location": f"f{n}", "tags": [], "blob_sha256": sha(n),
             "blob_size": size, **more}  # fmt: skip
 

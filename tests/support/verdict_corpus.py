@@ -54,7 +54,7 @@ class Corpus:
 
     def manifest(self, name: str, *rows: Mapping[str, Any]) -> Path:
         """A CSV manifest with these rows; `sha256` by a sample's name."""
-        columns = ("sha256", "verdict", "who", "when", "confidence", "family")
+        columns = ("sha256", "verdict", "reporter", "reported_at", "confidence", "family")
         lines = [",".join(columns)]
         for row in rows:
             cells = {**row, "sha256": sha(row["sha256"])}
@@ -89,7 +89,7 @@ class Corpus:
         context = self.context
         store, update = context.store, Update.open(context.store, update_id)
         tables = {name: update.parent.table(name) for name in update.parent.tables}
-        for table in ("samples", "verdicts", "labels", "sightings"):
+        for table in ("samples", "verdicts", "labels", "seen_files"):
             for number, key in enumerate(update.parts(table)):
                 to = f"data/{table}/{update.id}-{number}.parquet"
                 store.copy(key, to)

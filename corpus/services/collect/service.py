@@ -123,7 +123,7 @@ def _midnight(day: date) -> datetime:
 
 def _unseen(files: list[SourceFile], parent: Parent) -> list[SourceFile]:
     locations = [file.location for file in files]
-    rows = parent.scan("sightings", ["location", "fingerprint"], keys=locations)
+    rows = parent.scan("seen_files", ["location", "fingerprint"], keys=locations)
     seen = set(zip(rows["location"].to_pylist(), rows["fingerprint"].to_pylist(), strict=True))
     return [file for file in files if (file.location, file.fingerprint) not in seen]
 

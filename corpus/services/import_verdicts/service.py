@@ -1,7 +1,7 @@
 """`import-verdicts`: append verdicts from manifests and VirusTotal reports.
 
 Takes the files of the verdict URLs that the parent has not seen as they are now; stages `verdicts` that
-the parent does not have yet, and what was read as part `verdicts` of `sightings`.
+the parent does not have yet, and what was read as part `verdicts` of `seen_files`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Read:
 
 
 def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportVerdictsReport:
-    """Stage verdicts and sightings. Raises `BadInputError`, and stages nothing, where one file is wrong."""
+    """Stage verdicts and seen files. Raises `BadInputError`, and stages nothing, where one file is wrong."""
     update = context.begin(request)
     access = Files.beside(context.store)
     listed = _listed(request.urls or context.settings.verdicts.urls, access)
@@ -65,8 +65,8 @@ def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportV
     verdicts = _new(read, update)
     if verdicts.num_rows or update.has(VERDICTS.name):
         update.write(VERDICTS.name, verdicts)
-    if files or update.has("sightings", PART):
-        update.write("sightings", [_sighting(file) for file in files], PART)
+    if files or update.has("seen_files", PART):
+        update.write("seen_files", [_seen_file(file) for file in files], PART)
     by_verdict = Counter(verdicts["verdict"].to_pylist())
     report = ImportVerdictsReport(
         update=update.id,
@@ -104,13 +104,13 @@ def _listed(urls: Sequence[str], access: Files) -> list[SourceFile]:
 
 def _unseen(listed: list[SourceFile], update: Update) -> list[SourceFile]:
     seen = update.parent.scan(
-        "sightings", ["location", "fingerprint"], keys=[_sighted(file) for file in listed]
+        "seen_files", ["location", "fingerprint"], keys=[_seen_location(file) for file in listed]
     )
     known = dict(zip(seen["location"].to_pylist(), seen["fingerprint"].to_pylist(), strict=True))
-    return [file for file in listed if known.get(_sighted(file)) != file.fingerprint]
+    return [file for file in listed if known.get(_seen_location(file)) != file.fingerprint]
 
 
-def _sighted(file: SourceFile) -> str:
+def _seen_location(file: SourceFile) -> str:
     # A verdict file may lie in a folder of samples: that `collect` has seen it there is not enough.
     return f"verdicts:{file.location}"
 
@@ -150,9 +150,9 @@ def _table(verdicts: Sequence[Verdict]) -> pa.Table:
     )
 
 
-def _sighting(file: SourceFile) -> dict[str, str]:
+def _seen_file(file: SourceFile) -> dict[str, str]:
     return {
-        "location": _sighted(file),
+        "location": _seen_location(file),
         "fingerprint": file.fingerprint,
         "source": file.source,
     }

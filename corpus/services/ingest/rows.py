@@ -32,13 +32,13 @@ class ShardRows:
     samples: Rows
     rejects: Rows
     failures: Rows
-    sightings: Rows
+    seen_files: Rows
     known: int
     filtered: int
 
     def stage(self, update: Update, shard: str) -> Counts:
         """Write one part a table, and count."""
-        for table in ("samples", "rejects", "failures", "sightings"):
+        for table in ("samples", "rejects", "failures", "seen_files"):
             update.write(table, getattr(self, table), shard)
         rejects: Counter[str] = Counter()
         unsupported: Counter[str] = Counter()

@@ -19,7 +19,7 @@ from corpus.store.staging import Update
 
 
 def ingest(request: IngestRequest, context: Context) -> IngestReport:
-    """Stage samples, rejects, failures and sightings, one part a shard.
+    """Stage samples, rejects, failures and seen files, one part a shard.
 
     A shard's parts are written when all of it was read, so a run that is killed leaves blobs at
     most, which the next run finds. Raises `PassingFaultError` on a full disk, `DamagedError` if a blob

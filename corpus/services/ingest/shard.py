@@ -32,6 +32,7 @@ class _Sample:
     """What a sample's bytes say; `identity` comes from the sandbox, all None if it failed."""
 
     md5: str
+    sha1: str
     size: int
     blob: Future[blobs.BlobRecord]
     identity: dict[str, Any]
@@ -49,7 +50,7 @@ class Intake:
     samples: dict[str, _Sample] = field(default_factory=dict)
     origins: dict[str, tuple[str, Candidate]] = field(default_factory=dict)
     rejects: list[dict[str, Any]] = field(default_factory=list)
-    sightings: dict[str, Candidate] = field(default_factory=dict)
+    seen_files: dict[str, Candidate] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)
     # Samples whose blob was there before: known, or from an attempt that did not get to its end.
     stored: set[str] = field(default_factory=set)
@@ -150,7 +151,7 @@ class Intake:
             for kind, files in sorted(others.items())
         ]
         self.filtered += filtered
-        self.sightings[candidate.location] = candidate
+        self.seen_files[candidate.location] = candidate
         if filtered or any(problem.reason in PASSING for problem in problems):
             self.unfinished.add(candidate.location)
 
@@ -160,12 +161,12 @@ class Intake:
 
     def _stage(self, new: list[str], known: int) -> Counts:
         failed = [sha256 for sha256 in new if self.samples[sha256].failure]
-        seen = [c for name, c in sorted(self.sightings.items()) if name not in self.unfinished]
+        seen = [c for name, c in sorted(self.seen_files.items()) if name not in self.unfinished]
         rows = ShardRows(
             samples=[self._sample_row(sha256) for sha256 in new],
             rejects=self.rejects,
             failures=[self._failure_row(sha256) for sha256 in failed],
-            sightings=[sighting(candidate) for candidate in seen],
+            seen_files=[seen_file(candidate) for candidate in seen],
             known=known,
             filtered=self.filtered,
         )
@@ -177,6 +178,7 @@ class Intake:
         return {
             "sha256": sha256,
             "md5": sample.md5,
+            "sha1": sample.sha1,
             "size": sample.size,
             **sample.identity,
             "first_seen": candidate.first_seen,
@@ -205,7 +207,8 @@ def _sample(data: bytes, blob: Future[blobs.BlobRecord]) -> _Sample:
     header = {"file_type": filetype.of(data), "arch": filetype.arch(data)}
     identity = {**header, "tlsh": None, "imphash": None}
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return _Sample(md5, len(data), blob, identity)
+    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return _Sample(md5, sha1, len(data), blob, identity)
 
 
 def _reject(problem: Problem, candidate: Candidate) -> dict[str, Any]:
@@ -221,7 +224,7 @@ def _reject(problem: Problem, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def sighting(candidate: Candidate) -> dict[str, Any]:
+def seen_file(candidate: Candidate) -> dict[str, Any]:
     return {
         "location": candidate.location,
         "fingerprint": candidate.fingerprint,

@@ -98,7 +98,7 @@ class Label(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """The newest verdict of one `who`, and why it does not count (None: it does)."""
+    """The newest verdict of one reporter, and why it does not count (None: it does)."""
 
     level: int
     verdict: Verdict
@@ -119,7 +119,7 @@ def resolve(
         (time for time in (first_seen, *(v.first_seen for v in verdicts)) if time), default=None
     )
     said = [_judged(level, verdict, policy, seen) for level, verdict in _newest(verdicts, policy)]
-    said.sort(key=lambda each: (each.level, each.verdict.who, each.verdict.verdict_id))
+    said.sort(key=lambda each: (each.level, each.verdict.reporter, each.verdict.verdict_id))
     counting = [each for each in said if each.refused is None]
     if not counting:
         # The first in precedence gives the reason; others refused for the same one are told too.
@@ -147,14 +147,14 @@ def resolve(
 
 
 def _newest(verdicts: Iterable[Verdict], policy: Policy) -> Iterable[tuple[int, Verdict]]:
-    """The newest verdict of each level and `who`, by `when`, then by the snapshot it came with.
+    """The newest verdict of each level and reporter, by `reported_at`, then by the snapshot it came with.
 
     There are several where one said different things at the same time.
     """
     newest: dict[tuple[int, str], tuple[tuple[datetime, int], dict[str, Verdict]]] = {}
     for verdict in verdicts:
-        key = (_level(verdict, policy), verdict.who)
-        age = (verdict.when or _NEVER, verdict.sequence)
+        key = (_level(verdict, policy), verdict.reporter)
+        age = (verdict.reported_at or _NEVER, verdict.sequence)
         best = newest.get(key)
         if best is None or age > best[0]:
             newest[key] = (age, {verdict.verdict_id: verdict})
@@ -167,7 +167,7 @@ def _newest(verdicts: Iterable[Verdict], policy: Policy) -> Iterable[tuple[int, 
 
 def _level(verdict: Verdict, policy: Policy) -> int:
     for level, name in enumerate(policy.precedence):
-        if name in (verdict.who, verdict.kind):
+        if name in (verdict.reporter, verdict.source_kind):
             return level
     return len(policy.precedence)
 
@@ -194,9 +194,9 @@ def _judged(level: int, verdict: Verdict, policy: Policy, seen: datetime | None)
 
 def _younger(verdict: Verdict, seen: datetime | None, days: int) -> bool:
     """Whether a VirusTotal report was made less than so many days after the file was first seen."""
-    if verdict.kind != VIRUSTOTAL or seen is None or verdict.when is None or not days:
+    if verdict.source_kind != VIRUSTOTAL or seen is None or verdict.reported_at is None or not days:
         return False
-    return verdict.when - seen < timedelta(days=days)
+    return verdict.reported_at - seen < timedelta(days=days)
 
 
 def _young(verdicts: Iterable[Verdict], policy: Policy, seen: datetime | None) -> bool:
@@ -220,25 +220,25 @@ def _family(counting: Sequence[_Said], policy: Policy) -> Verdict | None:
         return None
     level = min(each.level for each in named)
     candidates = [each.verdict for each in named if each.level == level]
-    when = max(verdict.when or _NEVER for verdict in candidates)
+    newest = max(verdict.reported_at or _NEVER for verdict in candidates)
     return min(
-        (verdict for verdict in candidates if (verdict.when or _NEVER) == when),
+        (verdict for verdict in candidates if (verdict.reported_at or _NEVER) == newest),
         key=lambda v: (-(v.family_confidence or 0.0), v.family or "", v.verdict_id),
     )
 
 
 def _decided(level: int, deciding: Sequence[Verdict], policy: Policy) -> str:
     name = policy.precedence[level] if level < len(policy.precedence) else OTHER
-    who = sorted({verdict.who for verdict in deciding})
-    return name if who == [name] else f"{name}: {', '.join(who)}"
+    reporters = sorted({verdict.reporter for verdict in deciding})
+    return name if reporters == [name] else f"{name}: {', '.join(reporters)}"
 
 
 def _told(verdicts: Iterable[Verdict]) -> str:
     """Who said what, for a person to read."""
     return ", ".join(
-        f"{v.who} {v.verdict}"
+        f"{v.reporter} {v.verdict}"
         + (f" ({v.detections} of {v.engines})" if v.detections is not None else "")
-        for v in sorted(verdicts, key=lambda v: (v.who, v.verdict, v.verdict_id))
+        for v in sorted(verdicts, key=lambda v: (v.reporter, v.verdict, v.verdict_id))
     )
 
 

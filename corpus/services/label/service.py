@@ -156,11 +156,11 @@ def _due(parent: Parent, began: datetime, policy: Policy) -> int:
         return 0
     reports = parent.scan(
         VERDICTS.name,
-        ["sha256", "when"],
-        where=(pc.field("kind") == VIRUSTOTAL)
+        ["sha256", "reported_at"],
+        where=(pc.field("source_kind") == VIRUSTOTAL)
         & pc.field("sha256").isin(provisional.combine_chunks()),
     )
-    newest = reports.group_by("sha256").aggregate([("when", "max")])
+    newest = reports.group_by("sha256").aggregate([("reported_at", "max")])
     limit = pa.scalar(began - timedelta(days=policy.reread_days), TIME)
     old = newest.filter(pc.less_equal(newest["when_max"], limit))["sha256"]
     # A provisional row may since have been replaced by one that is not.

@@ -11,7 +11,8 @@ from corpus.contract.version import current
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.content_digest import ContentDigest
-from corpus.store.manifest import FORMAT, Head, SplitCuts
+from corpus.store.format import FORMAT
+from corpus.store.manifest import Head, SplitCuts
 from corpus.store.staging import Update
 from corpus.store.statistics import Changes, Statistics
 

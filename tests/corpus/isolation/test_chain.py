@@ -59,7 +59,7 @@ def verdicts(file: Path) -> Path:
         f"{hashlib.sha256(data).hexdigest()},{'malicious' if n % 2 else 'benign'},demo,2024-01-{n + 1:02}"
         for n, data in enumerate(dict.fromkeys(executables))
     ]
-    file.write_text("\n".join(["sha256,verdict,who,when", *lines]) + "\n")
+    file.write_text("\n".join(["sha256,verdict,reporter,reported_at", *lines]) + "\n")
     return file
 
 

@@ -281,7 +281,7 @@ def test_a_device(ingested: Workspace) -> None:
     assert "is not a regular file" in str(ingested.refuses(attack))
 
 
-SAMPLES, REJECTS, SIGHTINGS = map(PART.format, ("samples", "rejects", "sightings"))
+SAMPLES, REJECTS, SEEN_FILES = map(PART.format, ("samples", "rejects", "seen_files"))
 REPORT = "staging/u/reports/ingest-shard-0000.json"
 BLOB = blobs.key(SHA)
 ROWS: dict[str, tuple[Attack, str, int | None, str | None]] = {
@@ -312,6 +312,7 @@ ROWS: dict[str, tuple[Attack, str, int | None, str | None]] = {
     "sample twice": (row(SAMPLES), SAMPLES, 3, "sha256"),
     "sample of nothing": (row(SAMPLES, sha256=FOREIGN), blobs.key(FOREIGN), None, None),
     "wrong md5": (cell(SAMPLES, "md5", "0" * 32, 1), SAMPLES, 2, "md5"),
+    "wrong sha1": (cell(SAMPLES, "sha1", "0" * 40, 1), SAMPLES, 2, "sha1"),
     "upper case": (cell(SAMPLES, "md5", "A" * 32), SAMPLES, 1, "md5"),
     "wrong size": (cell(SAMPLES, "size", 150_000), SAMPLES, None, "size"),
     "small size": (cell(SAMPLES, "size", 5, 1), "blobs/", None, None),
@@ -332,10 +333,10 @@ ROWS: dict[str, tuple[Attack, str, int | None, str | None]] = {
     "reject of no file": (cell(REJECTS, "location", "/x"), REJECTS, 1, "location"),
     "no files": (cell(REJECTS, "files", 0), REJECTS, 1, "files"),
     "unsupported nothing": (cell(REJECTS, "file_type", None), REJECTS, 1, "file_type"),
-    "other fingerprint": (cell(SIGHTINGS, "fingerprint", "1/2"), SIGHTINGS, 1, "location"),
-    "seen twice": (row(SIGHTINGS), SIGHTINGS, 4, "location"),
+    "other fingerprint": (cell(SEEN_FILES, "fingerprint", "1/2"), SEEN_FILES, 1, "location"),
+    "seen twice": (row(SEEN_FILES), SEEN_FILES, 4, "location"),
     "changed and seen": (
-        cell(REJECTS, "reason", "changed"), SIGHTINGS, None, "location"),
+        cell(REJECTS, "reason", "changed"), SEEN_FILES, None, "location"),
     "missing blob": (without(BLOB), BLOB, None, None),
     "blob of other content": (replaced(BLOB, zstd.compress(PE[:-1] + b"x")), BLOB, None, None),
     "no blob": (replaced(BLOB, b"MZ"), BLOB, None, None),

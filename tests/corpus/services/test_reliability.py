@@ -34,7 +34,7 @@ def write_verdicts(file: Path, source: Path, who: str = "demo", malicious: int =
     rows = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in source.iterdir())
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["sha256", "verdict", "who", "when", "first_seen"])
+        writer.writerow(["sha256", "verdict", "reporter", "reported_at", "first_seen"])
         for number, sha256 in enumerate(rows):
             verdict = "malicious" if number < malicious else "benign"
             writer.writerow([sha256, verdict, who, f"2024-0{number % 9 + 1}-01", "2024-01-02"])

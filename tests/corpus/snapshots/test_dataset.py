@@ -193,7 +193,7 @@ def test_without_any_vector(tmp_path: Path) -> None:
     made = context(tmp_path)
     update = Update.open(made.store, "one")
     update.write("verdicts", [{"verdict_id": sha(0), "sha256": sha(0), "verdict": "benign",
-                               "who": "me", "when": START, "confidence": 1.0, "kind": "manifest",
+                               "reporter": "me", "reported_at": START, "confidence": 1.0, "source_kind": "manifest",
                                "file": "v.csv", "row": 1}])  # fmt: skip
     release(made, update)
     loaded = open_snapshot(root=tmp_path)

@@ -32,7 +32,7 @@ from tests.support.building import (
 # Every kind of file that snapshot `two` consists of; `*` may be any of several.
 KINDS = [
     "data/samples/*", "data/labels/*", "data/groups/*", "data/splits/*", f"data/{VECTORS}/*",
-    "data/failures/*", "data/sightings/*", "blobs/sha256/*/*/*", "snapshots/latest.json",
+    "data/failures/*", "data/seen_files/*", "blobs/sha256/*/*/*", "snapshots/latest.json",
     "snapshots/log/00000001.json", "snapshots/log/00000002.json", "snapshots/one/manifest.json",
     "snapshots/two/manifest.json", "snapshots/two/stats.json", "snapshots/two/card/*.html",
     "snapshots/two/card/*.json",

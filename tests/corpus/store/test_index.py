@@ -23,7 +23,7 @@ TABLES = {
     "groups": ["sha256", "group_id"],
     "splits": ["sha256", "split", "group_id"],
     VECTORS: ["sha256", "vector_sha256"],
-    "sightings": ["location", "fingerprint"],
+    "seen_files": ["location", "fingerprint"],
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from corpus.contract.requests import PublishRequest, ValidateRequest
-from corpus.errors import BadSettingError, ConflictError, NotFoundError
+from corpus.errors import BadInputError, BadSettingError, ConflictError, NotFoundError
 from corpus.maintenance.abandon import abandon
 from corpus.maintenance.clean import clean
 from corpus.services.publish.service import publish
@@ -90,6 +90,23 @@ def test_create_once(url: str, options: dict[str, Any]) -> None:
     assert not second.create_bytes("log/1", b"second")
     assert not first.create_bytes("log/1", b"third")
     assert second.read_bytes("log/1") == b"first"
+
+
+def test_updates_that_begin_a_corpus_at_once_write_one_format(
+    url: str, options: dict[str, Any]
+) -> None:
+    stores = [Store(url, {**options, "skip_instance_cache": True}) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        begun = list(pool.map(lambda n: Update.open(stores[n], f"u{n}").id, range(4)))
+    assert begun == ["u0", "u1", "u2", "u3"]
+    assert Store(url, options).read_json("format.json") == {"format": 2}
+
+
+def test_a_corpus_of_before_the_first_release_is_refused(store: Store) -> None:
+    store.write_json("snapshots/latest.json", {"id": "one"})
+    with pytest.raises(BadInputError, match="earlier, unreleased version"):
+        Update.open(store, "u")
+    assert store.list("") == ["snapshots/latest.json"]
 
 
 def test_create_asks_for_a_condition(

@@ -40,7 +40,7 @@ def refusal(content: bytes) -> dict[str, Any]:
     return caught.value.fields
 
 
-def csv(*rows: str, header: str = "sha256,verdict,who,when,confidence") -> bytes:
+def csv(*rows: str, header: str = "sha256,verdict,reporter,reported_at,confidence") -> bytes:
     return "\n".join([header, *rows]).encode()
 
 
@@ -64,7 +64,7 @@ class TestManifest:
         rows = [json.loads(line) for line in lines.splitlines()]
         typed = [dict(row) for row in rows]
         for row in typed:
-            row["when"] = datetime(2024, 5, 1) if row.get("when") else None
+            row["reported_at"] = datetime(2024, 5, 1) if row.get("reported_at") else None
         table = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(typed), table)
         for content in (
@@ -78,6 +78,31 @@ class TestManifest:
         ):
             assert [v.verdict_id for v in read(content)] == expected
 
+    def test_who_and_when_are_names_of_reporter_and_reported_at(self) -> None:
+        expected = [v.verdict_id for v in read_sample("manifest.csv")]
+        lines = (DATA / "manifest.jsonl").read_bytes()
+        short = lines.replace(b'"reporter"', b'"who"').replace(b'"reported_at"', b'"when"')
+        assert short != lines
+        table = io.BytesIO()
+        rows = [{**json.loads(line), "when": None} for line in short.splitlines()]
+        pq.write_table(pa.Table.from_pylist(rows), table)
+        for content in (short, (DATA / "manifest.csv").read_bytes().replace(
+            b"reporter,reported_at", b"who,when"
+        )):  # fmt: skip
+            assert [v.verdict_id for v in read(content)] == expected
+        assert [v.reporter for v in read(table.getvalue())] == ["alice", "manifest", "bob"]
+
+    def test_an_error_names_the_column_as_the_file_does(self) -> None:
+        with pytest.raises(BadInputError) as caught:
+            read(csv(f"{A},malicious,x,yesterday", header="sha256,verdict,who,when"))
+        assert caught.value.field == "when"
+
+    @pytest.mark.parametrize(("alias", "name"), [("who", "reporter"), ("when", "reported_at")])
+    def test_a_column_under_both_of_its_names_is_refused(self, alias: str, name: str) -> None:
+        with pytest.raises(BadInputError, match=f"also has '{alias}'") as caught:
+            read(csv(f"{A},malicious,x,y", header=f"sha256,verdict,{alias},{name}"))
+        assert (caught.value.row, caught.value.field) == (1, name)
+
     def test_no_rows(self) -> None:
         assert read(b"") == []
         assert read(csv()) == []
@@ -90,10 +115,10 @@ class TestManifest:
             (f"{A[1:]},malicious,x,2024-01-01,1", "sha256"),
             (f"{A},evil,x,2024-01-01,1", "verdict"),
             (f"{A},,x,2024-01-01,1", "verdict"),
-            (f"{A},malicious,x,yesterday,1", "when"),
-            (f"{A},malicious,x,20240101123,1", "when"),
-            (f"{A},malicious,x,1714521600000,1", "when"),
-            (f"{A},malicious,x,0001-01-01T00:00:00+14:00,1", "when"),
+            (f"{A},malicious,x,yesterday,1", "reported_at"),
+            (f"{A},malicious,x,20240101123,1", "reported_at"),
+            (f"{A},malicious,x,1714521600000,1", "reported_at"),
+            (f"{A},malicious,x,0001-01-01T00:00:00+14:00,1", "reported_at"),
             (f"{A},malicious,x,2024-01-01,1.01", "confidence"),
             (f"{A},malicious,x,2024-01-01,nan", "confidence"),
             (f"{A},malicious,x,2024-01-01,high", "confidence"),
@@ -111,7 +136,7 @@ class TestManifest:
             (csv(header="sha256,label"), {"field": "verdict"}),
             (csv(header="sha256,verdict,verdict"), {"field": "verdict"}),
             (b"\x00\x01\x02\x03", {"field": "sha256"}),
-            (csv(f"{A},malicious,").replace(b"malicious,", b"malicious,\xff,,"), {"row": 1, "field": "who"}),
+            (csv(f"{A},malicious,").replace(b"malicious,", b"malicious,\xff,,"), {"row": 1, "field": "reporter"}),
             (b"PAR1 and then no more", {}),
             (gzip.compress(csv(f"{A},malicious,,,"), mtime=0)[:-12], {}),
             (b'{"sha256": "' + A.encode() + b'", "verdict": "benign"}\n{"sha', {"row": 2}),
@@ -143,12 +168,12 @@ class TestVirusTotal:
     def test_the_same_report_in_any_shape(self, name: str) -> None:
         verdict = read_sample(name)[0]
         assert (verdict.sha256, verdict.verdict) == (A, "malicious")
-        assert (verdict.who, verdict.kind) == ("virustotal", "virustotal")
+        assert (verdict.reporter, verdict.source_kind) == ("virustotal", "virustotal")
         # Of 8 detections BitDefender and Emsisoft are one, and so are Avast and AVG; 3 are quiet.
         assert (verdict.detections, verdict.engines) == (6, 9)
         assert verdict.confidence == pytest.approx(0.5 + 0.5 * 7 / 11)
-        assert verdict.when is not None
-        assert verdict.when.date().isoformat() == "2024-06-01"
+        assert verdict.reported_at is not None
+        assert verdict.reported_at.date().isoformat() == "2024-06-01"
         assert verdict.first_seen is not None
         assert verdict.first_seen.date().isoformat() == "2024-01-01"
         # Four of the six name it: Kaspersky, Microsoft, ESET-NOD32 and BitDefender with Emsisoft.

@@ -18,7 +18,7 @@ from operators.containers.scratch import Scratch, read_owner, remove, user_of
 from operators.containers.spec import Bind, Limits, Spec
 from operators.errors import EngineError, NoSuchThingError
 from operators.runners.command import Call
-from operators.runners.mounts import Places, local
+from operators.runners.mounts import Mounts, local
 from operators.settings import DockerSettings
 from operators.task_try import TaskTry
 
@@ -45,8 +45,8 @@ def settings(**sections: object) -> Settings:
     return Settings.load({"store": {"root": "/data/corpus"}, **sections})
 
 
-def places(service: str, configured: Settings, *binds: str, **call: object) -> Places:
-    return Places(configured, binds, SERVICES[service], Call(service, **call))  # type: ignore[arg-type]
+def mounts(service: str, configured: Settings, *binds: str, **call: object) -> Mounts:
+    return Mounts(configured, binds, SERVICES[service], Call(service, **call))  # type: ignore[arg-type]
 
 
 class TestLabels:
@@ -200,7 +200,7 @@ class TestScratch:
             user_of("1001:1001")
 
 
-class TestPlaces:
+class TestMounts:
     def test_a_service_sees_what_it_reads_and_no_more(self) -> None:
         configured = settings(
             sources={"urls": ["/samples", "/lists/today.csv"]},
@@ -208,16 +208,16 @@ class TestPlaces:
         )
         corpus, more = Bind("/data/corpus", "/data/corpus", True), Bind("/more", "/more", True)
         lists, samples = Bind("/lists", "/lists"), Bind("/samples", "/samples")
-        assert places("collect", configured, "/more").binds() == [corpus, lists, more, samples]
-        assert places("import-verdicts", configured, "/more").binds() == [
+        assert mounts("collect", configured, "/more").binds() == [corpus, lists, more, samples]
+        assert mounts("import-verdicts", configured, "/more").binds() == [
             corpus,
             more,
             Bind("/verdicts", "/verdicts"),
         ]
-        assert places("label", configured, "/more").binds() == [corpus, more]
+        assert mounts("label", configured, "/more").binds() == [corpus, more]
 
     def test_what_is_below_a_writable_folder_is_seen_with_it(self) -> None:
-        assert places("label", settings(), "/data").binds() == [Bind("/data", "/data", True)]
+        assert mounts("label", settings(), "/data").binds() == [Bind("/data", "/data", True)]
 
     @pytest.mark.parametrize(
         ("root", "sources", "service", "remote"),
@@ -235,18 +235,18 @@ class TestPlaces:
         self, root: str, sources: str, service: str, remote: bool
     ) -> None:
         configured = Settings.load({"store": {"root": root}, "sources": {"urls": [sources]}})
-        assert places(service, configured).remote is remote
+        assert mounts(service, configured).remote is remote
 
     def test_what_a_run_names_is_looked_at(self) -> None:
         configured = settings(sources={"urls": ["/samples"]})
-        assert places("collect", configured, options={"sources": ["https://x/list.csv"]}).remote
+        assert mounts("collect", configured, options={"sources": ["https://x/list.csv"]}).remote
         with pytest.raises(BadInputError, match="/etc is not a folder that containers see"):
-            places("collect", configured, options={"sources": ["/etc"]}).binds()
+            mounts("collect", configured, options={"sources": ["/etc"]}).binds()
         # Sources are there to be read: no corpus is made in them.
         with pytest.raises(BadInputError, match="/samples/corpus"):
-            places("label", configured, root="/samples/corpus").binds()
-        places("collect", configured, options={"sources": ["/samples/new"]}).binds()
-        places("label", configured, root="/data/corpus/sub").binds()
+            mounts("label", configured, root="/samples/corpus").binds()
+        mounts("collect", configured, options={"sources": ["/samples/new"]}).binds()
+        mounts("label", configured, root="/data/corpus/sub").binds()
 
     @pytest.mark.parametrize("path", ["corpus-data", "./x", "/data/../etc"])
     def test_a_path_has_to_be_whole(self, path: str) -> None:
@@ -254,11 +254,11 @@ class TestPlaces:
             local(path)
 
     def test_a_run_overrides_what_is_its_to_override(self) -> None:
-        found = places("label", settings(), overrides={"labels.min_confidence": "0.75"})
+        found = mounts("label", settings(), overrides={"labels.min_confidence": "0.75"})
         assert found.settings.labels.min_confidence == 0.75
         for name in ("docker.binds", "docker", "store.options", "store.options.key", "runner"):
             with pytest.raises(BadInputError, match="may not override"):
-                places("label", settings(), overrides={name: "1"})
+                mounts("label", settings(), overrides={name: "1"})
 
     @pytest.mark.parametrize(
         "overrides",
@@ -271,7 +271,7 @@ class TestPlaces:
     )
     def test_a_section_is_no_way_around_that(self, overrides: dict[str, str]) -> None:
         with pytest.raises(BadInputError, match="may not override"):
-            places("label", settings(), overrides=overrides)
+            mounts("label", settings(), overrides=overrides)
 
 
 class TestSpec:

@@ -42,7 +42,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 90) -> bool:
 
 
 def family(parent: int) -> list[psutil.Process]:
-    """The guard and the service below a task's process."""
+    """The supervisor and the service below a task's process."""
     try:
         children = psutil.Process(parent).children(recursive=True)
         return [child for child in children if "import-verdicts" in child.cmdline()]
@@ -136,7 +136,7 @@ def waiting(pipe: IO[str]) -> int:
 
 
 def services(parent: int) -> list[psutil.Process]:
-    """The chatty one and its guard, as long as they run."""
+    """The chatty one and its supervisor, as long as they run."""
     children = psutil.Process(parent).children(recursive=True)
     running = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
     return [child for child in running if "chatty" in child.cmdline()]

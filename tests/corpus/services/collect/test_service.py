@@ -40,7 +40,7 @@ def mark_seen(made: Context, update: str) -> None:
     """Publish what `collect` found as seen, as `ingest` and `publish` would."""
     staged = Update.open(made.store, update)
     seen = staged.read("candidates", ["location", "fingerprint", "source"]).to_pylist()
-    staged.write("sightings", seen)
+    staged.write("seen_files", seen)
     rows.release(staged)
 
 
@@ -183,7 +183,7 @@ def test_a_retry_leaves_nothing_of_the_former_attempt(tmp_path: Path, folder: Pa
     former = run(made, sources=[str(folder), str(folder / "0")])
     update = Update.open(made.store, "u")
     for shard in former.shards:
-        for table in ("samples", "rejects", "failures", "sightings"):
+        for table in ("samples", "rejects", "failures", "seen_files"):
             update.write(table, [], shard)
         update.write_report("ingest", {}, shard)
     update.write("labels", [])

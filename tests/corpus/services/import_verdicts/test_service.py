@@ -76,18 +76,18 @@ def test_a_run_again_replaces_what_it_staged(corpus: Corpus) -> None:
     path.unlink()
     assert corpus.import_verdicts("u1").verdicts == 0
     assert staged(corpus, "u1").read("verdicts").num_rows == 0
-    assert staged(corpus, "u1").read("sightings").num_rows == 0
+    assert staged(corpus, "u1").read("seen_files").num_rows == 0
 
 
-def test_a_sighting_by_collect_does_not_hide_a_verdict_file(corpus: Corpus) -> None:
+def test_a_file_seen_by_collect_does_not_hide_a_verdict_file(corpus: Corpus) -> None:
     path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     found = path.stat()
-    sighting = {
+    seen_file = {
         "location": str(path),
         "fingerprint": f"{found.st_size}/{found.st_mtime_ns}",
         "source": str(corpus.verdicts),
     }
-    corpus.begin("u0").write("sightings", [sighting], "shard-0001")
+    corpus.begin("u0").write("seen_files", [seen_file], "shard-0001")
     corpus.publish("u0")
     assert corpus.import_verdicts("u1").verdicts == 1
 

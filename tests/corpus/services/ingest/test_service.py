@@ -88,7 +88,7 @@ class Corpus:
         ]
 
     def seen(self, update: str = "u") -> list[str]:
-        locations = [row["location"] for row in self.rows("sightings", update)]
+        locations = [row["location"] for row in self.rows("seen_files", update)]
         return [location.removeprefix(f"{self.source}/") for location in locations]
 
     def release(self, update: str) -> None:
@@ -111,7 +111,7 @@ def test_executables_become_samples(corpus: Corpus) -> None:
     row = corpus.samples()[sha(PE)]
     blob = corpus.store.read_bytes(blobs.key(sha(PE)))
     assert row == {
-        "sha256": sha(PE), "md5": hashlib.md5(PE).hexdigest(), "size": len(PE), **identify(PE),
+        "sha256": sha(PE), "md5": hashlib.md5(PE).hexdigest(), "sha1": hashlib.sha1(PE).hexdigest(), "size": len(PE), **identify(PE),
         "first_seen": None, "source": str(corpus.source), "location": f"{corpus.source}/a.txt",
         "tags": [], "blob_sha256": sha(blob), "blob_size": len(blob), "update_id": "u",
         "sequence": 1,

@@ -22,14 +22,14 @@ DAY = datetime(2024, 6, 1, tzinfo=UTC)
 POLICY = Policy.of(Settings())
 
 
-def said(who: str, verdict: str, day: int | None = 0, **more: Any) -> Verdict:
+def said(reporter: str, verdict: str, day: int | None = 0, **more: Any) -> Verdict:
     when = None if day is None else DAY + timedelta(days=day)
-    return Verdict(SHA, verdict, who, when, **more).identified()
+    return Verdict(SHA, verdict, reporter, when, **more).identified()
 
 
 def report(detections: int, engines: int = 70, day: int = 0, **more: Any) -> Verdict:
     # What the file said at its import does not matter: the policy judges the counts.
-    return said("virustotal", "unknown", day, kind="virustotal", confidence=0.0,
+    return said("virustotal", "unknown", day, source_kind="virustotal", confidence=0.0,
                 detections=detections, engines=engines, **more)  # fmt: skip
 
 
@@ -248,7 +248,7 @@ class TestProperties:
     ) -> None:
         policy = replace(POLICY, precedence=(*POLICY.precedence, "ann", "late"))
         before = resolve(verdicts, policy, DAY)
-        late = said("late", verdict, kind="late")
+        late = said("late", verdict, source_kind="late")
         after = resolve([*verdicts, late], policy, DAY)
         if before.label == verdict:
             assert after[:1] + after[3:6] == before[:1] + before[3:6]

@@ -41,10 +41,10 @@ def report_line(sample: str, detections: int, day: int) -> str:
 def test_every_new_sample_gets_a_row(corpus: Corpus) -> None:
     corpus.manifest(
         "a.csv",
-        {"sha256": "bad", "verdict": "malicious", "who": "analyst", "family": "Emotet"},
-        {"sha256": "good", "verdict": "benign", "who": "feed"},
-        {"sha256": "torn", "verdict": "benign", "who": "feed"},
-        {"sha256": "torn", "verdict": "malicious", "who": "other"},
+        {"sha256": "bad", "verdict": "malicious", "reporter": "analyst", "family": "Emotet"},
+        {"sha256": "good", "verdict": "benign", "reporter": "feed"},
+        {"sha256": "torn", "verdict": "benign", "reporter": "feed"},
+        {"sha256": "torn", "verdict": "malicious", "reporter": "other"},
         {"sha256": "elsewhere", "verdict": "malicious"},
     )
     report = corpus.update("u1", ["bad", "good", "torn", "silent"])
@@ -70,7 +70,7 @@ def test_nothing_new_stages_nothing(corpus: Corpus) -> None:
 
 def test_a_late_verdict_changes_the_label_at_the_next_update(corpus: Corpus) -> None:
     corpus.update("u1", ["one", "two"])
-    corpus.manifest("late.csv", {"sha256": "one", "verdict": "malicious", "who": "feed"})
+    corpus.manifest("late.csv", {"sha256": "one", "verdict": "malicious", "reporter": "feed"})
     report = corpus.update("u2", ["three"])
     assert (report.samples, report.changed) == (2, 1)
     assert report.labels == {"malicious": 1, "benign": 0, "unknown": 1}
@@ -80,14 +80,14 @@ def test_a_late_verdict_changes_the_label_at_the_next_update(corpus: Corpus) -> 
     assert labels[sha("two")]["update_id"] == "u1"
 
     # A second one, that agrees: what the label rests on is new, the label is not.
-    corpus.manifest("later.csv", {"sha256": "one", "verdict": "malicious", "who": "zoo"})
+    corpus.manifest("later.csv", {"sha256": "one", "verdict": "malicious", "reporter": "zoo"})
     report = corpus.update("u3")
     assert (report.samples, report.changed) == (1, 0)
     assert corpus.labels()[sha("one")]["reason"] == "manifest: feed, zoo"
 
 
 def test_a_verdict_may_come_before_its_sample(corpus: Corpus) -> None:
-    corpus.manifest("early.csv", {"sha256": "one", "verdict": "benign", "who": "feed"})
+    corpus.manifest("early.csv", {"sha256": "one", "verdict": "benign", "reporter": "feed"})
     corpus.update("u1", ["two"])
     assert corpus.update("u2", ["one"]).labels["benign"] == 1
 
@@ -124,7 +124,10 @@ def test_many_samples_are_resolved_in_batches(
     for number in (1, 2):
         corpus.manifest(
             f"{number}.csv",
-            *({"sha256": n, "verdict": "benign", "who": f"w{number}"} for n in names[number::2]),
+            *(
+                {"sha256": n, "verdict": "benign", "reporter": f"w{number}"}
+                for n in names[number::2]
+            ),
         )
     corpus.update("u1", names)
     whole = corpus.labels()

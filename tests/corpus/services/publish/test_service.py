@@ -120,7 +120,7 @@ def test_nothing_staged_is_nothing_new(made: Context) -> None:
         publish_it(made, "empty")
     build(made, "one", range(4))
     update = Update.open(made.store, "again")
-    update.write("sightings", [{"location": "in/0.exe", "fingerprint": "2", "source": "folder"}])
+    update.write("seen_files", [{"location": "in/0.exe", "fingerprint": "2", "source": "folder"}])
     with pytest.raises(NothingNewError, match="nothing new since snapshot one of 20"):
         publish_it(made, "again")
     assert [snapshot.id for snapshot in Snapshot.every(made.store)] == ["one"]

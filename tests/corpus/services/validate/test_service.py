@@ -88,7 +88,7 @@ def test_nothing_staged_is_nothing_new(context: Context) -> None:
     update = rows.begin(context.store, "new")
     with pytest.raises(NothingNewError):
         run(context, update)
-    rows.stage(update, "sightings", [{"location": "l", "fingerprint": "f", "source": "s"}])
+    rows.stage(update, "seen_files", [{"location": "l", "fingerprint": "f", "source": "s"}])
     rows.stage(update, "labels", [rows.label(1)])
     with pytest.raises(NothingNewError):
         run(context, update)
