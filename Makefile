@@ -67,7 +67,7 @@ format: setup-dev ## Format the code
 	@$(VENV)/bin/ruff check --fix .
 
 docs: setup ## Write docs/reference/settings.md again from the code
-	@$(PYTHON_RUN) -m corpus.settings.reference > docs/reference/settings.md
+	@$(PYTHON_RUN) -m operators.settings --reference > docs/reference/settings.md
 
 images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another base, RENEW=1 with today's updates
 	@exec $(PYTHON_RUN) -m deploy.build.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(if $(RENEW),--renew) $(IMAGES)

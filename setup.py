@@ -17,7 +17,8 @@ setup(
     description="Keeps a malware-ML team's training corpus up to date, on Airflow",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["corpus", "corpus.*", "operators", "operators.*"]),
+    # `corpus` alone, for who reads snapshots. A release and a checkout have `operators` beside it as files.
+    packages=find_packages(include=["corpus", "corpus.*"]),
     package_data={"corpus": ["py.typed", "**/templates/*"]},
     entry_points={"console_scripts": ["corpus = corpus.cli:main"]},
     # Nothing is required, since images install what their lock names; this is what reading snapshots takes.

@@ -35,7 +35,7 @@ RAW, RUNNER, OPERATOR, STOCK = (
     "DockerOperator",
 )
 _MODULES = {
-    RUNNER: "operators.base, operators.runners.result, corpus.settings, operators.runners.docker",
+    RUNNER: "operators.base, operators.runners.result, operators.settings, operators.runners.docker",
     OPERATOR: "operators.container, corpus.settings",
     STOCK: "airflow.providers.docker.operators.docker",
 }
@@ -134,18 +134,18 @@ def _operators(image: str) -> dict[str, Callable[[str], Any]]:
     from airflow.providers.docker.operators.docker import DockerOperator
     from airflow.sdk import BaseOperator
 
-    from corpus.settings import Settings
     from operators import ContainerOperator
     from operators.runners.command import Call
     from operators.runners.identity import run_identity, task_try
     from operators.runners.runner import get_runner
+    from operators.settings import WorkerSettings
 
     class ServiceOperator(BaseOperator):
         """A service without a report; else as `CorpusOperator` runs it."""
 
         def execute(self, context: Any) -> None:
             call = Call("label", identity=run_identity(context))
-            runner = get_runner(Settings.load(), task_try(context, "bench"))
+            runner = get_runner(WorkerSettings.load(), task_try(context, "bench"))
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder, "result.json")
                 if runner.run(call, result=file, on_line=self.log.info):

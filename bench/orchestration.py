@@ -52,7 +52,7 @@ def main() -> None:
 def _measure(work: Path, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
     # The embedded Airflow is part of the checkout, not of what is installed.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from deploy.local.airflow_api import AirflowApi
+    from deploy.common.airflow_api import AirflowApi
     from deploy.local.embedded.server import EmbeddedAirflow
 
     ours, baseline = [], []
@@ -90,7 +90,7 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def services_in_one_process(work: Path, workers: int) -> dict[str, float]:
     """Seconds of each service, and in total, on an empty corpus."""
-    from corpus.__main__ import WithoutPandas
+    from corpus.cli.pandas import WithoutPandas
     from corpus.contract import registry
     from corpus.contract.progress import Progress
     from corpus.services.context import Context

@@ -1,4 +1,8 @@
-"""A malware-ML training corpus: services that update it, and snapshots to load."""
+"""A malware-ML training corpus: services that update it, and snapshots to load.
+
+What is named here is the public face, which an update of the package keeps: `open_snapshot` reads a
+snapshot, `features` has the feature sets, `errors` all errors that are raised on purpose.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from corpus import features
-    from corpus.snapshots.reader import open_snapshot
+    from corpus import errors, features
+    from corpus.snapshots.dataset import open_snapshot
 
     __version__: str
 
-__all__ = ["__version__", "features", "open_snapshot"]
+__all__ = ["__version__", "errors", "features", "open_snapshot"]
 
 
 def __getattr__(name: str) -> Any:
     # Deferred: a service's command should not pay for the readers' libraries.
     if name == "open_snapshot":
-        from corpus.snapshots.reader import open_snapshot
+        from corpus.snapshots.dataset import open_snapshot
 
         return open_snapshot
     if name == "__version__":
@@ -25,6 +29,6 @@ def __getattr__(name: str) -> Any:
         from corpus.contract.version import current
 
         return current().version
-    if name == "features":
-        return import_module("corpus.features")
+    if name in ("errors", "features"):
+        return import_module(f"corpus.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,30 +8,17 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import NoReturn
 
 
-class WithoutPandas(MetaPathFinder):
-    """pyarrow imports pandas wherever it is installed: longer work than most tasks have, for nothing."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("the corpus command does without pandas", name=fullname)
-        return None
-
-
 def command() -> NoReturn:
-    sys.meta_path.insert(0, WithoutPandas())
     # What is imported stays: looking through it again and again for garbage finds none.
     gc.set_threshold(100_000)
     from corpus.cli import main
+    from corpus.cli.pandas import WithoutPandas
+
+    sys.meta_path.insert(0, WithoutPandas())
 
     status: object = 1
     try:

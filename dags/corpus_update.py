@@ -23,10 +23,10 @@ from operators import (
     IngestSamplesOperator,
     PublishSnapshotOperator,
     ResolveLabelsOperator,
-    RunQueued,
     SplitSamplesOperator,
     ValidateUpdateOperator,
 )
+from operators.scheduling.deadlines import RunQueued
 
 LATE_AFTER_HOURS = 12
 
@@ -67,7 +67,7 @@ with DAG(
     schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC", run_immediately=timedelta(0)),
     # After a pause or an outage only the last midnight is caught up.
     catchup=False,
-    # A second update would find at publish that its base is outdated, and end in a conflict.
+    # A second update would find at publish that its parent is outdated, and end in a conflict.
     max_active_runs=1,
     tags=["corpus", "snapshot"],
     deadline=DeadlineAlert(

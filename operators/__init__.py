@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from operators.ingest import IngestSamplesOperator
     from operators.label import ResolveLabelsOperator
     from operators.publish import SNAPSHOTS, PublishSnapshotOperator
-    from operators.scheduling.deadlines import RunQueued
     from operators.split import SplitSamplesOperator
     from operators.validate import ValidateUpdateOperator
 
@@ -29,7 +28,6 @@ __all__ = [
     "IngestSamplesOperator",
     "PublishSnapshotOperator",
     "ResolveLabelsOperator",
-    "RunQueued",
     "SplitSamplesOperator",
     "ValidateUpdateOperator",
 ]
@@ -46,7 +44,6 @@ _MODULES = {
     "IngestSamplesOperator": "ingest",
     "PublishSnapshotOperator": "publish",
     "ResolveLabelsOperator": "label",
-    "RunQueued": "scheduling.deadlines",
     "SplitSamplesOperator": "split",
     "ValidateUpdateOperator": "validate",
 }

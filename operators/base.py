@@ -82,8 +82,8 @@ class CorpusOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         # Not at the top: what parses a DAG needs neither.
-        from corpus.settings import Settings
         from operators.runners.result import as_airflow, read_report
+        from operators.settings import WorkerSettings
 
         identity = run_identity(context)
         try:
@@ -91,8 +91,8 @@ class CorpusOperator(BaseOperator):
                 context["dag_run"].run_after, identity["run_uuid"]
             )
             call = self.call({"update": update, **self.options()}, identity)
-            settings = Settings.load()
-            self._runner = get_runner(settings, task_try(context, settings.docker.host))
+            workers = WorkerSettings.load()
+            self._runner = get_runner(workers, task_try(context, workers.docker.host))
             # A signal may have come before there was anything to stop.
             if self._stopped:
                 self._runner.stop()

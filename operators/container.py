@@ -26,7 +26,7 @@ from operators.runners.result import MAX_BYTES, as_airflow, how_it_ended, read_b
 from operators.task_log import one_line
 
 if TYPE_CHECKING:
-    from corpus.settings import DockerSettings
+    from operators.settings import DockerSettings
 
 _RESULTS = "/results"
 _SECRETS = "/run/secrets"
@@ -162,10 +162,10 @@ class ContainerOperator(DockerOperator):
 
     def execute(self, context: Context) -> Any:
         # Not at the top: what parses a DAG needs none of it.
-        from corpus.settings import Settings
+        from operators.settings import WorkerSettings
 
         try:
-            docker = Settings.load().docker
+            docker = WorkerSettings.load().docker
             scratch = Scratch(
                 Path(docker.scratch),
                 task_try(context, docker.host),

@@ -20,14 +20,16 @@ import pyarrow.compute as pc
 from common.executables import launchers, variant
 from corpus import features
 from corpus.contract.progress import Progress
+from corpus.contract.requests import PublishRequest, SplitRequest, ValidateRequest
 from corpus.services.context import Context
 from corpus.services.ingest.identity import identify
 from corpus.services.label.policy import Policy
-from corpus.services.publish.service import PublishRequest, publish
-from corpus.services.split.service import SplitRequest, split
-from corpus.services.validate.service import ValidateRequest, validate
+from corpus.services.publish.service import publish
+from corpus.services.split.service import split
+from corpus.services.validate.service import validate
+from corpus.store.parts import ALL
 from corpus.store.schemas import TIME
-from corpus.store.staging import ALL, Update
+from corpus.store.staging import Update
 
 SET = "basic-v1"
 _START = datetime(2023, 1, 2, tzinfo=UTC)

@@ -25,8 +25,10 @@ sys.path.append(str(REPO))
 
 from operators.containers.scratch import user_of
 from operators.runners.command import Call, Value
+from operators.runners.docker import DockerRunner
 from operators.runners.process import ProcessRunner
-from operators.runners.runner import Runner, get_runner
+from operators.runners.runner import Runner
+from operators.settings import WorkerSettings
 from operators.task_try import TaskTry
 
 UPDATE = "bench"
@@ -86,12 +88,11 @@ class PinnedUpdate:
         }
         # No container of another bench is taken for one of these.
         self._run_uuid = str(uuid.uuid4())
-        self._settings: dict[str, Any] = {
-            "store": {"root": str(corpus)},
-            "sources": {"urls": [str(files)]},
-            "runner": runner,
-            "docker": {"scratch": str(scratch)},
-        }
+        self._settings = Settings.load(
+            {"store": {"root": str(corpus)}, "sources": {"urls": [str(files)]}}
+        )
+        self._runs_in = runner
+        self._docker = {"scratch": str(scratch)}
 
     def opened(self) -> Update:
         """The update, to see what is staged."""
@@ -154,11 +155,11 @@ class PinnedUpdate:
             return report
 
     def _runner(self, service: str, core: int, index: int) -> Runner:
-        if self._settings["runner"] == "process":
+        if self._runs_in == "process":
             # Inherited by all that the service starts.
             pin = ["taskset", "-c", str(core)]
             return ProcessRunner([*pin, sys.executable, "-P", "-m", "corpus"])
-        docker = {**self._settings["docker"], "cpuset": str(core)}
+        workers = WorkerSettings.load({"docker": {**self._docker, "cpuset": str(core)}})
         task = TaskTry(
             dag_id="bench",
             run_id=self._run_uuid,
@@ -170,4 +171,4 @@ class PinnedUpdate:
             generation=0,
             host=f"core-{core}",
         )
-        return get_runner(Settings.load({**self._settings, "docker": docker}), task)
+        return DockerRunner(self._settings, workers.docker, task)

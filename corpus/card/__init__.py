@@ -6,17 +6,14 @@ snapshots/<id>/card/index.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from corpus.store.manifest import Draft
 from corpus.store.object_store import Store, WrittenFile
+from corpus.store.statistics import Statistics
 
 __all__ = ["write_card"]
 
 
-def write_card(
-    store: Store, manifest: Mapping[str, Any], stats: Mapping[str, Any]
-) -> list[WrittenFile]:
+def write_card(store: Store, manifest: Draft, stats: Statistics) -> list[WrittenFile]:
     """Write the card of the snapshot that `manifest` describes; the same bytes for the same input.
 
     What a manifest does not say is left out of the card. The gates are those of the report that

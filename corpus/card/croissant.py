@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from corpus.card.words import COLUMNS, LIMITS, TABLE_WORDS, describe_splits
+from corpus.store.manifest import Draft, TableFile
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, features_spec
+from corpus.store.statistics import Statistics
 
 _ROOT = "../../.."
 # The name that mlcroissant reads; application/vnd.apache.parquet, the registered one, it does not.
@@ -48,9 +50,9 @@ _CONTEXT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def croissant(manifest: Mapping[str, Any], stats: Mapping[str, Any]) -> dict[str, Any]:
+def croissant(manifest: Draft, stats: Statistics) -> dict[str, Any]:
     """The JSON-LD of a snapshot: its files with their sha256, and the columns of its tables."""
-    tables: Mapping[str, Any] = manifest.get("tables", {})
+    tables = manifest.get("tables", {})
     digest = manifest.get("content_digest", "")
     published = str(manifest.get("created_at", ""))[:10]
     counts = stats["counts"]
@@ -106,7 +108,7 @@ def croissant(manifest: Mapping[str, Any], stats: Mapping[str, Any]) -> dict[str
     }  # fmt: skip
 
 
-def _files(table: str, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _files(table: str, files: list[TableFile]) -> list[dict[str, Any]]:
     objects = [
         {
             "@type": "cr:FileObject",
@@ -134,7 +136,7 @@ def _files(table: str, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*objects, whole]
 
 
-def _record_set(table: str, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+def _record_set(table: str, manifest: Draft) -> dict[str, Any] | None:
     if table.startswith(FEATURES_PREFIX):
         name = table.removeprefix(FEATURES_PREFIX)
         spec = features_spec(name, manifest["feature_sets"][name])

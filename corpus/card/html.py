@@ -7,12 +7,14 @@ from typing import Any
 
 from corpus.card.plots import plots
 from corpus.card.words import LIMITS, TABLE_WORDS, describe_splits
+from corpus.contract.splits import SPLITS
+from corpus.store.manifest import Draft
 from corpus.store.schemas import FEATURES_PREFIX
+from corpus.store.statistics import Statistics
 
 _LABELS = ("malicious", "benign", "unknown")
 # Which task began the update is an accident; who asked for it is not.
 _RUN = ("dag_id", "run_id", "run_uuid", "run_type", "triggered_by")
-_SPLITS = ("train", "validation", "test", "excluded")
 _TOP = 15
 _FIELDS = (
     "note", "created_at", "parent", "sequence", "feature_sets", "content_digest", "settings_digest",
@@ -26,9 +28,7 @@ _CHANGES = {
 }  # fmt: skip
 
 
-def page(
-    manifest: Mapping[str, Any], stats: Mapping[str, Any], judged: Mapping[str, Any] | None = None
-) -> str:
+def page(manifest: Draft, stats: Statistics, judged: Mapping[str, Any] | None = None) -> str:
     """The HTML of a snapshot's card; `judged` is the report of `validate`, if there is one."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -71,13 +71,13 @@ def page(
     )
 
 
-def _splits(stats: Mapping[str, Any]) -> list[tuple[str, Mapping[str, int], int]]:
+def _splits(stats: Statistics) -> list[tuple[str, Mapping[str, int], int]]:
     counts = stats["counts"]
-    names = [*_SPLITS, *sorted(set(counts["splits"]) - set(_SPLITS))]
+    names = [*SPLITS, *sorted(set(counts["splits"]) - set(SPLITS))]
     return [
         (name, counts["labels_by_split"].get(name, {}), counts["splits"].get(name, 0))
         for name in names
-        if name in _SPLITS[:3] or counts["splits"].get(name)
+        if name in SPLITS[:3] or counts["splits"].get(name)
     ]
 
 
@@ -95,7 +95,7 @@ def _changes(this_update: Mapping[str, Any]) -> list[tuple[int, str]]:
     return found
 
 
-def _tables(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _tables(manifest: Draft) -> list[dict[str, Any]]:
     return [
         {
             "name": name,

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from corpus.store.statistics import Statistics
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -37,7 +39,7 @@ _MOST_BARS = 12
 _LONGEST = 26
 
 
-def plots(stats: Mapping[str, Any]) -> dict[str, str]:
+def plots(stats: Statistics) -> dict[str, str]:
     """SVG texts by name: growth, weeks, file_types, sizes, losses; without those that have no data."""
     import matplotlib as mpl
 
@@ -127,7 +129,7 @@ def _weeks(weeks: Mapping[str, Mapping[str, int]]) -> Figure | None:
     return figure
 
 
-def _periods(weeks: Mapping[str, Any]) -> tuple[dict[str, int], list[str], str]:
+def _periods(weeks: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, int], list[str], str]:
     """Where each week goes, the titles of all periods from the first to the last, and their unit."""
     first = {
         week: date.fromisocalendar(int(week[:4]), int(week[6:]), 1)

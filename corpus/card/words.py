@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from corpus.store.manifest import Draft
 
 LIMITS = (
     "Labels rest on the verdicts known when the snapshot was made; detections settle over weeks, "
@@ -81,7 +80,7 @@ COLUMNS = {
 }
 
 
-def describe_splits(manifest: Mapping[str, Any]) -> str:
+def describe_splits(manifest: Draft) -> str:
     """How samples were split, and plainly where dates were missing."""
     splits = manifest.get("splits") or {}
     method = splits.get("method")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
-import pyarrow as pa
 
 from corpus.store.content_digest import ContentDigest, Row
+from corpus.store.frames import published, staged
 from corpus.store.schemas import FEATURES_PREFIX
-from corpus.store.snapshots import Snapshot
+from corpus.store.snapshot_rows import SnapshotRows
 from corpus.store.staging import Update
 
 _COLUMNS = {
@@ -26,20 +26,13 @@ _VECTORS = ["sha256", "vector_sha256"]
 _Read = Callable[[str, list[str]], pl.DataFrame]
 
 
-def of_snapshot(snapshot: Snapshot, feature_sets: Iterable[str] | None = None) -> pl.DataFrame:
+def of_snapshot(snapshot: SnapshotRows, feature_sets: Iterable[str] | None = None) -> pl.DataFrame:
     """One row a sample, in the order of their sha256: file_type, label, family, group_id, split, and
     a column `features-NAME` with the vector_sha256 of each feature set; null where there is none, as
     in all rows of a set that the snapshot does not have.
     """
     sets = snapshot.feature_sets if feature_sets is None else feature_sets
-
-    def read(table: str, columns: list[str]) -> pl.DataFrame:
-        name = table.removeprefix(FEATURES_PREFIX)
-        if name != table and name not in snapshot.feature_sets:
-            return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-        return _frame(snapshot.scan(table, columns))
-
-    return _joined(read, sets)
+    return _joined(lambda table, columns: published(snapshot, table, columns), sets)
 
 
 def digest_of(rows: pl.DataFrame) -> ContentDigest:
@@ -49,28 +42,27 @@ def digest_of(rows: pl.DataFrame) -> ContentDigest:
     return digest
 
 
-def updated_digest(update: Update, state: bytes | None) -> ContentDigest:
-    """The digest after an update, from the state of its base: only what it touches is looked at."""
+def updated_digest(update: Update, state: bytes) -> ContentDigest:
+    """The digest after an update, from the state (2,048 bytes) of its parent's.
+
+    Only what the update touches is looked at.
+    """
     digest = ContentDigest(state)
     touched = _touched(update)
-    base = update.base
-    sets = sorted({*(base.feature_sets if base else ()), *_staged_sets(update)})
-    staged: dict[str, pl.DataFrame] = {}
+    sets = sorted({*update.parent.feature_sets, *update.feature_sets()})
+    new: dict[str, pl.DataFrame] = {}
     before: dict[str, pl.DataFrame] = {}
     for table, columns in _tables(sets).items():
-        empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-        staged[table] = _frame(update.read(table, columns)) if update.parts(table) else empty
-        # The base need not be asked for what a new sample brings along.
+        new[table] = staged(update, table, columns)
+        # The parent need not be asked for what a new sample brings along.
         known = before.get("samples", touched)
-        brought = staged[table].join(known, on="sha256", how="anti")
+        brought = new[table].join(known, on="sha256", how="anti")
         asked = touched.join(brought, on="sha256", how="anti") if before else touched
-        before[table] = empty
-        if base and base.files(table) and asked.height:
-            before[table] = _frame(base.scan(table, columns, keys=asked["sha256"].to_list()))
+        before[table] = published(update.parent, table, columns, asked["sha256"])
 
     def after(table: str, columns: list[str]) -> pl.DataFrame:
-        kept = before[table].join(staged[table], on="sha256", how="anti")
-        return pl.concat([staged[table].select(columns), kept])
+        kept = before[table].join(new[table], on="sha256", how="anti")
+        return pl.concat([new[table].select(columns), kept])
 
     digest.remove(_digest_rows(_joined(lambda table, _: before[table], sets)))
     digest.add(_digest_rows(_joined(after, sets)))
@@ -81,14 +73,9 @@ def _tables(feature_sets: Iterable[str]) -> dict[str, list[str]]:
     return {**_COLUMNS, **{FEATURES_PREFIX + name: _VECTORS for name in sorted(feature_sets)}}
 
 
-def _staged_sets(update: Update) -> list[str]:
-    names = [table for table in update.tables() if table.startswith(FEATURES_PREFIX)]
-    return [name.removeprefix(FEATURES_PREFIX) for name in names]
-
-
 def _touched(update: Update) -> pl.DataFrame:
-    tables = [table for table in update.tables() if table in _tables(_staged_sets(update))]
-    keys = [_frame(update.read(table, ["sha256"])) for table in tables]
+    tables = [table for table in update.tables() if table in _tables(update.feature_sets())]
+    keys = [staged(update, table, ["sha256"]) for table in tables]
     return pl.concat([pl.DataFrame(schema={"sha256": pl.String}), *keys]).unique()
 
 
@@ -110,9 +97,3 @@ def _digest_rows(rows: pl.DataFrame) -> Iterator[Row]:
     for sha256, label, family, group_id, split, *digests in chosen.iter_rows():
         pairs = [pair for pair in zip(sets, digests, strict=True) if pair[1] is not None]
         yield Row(sha256, label, family, group_id, split, pairs)
-
-
-def _frame(rows: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(rows)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

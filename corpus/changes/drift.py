@@ -19,10 +19,12 @@ marked shift. An empty bin takes the usual share of 0.0001.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from corpus.store.statistics import Bins, Reference
 
 REFERENCE_SIZE = 200
 EPSILON = 1e-4
@@ -30,6 +32,7 @@ _DECIMALS = 6
 
 Floats = npt.NDArray[np.float64]
 Scalars = dict[str, dict[str, Floats]]
+Binned = dict[str, dict[str, Bins]]
 
 
 class Group(Protocol):
@@ -44,7 +47,7 @@ class Group(Protocol):
 
 
 def scalars(vectors: npt.NDArray[np.float32], groups: Iterable[Group]) -> Scalars:
-    """The scalars of float32 `vectors` [n, dim]: {group: {"mean": [n], "norm": [n]}}."""
+    """The scalars of float32 `vectors` [n, dim]: {group: {"mean": float64 [n], "norm": float64 [n]}}."""
     found: Scalars = {}
     for group in groups:
         values = vectors[:, group.start : group.stop].astype(np.float64)
@@ -62,13 +65,20 @@ def _signed_log(values: Floats) -> Floats:
     )
 
 
-def extended(reference: dict[str, Any] | None, parts: Sequence[Scalars]) -> dict[str, Any]:
-    """The reference with the scalars of an update's vectors added; order of `parts` is no matter."""
-    old = reference or {"vectors": 0, "pending": {}}
+def no_reference() -> Reference:
+    """The reference of a feature set that no vector was published of."""
+    return {"vectors": 0, "pending": {}}
+
+
+def extended(reference: Reference, parts: Sequence[Scalars]) -> Reference:
+    """The reference with the scalars of an update's vectors added, as `scalars` gives them.
+
+    The order of `parts` makes no difference. The reference that was handed in stays as it is.
+    """
     new = _merged(parts)
-    total = old["vectors"] + _count(new)
-    if "groups" in old:
-        groups = {
+    total = reference["vectors"] + _count(new)
+    if "groups" in reference:
+        groups: Binned = {
             group: {
                 name: {
                     "edges": bins["edges"],
@@ -78,17 +88,17 @@ def extended(reference: dict[str, Any] | None, parts: Sequence[Scalars]) -> dict
                 }
                 for name, bins in named.items()
             }
-            for group, named in old["groups"].items()
+            for group, named in reference["groups"].items()
         }
         return {"vectors": total, "groups": groups}
-    pending = _merged([_arrays(old["pending"]), new])
+    pending = _merged([_arrays(reference.get("pending", {})), new])
     if total < REFERENCE_SIZE:
         kept = {
             group: {name: np.sort(values).tolist() for name, values in named.items()}
             for group, named in pending.items()
         }
         return {"vectors": total, "pending": kept}
-    fixed: dict[str, Any] = {}
+    fixed: Binned = {}
     for group, named in pending.items():
         fixed[group] = {}
         for name, values in named.items():
@@ -99,8 +109,9 @@ def extended(reference: dict[str, Any] | None, parts: Sequence[Scalars]) -> dict
 
 
 def decile_edges(values: Floats) -> list[float]:
-    """Inner edges of about ten bins of equal count; bin i holds edges[i-1] <= value < edges[i].
+    """Inner edges, ascending, of about ten bins of equal count, of one or more values float64 [n].
 
+    Bin i holds edges[i-1] <= value < edges[i]. At most 18 edges: a decile, or a decile and its next.
     A value that fills whole deciles alone (a group that is zero for most files) gets a bin of its own,
     so that both more and less than it shows.
     """
@@ -114,9 +125,12 @@ def decile_edges(values: Floats) -> list[float]:
     return sorted(edges)
 
 
-def indexes(reference: dict[str, Any] | None, parts: Sequence[Scalars]) -> dict[str, float]:
-    """PSI of each feature group, the larger of its two scalars'; empty without a fixed reference."""
-    if not reference or "groups" not in reference:
+def indexes(reference: Reference, parts: Sequence[Scalars]) -> dict[str, float]:
+    """PSI of each feature group (0 or more, no unit), the larger of its two scalars'.
+
+    Empty while the bins of the reference are not fixed, or where there are no new vectors.
+    """
+    if "groups" not in reference:
         return {}
     new = _merged(parts)
     if not _count(new):
@@ -131,7 +145,10 @@ def indexes(reference: dict[str, Any] | None, parts: Sequence[Scalars]) -> dict[
 
 
 def psi(expected: npt.NDArray[np.int64], actual: npt.NDArray[np.int64]) -> float:
-    """Population stability index of two histograms over the same bins; 0 means the same shares."""
+    """Population stability index of two histograms, int64 [bins] each, over the same bins.
+
+    0 means the same shares. Neither histogram may be empty: its counts must not all be 0.
+    """
     e = np.maximum(expected / expected.sum(), EPSILON)
     a = np.maximum(actual / actual.sum(), EPSILON)
     return float(((a - e) * np.log(a / e)).sum())

@@ -1,19 +1,7 @@
 """Counts and histograms of a snapshot, carried from one to the next.
 
-An update's stats are its base's, minus what the rows it replaces had added, plus what its own rows
-add: never a count over all rows of the corpus.
-
-    counts      samples; labels, file_types, architectures, splits (each {value: n});
-                labels_by_split ({split: {label: n}}); groups; vectors ({set: n}); failures
-                ({reason: n} of samples without a vector) and failures_by_set ({set: {reason: n}});
-                rejects ({reason: n}); unsupported ({type: n}); missing ({"label", "group",
-                "split": n} samples without one)
-    weeks       {ISO week such as "2024-W05", or "undated": {label: n}}, by the splits' first-seen
-    sizes       {k: n}: files of 2^k up to 2^(k+1) - 1 bytes
-    families    {family: n}
-    growth      one entry a snapshot: snapshot, at, samples, malicious, benign, unknown
-    drift       {set: reference}, see corpus.changes.drift
-    this_update what the update does to its base, see corpus.changes.rows
+An update's stats are its parent's, minus what the rows it replaces had added, plus what its own rows
+add: never a count over all rows of the corpus. `corpus.store.statistics` says what there is.
 """
 
 from __future__ import annotations
@@ -25,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from corpus.changes import drift
-from corpus.changes.rows import Rows, changes, frame, staged_feature_sets
+from corpus.changes.rows import Rows, changes
+from corpus.store.arrow_frame import frame
 from corpus.store.schemas import FEATURES_PREFIX
+from corpus.store.statistics import Growth, Histograms, Statistics, ThisUpdate, no_histograms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,19 +28,15 @@ Tally = Counter[tuple[str, ...]]
 UNDATED = "undated"
 UNSUPPORTED = "unsupported"
 
-# Of a tally's names, those that stand in `counts`.
-_COUNTS = ("labels", "file_types", "architectures", "splits", "labels_by_split", "missing", "vectors",
-           "failures", "failures_by_set", "rejects", "unsupported")  # fmt: skip
 
-
-def updated_stats(update: Update, rows: Rows | None = None) -> dict[str, Any]:
+def updated_stats(update: Update, rows: Rows | None = None) -> Statistics:
     """Stats of the snapshot that an update would become; the same whatever the order of its shards.
 
     `rows` spares reading what the update touches where that was done before.
     """
     rows = rows or Rows.of(update)
-    base = update.base.stats if update.base else None
-    tally = _flat(base) if base else Counter()
+    before = update.parent.stats
+    tally = _flat(before)
     tally.subtract(tally_samples(rows.before))
     tally.update(tally_samples(rows.after))
     tally.subtract(tally_vectors(rows.vectors_before, rows.failures_before))
@@ -59,37 +45,40 @@ def updated_stats(update: Update, rows: Rows | None = None) -> dict[str, Any]:
     tally.update(rejects)
     tally["counts", "groups"] += _new_groups(rows)
 
-    stats = nested(tally)
-    counts = stats["counts"]
-    labels = counts["labels"]
-    at = update.record["began_at"]
-    stats["snapshot"] = update.id
-    stats["growth"] = [
-        *(base["growth"] if base else []),
-        {
-            "snapshot": update.id,
-            "at": at,
-            "samples": counts["samples"],
-            **{name: labels.get(name, 0) for name in ("malicious", "benign", "unknown")},
-        },
-    ]
-    references = dict(base["drift"]) if base else {}
-    this_update = changes(rows)
-    this_update["rejects"] = sum(n for key, n in rejects.items() if key[1] == "rejects")
-    this_update["unsupported"] = sum(n for key, n in rejects.items() if key[1] == "unsupported")
-    this_update["drift"] = {}
-    for name in staged_feature_sets(update):
+    histograms = nested(tally)
+    counts = histograms["counts"]
+    growth: Growth = {
+        "snapshot": update.id,
+        "at": update.record["began_at"],
+        "samples": counts["samples"],
+        "malicious": counts["labels"].get("malicious", 0),
+        "benign": counts["labels"].get("benign", 0),
+        "unknown": counts["labels"].get("unknown", 0),
+    }
+    references = dict(before["drift"])
+    this_update: ThisUpdate = {
+        **changes(rows),
+        "rejects": sum(n for key, n in rejects.items() if key[1] == "rejects"),
+        "unsupported": sum(n for key, n in rejects.items() if key[1] == "unsupported"),
+        "drift": {},
+    }
+    for name in update.feature_sets():
         parts = list(_staged_scalars(update, name))
         vectors = sum(len(next(iter(next(iter(p.values())).values()))) for p in parts if p)
+        reference = references.get(name, drift.no_reference())
         this_update["drift"][name] = {
             "vectors": vectors,
-            "reference": references.get(name, {}).get("vectors", 0),
-            "psi": {g: round(v, 6) for g, v in drift.indexes(references.get(name), parts).items()},
+            "reference": reference["vectors"],
+            "psi": {g: round(v, 6) for g, v in drift.indexes(reference, parts).items()},
         }
-        references[name] = drift.extended(references.get(name), parts)
-    stats["drift"] = references
-    stats["this_update"] = this_update
-    return stats
+        references[name] = drift.extended(reference, parts)
+    return {
+        **histograms,
+        "snapshot": update.id,
+        "growth": [*before["growth"], growth],
+        "drift": references,
+        "this_update": this_update,
+    }
 
 
 def tally_samples(rows: pl.DataFrame) -> Tally:
@@ -150,24 +139,19 @@ def tally_rejects(rejects: pl.DataFrame) -> Tally:
     return tally
 
 
-def nested(tally: Tally) -> dict[str, Any]:
-    """A tally as nested dicts with sorted keys, without zeros."""
-    stats: dict[str, Any] = {
-        "counts": {"samples": 0, "groups": 0, **{name: {} for name in _COUNTS}},
-        "weeks": {},
-        "sizes": {},
-        "families": {},
-    }
+def nested(tally: Tally) -> Histograms:
+    """The counts and histograms of a tally, with sorted keys and without zeros."""
+    stats = no_histograms()
     for key, n in sorted(tally.items()):
         if n:
-            place = stats
+            place: Any = stats
             for name in key[:-1]:
                 place = place.setdefault(name, {})
             place[key[-1]] = n
     return stats
 
 
-def _flat(stats: dict[str, Any]) -> Tally:
+def _flat(stats: Histograms) -> Tally:
     tally: Tally = Counter()
 
     def walk(value: Any, key: tuple[str, ...]) -> None:
@@ -177,8 +161,10 @@ def _flat(stats: dict[str, Any]) -> Tally:
         else:
             tally[key] = value
 
-    for name in ("counts", "weeks", "sizes", "families"):
-        walk(stats.get(name, {}), (name,))
+    walk(stats["counts"], ("counts",))
+    walk(stats["weeks"], ("weeks",))
+    walk(stats["sizes"], ("sizes",))
+    walk(stats["families"], ("families",))
     return tally
 
 

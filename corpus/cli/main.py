@@ -18,7 +18,7 @@ from corpus.cli.session import Session
 from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
 from corpus.settings.overrides import nest, parse_override
 
-# Commands that are no services, and the module of this package that each is in.
+# Commands that are not services, and the module of this package that each is in.
 _MODULES = {
     "vectorize": "vectorize",
     "snapshots": "snapshots",
@@ -64,7 +64,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 done, 2 bad input, 3 nothing new, 4 blocked by a gate, 5 another update "
-    "was first, 6 not found, 7 damaged, 75 try again later, 1 anything else.",
+    "published first, 6 not found, 7 damaged, 75 try again later, 1 anything else.",
 )
 @click.option("--root", metavar="URL", help="Where the corpus lives: a folder or an fsspec URL.")
 @click.option(

@@ -16,7 +16,6 @@ from corpus.cli.session import Session
 from corpus.contract.base import Request
 from corpus.contract.registry import Service
 from corpus.errors import BadInputError
-from corpus.services.dispatch import run_service
 
 R = TypeVar("R", bound=Request)
 
@@ -27,6 +26,8 @@ def service_command(service: Service) -> click.Command:
 
     @click.pass_obj
     def call(session: Session, /, as_json: bool, **options: Any) -> None:
+        from corpus.services.dispatch import run_service
+
         request = request_of(request_type, options)
         report = run_service(request, session.context).model_dump(mode="json")
         session.write_result("ok", report)

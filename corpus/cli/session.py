@@ -1,4 +1,7 @@
-"""The global options of one call of the command, and what follows from them."""
+"""The global options of one call of the command, and what follows from them.
+
+Every help text loads this module, so what reads data is imported where it is first needed.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpus.errors import BadSettingError, CorpusError
-from corpus.services.context import Context
-from corpus.settings import Settings
-from corpus.store.object_store import passing_faults
+from corpus.contract.run_identity import parse_identity
+from corpus.errors import CorpusError
+
+if TYPE_CHECKING:
+    from corpus.services.context import Context
+    from corpus.settings import Settings
 
 RUN_VARIABLE = "CORPUS_RUN"
 
@@ -29,16 +34,16 @@ class Session:
 
     @cached_property
     def settings(self) -> Settings:
+        from corpus.settings import Settings
+
         return Settings.load(self.overrides, file=self.config)
 
     @cached_property
     def context(self) -> Context:
         """Settings and store, with the identity of the run that the environment tells of."""
-        given = os.environ.get(RUN_VARIABLE, "{}")
-        try:
-            run = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise BadSettingError(f"not a JSON object: {error}.", field=RUN_VARIABLE) from error
+        from corpus.services.context import Context
+
+        run = parse_identity(os.environ.get(RUN_VARIABLE, "{}"), RUN_VARIABLE)
         return Context.from_settings(self.settings, run)
 
     def write_result(
@@ -46,6 +51,8 @@ class Session:
     ) -> None:
         if self.result is None:
             return
+        from corpus.store.faults import passing_faults
+
         outcome = {
             "status": status,
             "report": report,

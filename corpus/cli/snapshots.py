@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import click
 
 from corpus.cli.output import echo_report, json_option, report_lines
 from corpus.cli.session import Session
+from corpus.contract.splits import SPLITS
 from corpus.errors import DamagedError
 
 
@@ -18,7 +20,7 @@ def snapshots() -> None:
     """List snapshots, or show one."""
 
 
-def _entry(manifest: dict[str, Any]) -> dict[str, Any]:
+def _entry(manifest: Mapping[str, Any]) -> dict[str, Any]:
     names = ("id", "sequence", "parent", "created_at", "note", "content_digest", "counts")
     return {name: manifest.get(name) for name in names}
 
@@ -69,7 +71,7 @@ def show(session: Session, snapshot: str, as_json: bool) -> None:
 def verify(session: Session, snapshot: str, blobs: bool, as_json: bool) -> None:
     """Re-hash everything of a snapshot: data files, vectors, labels, card and samples.
 
-    Exit status 7, and a line for each finding, where a single bit is not what it was.
+    Exit status 7, and a line for each finding, if a single bit is not what it was.
     """
     from corpus.snapshots.verify import verify as verify_snapshot
 
@@ -108,13 +110,13 @@ def diff(session: Session, a: str, b: str, as_json: bool) -> None:
 )
 @click.option(
     "--split",
-    type=click.Choice(["train", "validation", "test", "excluded"]),
+    type=click.Choice(SPLITS),
     help="Only this split.",
 )
 @click.option(
     "--feature-set",
     metavar="NAME",
-    help="Which vectors; needed where the snapshot has several sets.",
+    help="Feature set of the vectors; needed if the snapshot has several.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @click.pass_obj

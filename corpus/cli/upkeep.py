@@ -32,11 +32,11 @@ def duration(text: str, field: str) -> timedelta:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def abandon(session: Session, update: str, yes: bool, as_json: bool) -> None:
-    """Give up an update that nobody will finish: its services refuse to go on from then.
+    """Give up an update that nobody will finish: its services refuse to continue from then on.
 
     A snapshot number that it had claimed is free for others. What it staged is kept until `corpus
-    clean`. Exit status 5 where it is published, or its publication has begun to commit rows: `corpus
-    publish --update ID` ends that.
+    clean`. Exit status 5 if it is published, or its publication has begun to commit rows: then
+    `corpus publish --update ID` completes it.
     """
     from corpus.maintenance.abandon import abandon as abandon_update
 
@@ -55,21 +55,21 @@ def abandon(session: Session, update: str, yes: bool, as_json: bool) -> None:
     default="7d",
     metavar="DURATION",
     show_default=True,
-    help="Keep what was written since: 7d, 12h, 30m.",
+    help="Keep what was written within this time: 7d, 12h, 30m.",
 )
 @click.option(
     "--blobs",
     is_flag=True,
-    help="Also samples that nothing refers to; no update may be unfinished.",
+    help="Also remove samples that nothing refers to; no update may be unfinished.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.pass_obj
 def clean(session: Session, older_than: str, blobs: bool, dry_run: bool, as_json: bool) -> None:
     """Remove what no snapshot and no update needs; it touches no snapshot and none of its data.
 
-    Goes: staging areas of updates that are published or abandoned; those that never got anything, and
-    temporary files of killed writers, both a day old at least; with --blobs, samples that no snapshot,
-    table or staging area refers to.
+    It removes staging areas of updates that are published or abandoned; staging areas that never got
+    anything, and temporary files of killed writers, if they are a day old at least; with --blobs, also
+    samples that no snapshot, table or staging area refers to.
     """
     from corpus.maintenance.clean import clean as clean_store
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from corpus import features
 from corpus.cli.output import echo_report, json_option
 from corpus.cli.session import Session
 from corpus.errors import BadInputError, BadSettingError
@@ -17,20 +18,25 @@ from corpus.sources.paths import expand, read_list
 
 @click.command(short_help="Write vectors of any files as NumPy.", params=[json_option()])
 @click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path())
-@click.option("--feature-set", metavar="NAME", required=True, help="Which vectors.")
+@click.option(
+    "--feature-set",
+    metavar="NAME",
+    required=True,
+    help=f"Feature set to extract: {', '.join(features.names())}.",
+)
 @click.option(
     "--out",
     metavar="OUT.npz",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="File to write; an old one is replaced at the end.",
+    help="File to write; a previous one is replaced at the end.",
 )
 @click.option(
     "--from-list",
     "from_list",
     metavar="FILE",
     type=click.Path(dir_okay=False, allow_dash=True),
-    help="Take paths from this file too, one a line, after PATH; - is standard input.",
+    help="Also take paths from this file, one a line, after PATH; - is standard input.",
 )
 @click.option(
     "--jobs",
@@ -41,13 +47,13 @@ from corpus.sources.paths import expand, read_list
     "--raw",
     metavar="OUT.jsonl",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the raw features too, as JSON rows: sha256, raw.",
+    help="Also write the raw features, as JSON rows: sha256, raw.",
 )
-@click.option("--strict", is_flag=True, help="Exit status 2 where any file failed.")
+@click.option("--strict", is_flag=True, help="Exit status 2 if any file failed.")
 @click.option(
     "--no-sandbox",
     is_flag=True,
-    help="Run in this process, without limits: for measuring, with one job.",
+    help="Run in this process, without limits and with one job: for measurements.",
 )
 @click.pass_obj
 def vectorize(
@@ -69,7 +75,7 @@ def vectorize(
     failure_peak_memory_bytes [m]; and feature_set. Reasons: missing, unreadable, empty, timeout,
     memory, crash, error. Limits are those of the settings `features.*`.
 
-    Exit status 0 also where some files failed (but see --strict) or there are none, 2 where all did.
+    Exit status 0 even if some files failed (but see --strict) or there are none, 2 if all failed.
     """
     from corpus.vectorize.files import vectorize as vectorize_files
 

@@ -124,5 +124,8 @@ def get(name: str) -> Service:
 
 
 def service_of(request: Request) -> Service:
-    """The service that a request is for."""
-    return next(service for service in SERVICES.values() if type(request) is service.request)
+    """Return the service that a request is for. Raises `TypeError` for a request of no service."""
+    for service in SERVICES.values():
+        if type(request) is service.request:
+            return service
+    raise TypeError(f"no service is asked by a {type(request).__name__}")

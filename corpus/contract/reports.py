@@ -63,6 +63,7 @@ class LabelReport(Report):
         description="Published samples whose provisional VirusTotal report is by now old enough to be "
         "fetched again."
     )
+    policy: dict[str, Any] = Field(description="What the manifest says as `label_policy`.")
 
 
 class ExtractReport(Report):

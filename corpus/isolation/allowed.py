@@ -9,7 +9,8 @@ from corpus.services.extract.shard_vectors import failures_part
 from corpus.services.inputs.layout import FOLDER, SOURCES, TASK, pending_key
 from corpus.store.provenance import REPORT
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
-from corpus.store.staging import Update, record_key
+from corpus.store.staging import Update
+from corpus.store.update_record import record_key
 
 # The tables that an ingest stages, one part a shard.
 INGESTED = ("samples", "rejects", "failures", "sightings")

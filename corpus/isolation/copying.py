@@ -11,7 +11,8 @@ from typing import IO, Any
 from corpus.errors import BadInputError
 from corpus.sources import filetype
 from corpus.sources.files import Files
-from corpus.store.object_store import Store, passing_faults
+from corpus.store.faults import passing_faults
+from corpus.store.object_store import Store
 
 _CHUNK = 1 << 20
 

@@ -164,10 +164,8 @@ class Ingested:
     # Blobs
 
     def _known(self, sha256s: Sequence[str]) -> set[str]:
-        base = self._update.base
-        if base is None or not sha256s:
-            return set()
-        return set(base.scan("samples", ["sha256"], keys=sorted(sha256s))["sha256"].to_pylist())
+        rows = self._update.parent.scan("samples", ["sha256"], keys=sorted(sha256s))
+        return set(rows["sha256"].to_pylist())
 
     def _stored(
         self, rows: Sequence[SampleRow], known: set[str]

@@ -23,9 +23,11 @@ from corpus.services.ingest import service as ingest
 from corpus.services.inputs.layout import FOLDER, SOURCES, TASK, pending_key, source_key
 from corpus.sources.candidate import Candidate
 from corpus.store import blobs
-from corpus.store.object_store import Store, passing_faults
+from corpus.store.faults import passing_faults
+from corpus.store.object_store import Store
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
-from corpus.store.staging import Update, record_key
+from corpus.store.staging import Update
+from corpus.store.update_record import record_key
 
 # A copy waits for the storage more than for the processor.
 _COPIES = 4
@@ -95,7 +97,7 @@ def _new(folder: Path, update: Update) -> Store:
     except OSError as error:
         raise BadInputError(f"cannot be made a workspace: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()
-    record = {"id": update.id, "base": None, "sequence": update.sequence}
+    record = {"id": update.id, "parent": None, "sequence": update.sequence}
     made.write_json(record_key(update.id), record)
     return made
 

@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from corpus.errors import ConflictError, NotFoundError
 from corpus.store import manifest as manifests
 from corpus.store.claims import release_claim
+from corpus.store.ending import settle
 from corpus.store.object_store import Store
-from corpus.store.snapshots import Snapshot
-from corpus.store.staging import Update, record_key, settle
+from corpus.store.staging import Update
+from corpus.store.update_record import record_key
 
 
 class AbandonReport(BaseModel):
@@ -34,14 +35,14 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
             hint="A snapshot cannot be taken back; its staging area goes with `corpus clean`.",
             update=update_id,
         )
-    key = record_key(update_id)
-    if "/" in update_id or not store.exists(key):
+    if "/" in update_id or not store.exists(record_key(update_id)):
         raise NotFoundError(
             f"there is no update {update_id!r} in {store.url}.",
             hint="`corpus clean --dry-run` names those that are unfinished.",
             update=update_id,
         )
-    record = store.read_json(key)
+    # Not by `Update.open`, which goes on with no update that was abandoned.
+    update = Update.begun(store, update_id)
     # Settled before the claim is given up: from here on no publication of it commits a row.
     if settle(store, update_id, "abandon") == "publish":
         raise ConflictError(
@@ -49,10 +50,9 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
             hint=f"`corpus publish --update {update_id}` ends it.",
             update=update_id,
         )
-    base = Snapshot.open(store, record["base"]) if record["base"] else None
-    # Not by `Update.open`, which goes on with no update that was abandoned.
-    sequence = Update(store, record, base).sequence
-    released = release_claim(store, update_id, sequence)
+    released = release_claim(store, update_id, update.sequence)
     return AbandonReport(
-        update=update_id, began_at=record["began_at"], freed=sequence if released else None
+        update=update_id,
+        began_at=update.record["began_at"],
+        freed=update.sequence if released else None,
     )

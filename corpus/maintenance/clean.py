@@ -25,10 +25,11 @@ from corpus.contract.progress import Progress
 from corpus.errors import ConflictError, PassingFaultError
 from corpus.sources.files import remote_stat
 from corpus.store import manifest as manifests
-from corpus.store.object_store import TEMPORARY, Store, to_json
+from corpus.store.cleaning import CLEANING, CLEANING_LASTS, being_cleaned, sign_of_cleaning
+from corpus.store.ending import end_of
+from corpus.store.object_store import TEMPORARY, Store
 from corpus.store.schemas import SAMPLES
-from corpus.store.snapshots import Snapshot
-from corpus.store.staging import CLEANING, CLEANING_LASTS, being_cleaned, end_of
+from corpus.store.snapshots import Parent, Snapshot
 
 Kind = Literal["published", "abandoned", "empty", "remains", "temporary", "blob"]
 PATIENCE = timedelta(days=1)
@@ -154,14 +155,12 @@ def _areas(store: Store, limit: datetime, patient: datetime) -> tuple[list[Remov
     return areas, unfinished
 
 
-def _kind(
-    store: Store, update_id: str, files: Sequence[_File], latest: Snapshot | None
-) -> Kind | None:
+def _kind(store: Store, update_id: str, files: Sequence[_File], latest: Parent) -> Kind | None:
     """Why an area is needed no more; None where its update can go on."""
     if store.exists(manifests.manifest_key(update_id)):
         # Before `latest.json` knows of it, a publication still has its last step to do.
         published = Snapshot.open(store, update_id)
-        return "published" if latest and latest.sequence >= published.sequence else None
+        return "published" if latest.sequence >= published.sequence else None
     if end_of(store, update_id) == "abandon":
         return "abandoned"
     names = {file.key.split("/", 2)[2] for file in files}
@@ -207,7 +206,7 @@ def _alone(store: Store) -> Iterator[Callable[[], None]]:
     if not being_cleaned(store):
         # What is there now is of a process that was killed.
         store.delete_files([CLEANING])
-    if not store.create_bytes(CLEANING, _now()):
+    if not store.create_bytes(CLEANING, sign_of_cleaning()):
         raise ConflictError("another `corpus clean --blobs` is at work.", hint="Wait for its end.")
     last = time.monotonic()
 
@@ -218,17 +217,13 @@ def _alone(store: Store) -> Iterator[Callable[[], None]]:
                 "cleaning was held up for so long that updates may have gone on.",
                 hint="Blobs that are left go the next time: run it again.",
             )
-        store.write_bytes(CLEANING, _now())
+        store.write_bytes(CLEANING, sign_of_cleaning())
         last = time.monotonic()
 
     try:
         yield sign_of_life
     finally:
         store.delete_files([CLEANING])
-
-
-def _now() -> bytes:
-    return to_json({"at": datetime.now(UTC).isoformat()})
 
 
 def _nothing() -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from corpus.contract.base import Request
 from corpus.contract.progress import Progress
+from corpus.contract.run_identity import RunIdentity
 from corpus.services.inputs.base import Inputs
 from corpus.services.inputs.corpus import CorpusInputs
 from corpus.services.inputs.workspace import WorkspaceInputs, is_workspace
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.object_store import Store
-from corpus.store.staging import Update, existing, new_update_id
+from corpus.store.staging import Update, existing
+from corpus.store.update_record import new_update_id
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Context:
     settings: Settings
     store: Store
     progress: Progress = field(default_factory=Progress)
-    run: Mapping[str, Any] = field(default_factory=dict)
+    run: RunIdentity = field(default_factory=RunIdentity)
     service: str | None = None
     inputs: Inputs = field(default_factory=CorpusInputs)
 
     @classmethod
-    def from_settings(cls, settings: Settings, run: Mapping[str, Any] | None = None) -> Context:
+    def from_settings(cls, settings: Settings, run: RunIdentity | None = None) -> Context:
         """Return the context of the corpus, or of the workspace, that `store.root` names.
 
         Only here is it asked which of the two it is. A workspace is lost with its task, so nothing in it

@@ -1,4 +1,4 @@
-"""Runs the service that a request is for; a service is imported when it is first asked."""
+"""Run the service that a request is for; a service is imported when it is first asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every setting of the corpus, in one place.
+"""Every setting of the corpus, in one place; those of the workers that run its services are in
+operators/settings.py, and come from the same files and the same environment.
 
 A value comes from the first of these that has it: the overrides of a run (`--set section.key=value`,
 the trigger form), the environment (`CORPUS_SECTION__KEY`), the files (`corpus.toml`, then `conf.d`),
@@ -11,9 +12,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from corpus.settings.corpus import (
@@ -27,17 +27,15 @@ from corpus.settings.corpus import (
     StoreSettings,
     VerdictSettings,
 )
-from corpus.settings.hosts import DockerSettings, ReaperSettings
 from corpus.settings.loading import CONFIG_FILE, config_files, load
 
 __all__ = [
     "CONFIG_FILE",
-    "DockerSettings",
+    "OF_WORKERS",
     "FeatureSettings",
     "GateSettings",
     "GroupSettings",
     "LabelSettings",
-    "ReaperSettings",
     "Settings",
     "ShardSettings",
     "SourceSettings",
@@ -48,8 +46,13 @@ __all__ = [
 ]
 
 
+# Sections and settings of the same files that operators/settings.py reads and checks. They are known
+# here by name alone, so that a corpus without operators takes these files, and still finds a typo.
+OF_WORKERS = frozenset(("docker", "reaper", "runner"))
+
+
 class Settings(BaseSettings):
-    """All settings, immutable; `Settings.load` reads them."""
+    """All settings of the corpus, immutable; `Settings.load` reads them."""
 
     model_config = SettingsConfigDict(
         env_prefix="CORPUS_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -64,13 +67,6 @@ class Settings(BaseSettings):
     groups: GroupSettings = GroupSettings()
     splits: SplitSettings = SplitSettings()
     gates: GateSettings = GateSettings()
-    docker: DockerSettings = DockerSettings()
-    reaper: ReaperSettings = ReaperSettings()
-    runner: Literal["process", "docker"] = Field(
-        "process",
-        description="Where operators run a service: a subprocess of the worker, or containers of the "
-        "Docker engine on its host.",
-    )
 
     @classmethod
     def load(
@@ -80,7 +76,7 @@ class Settings(BaseSettings):
         file: Path | None = None,
     ) -> Settings:
         """Read the settings; `overrides` is nested as the sections are. Raises `BadSettingError`."""
-        return load(cls, dict(overrides or {}), config_files(file))
+        return load(cls, dict(overrides or {}), config_files(file), others=OF_WORKERS)
 
     @property
     def digest(self) -> str:
@@ -89,9 +85,6 @@ class Settings(BaseSettings):
             mode="json",
             exclude={
                 "store": True,
-                "runner": True,
-                "docker": True,
-                "reaper": True,
                 "shards": True,
                 "sources": {"archive_passwords"},
             },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,11 +37,34 @@ def config_files(file: Path | None = None) -> list[Path]:
     return [path, *(found for folder in folders for found in sorted(folder.glob("*.toml")))]
 
 
-def load(cls: type[S], overrides: dict[str, Any], files: list[Path]) -> S:
-    """Settings of the files, of which a later one wins; the environment wins over files, `overrides` over all.
+class _OwnPart(TomlConfigSettingsSource):
+    """A settings file without the sections and settings that others read."""
 
-    Raises `BadSettingError`.
+    def __init__(self, cls: type[BaseSettings], file: Path, others: Collection[str]) -> None:
+        super().__init__(cls, file)
+        self._others = others
+
+    def __call__(self) -> dict[str, Any]:
+        return {
+            name: value for name, value in super().__call__().items() if name not in self._others
+        }
+
+
+def load(
+    cls: type[S], overrides: dict[str, Any], files: list[Path], *, others: Collection[str]
+) -> S:
+    """Read the settings of a class from files, of which a later one wins over an earlier one.
+
+    The environment wins over the files, and `overrides` win over all. What the files say of `others`,
+    names at the top of a file, is not read. Raises `BadSettingError`.
     """
+    for name in overrides:
+        if name in others:
+            raise BadSettingError(
+                "this is not a setting of what is called here, so it cannot be overridden here.",
+                field=name,
+                hint="It is read from the settings file and the environment, where it is needed.",
+            )
 
     class Loaded(cls):  # type: ignore[valid-type,misc]
         @classmethod
@@ -53,7 +77,7 @@ def load(cls: type[S], overrides: dict[str, Any], files: list[Path]) -> S:
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             # A later file wins over an earlier one, so conf.d mends corpus.toml.
-            toml = [TomlConfigSettingsSource(settings_cls, path) for path in reversed(files)]
+            toml = [_OwnPart(settings_cls, path, others) for path in reversed(files)]
             return (init_settings, EnvSettingsSource(settings_cls), *toml)
 
     try:
@@ -63,18 +87,21 @@ def load(cls: type[S], overrides: dict[str, Any], files: list[Path]) -> S:
         field = ".".join(str(part) for part in first["loc"])
         unknown = first["type"] == "extra_forbidden"
         raise BadSettingError(
-            f"there is no such setting.{_meant(cls, field)}" if unknown else f"{first['msg']}.",
+            f"there is no such setting.{_meant(cls, field, others)}"
+            if unknown
+            else f"{first['msg']}.",
             field=field,
-            hint="`corpus config` lists every setting and where its value came from.",
+            hint="`corpus config` lists those of the corpus, `python -m operators.settings` those "
+            "of workers.",
         ) from error
     except (OSError, ValueError) as error:
         raise BadSettingError(str(error), file=", ".join(map(str, files))) from error
     return loaded
 
 
-def _meant(cls: type[BaseModel], name: str) -> str:
-    """A guess at the setting that someone meant, as a sentence; empty where none is near."""
-    names = list(cls.model_fields)
+def _meant(cls: type[BaseModel], name: str, others: Collection[str]) -> str:
+    """A guess at the setting that someone meant, as a sentence; empty if none is near."""
+    names = [*cls.model_fields, *others]
     for section, field in cls.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             names += [f"{section}.{inner}" for inner in field.annotation.model_fields]

@@ -1,4 +1,4 @@
-"""Print docs/reference/settings.md: every setting, from the code that reads it."""
+"""docs/reference/settings.md: every setting, from the code that reads it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from corpus.settings import CONFIG_FILE, Settings
+from corpus.settings.loading import CONFIG_FILE
 
 _HEAD = f"""# Settings
 
-Made from `corpus/settings/` by `make docs`; a test keeps the two alike.
+Made from `corpus/settings/` and `operators/settings.py` by `make docs`; a test keeps them alike.
 
 A setting has the value that the first of these gives it:
 
@@ -23,14 +23,16 @@ A setting has the value that the first of these gives it:
    the last by name first), then the main file: `--config`, else `$CORPUS_CONFIG`, else `{CONFIG_FILE}`;
 4. the default below.
 
-`corpus config` prints each effective value and where it came from; secrets are masked.
-An unknown name or an impossible value ends with exit status 2 and names the setting.
+`corpus config` prints each effective value of the corpus's own settings and where it came from, and
+`python -m operators.settings` does so for those of workers (`runner`, `docker`, `reaper`); secrets are
+masked. An unknown name or an impossible value ends with exit status 2 and names the setting. The
+`corpus` command does not look at the settings of workers, and a run does not override them.
 """
 
 
-def reference() -> str:
-    """The page, as Markdown."""
-    return "\n".join([_HEAD, *_lines(Settings)]) + "\n"
+def reference(*models: type[BaseModel]) -> str:
+    """Return the page, as Markdown; it lists the settings of these models."""
+    return "\n".join([_HEAD, *(line for model in models for line in _lines(model))]) + "\n"
 
 
 def _lines(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -56,7 +58,3 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-if __name__ == "__main__":
-    print(reference(), end="")

@@ -14,8 +14,6 @@ from corpus.settings import Settings
 
 # Where things lie. A URL may bear a user's password, and a service in a workspace has no use for it.
 _ADDRESSES = {"store.root", "sources.urls", "verdicts.urls"}
-# How a worker runs services, which is nothing to the services.
-_OF_WORKERS = {"docker", "reaper", "runner"}
 
 
 def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: bool = True) -> str:
@@ -23,11 +21,11 @@ def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: b
 
     Secrets are left out, `store.options` above all: they belong into files of `conf.d`. Of them only
     the passwords of archives are written where they are asked for, which a sandbox needs that opens
-    archives. How a worker runs services is left out as well; without `addresses`, also where the
-    corpus, its sources and its verdicts lie. Raises `BadSettingError` for what TOML cannot hold.
+    archives. Without `addresses` it is also left out where the corpus, its sources and its verdicts
+    lie. Raises `BadSettingError` for what TOML cannot hold.
     """
     written = {"sources.archive_passwords"} if archive_passwords else set()
-    left_out = _OF_WORKERS if addresses else _OF_WORKERS | _ADDRESSES
+    left_out = set() if addresses else _ADDRESSES
     return "\n".join(_section(settings, "", written, left_out)) + "\n"
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.errors import BadInputError
-from corpus.snapshots.reader import CLASSES, LoadedSnapshot
+from corpus.snapshots.dataset import CLASSES, Dataset
 from corpus.store.atomic import whole
 from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
@@ -40,7 +40,7 @@ def export(
 ) -> ExportReport:
     """Write a snapshot whole, or nothing.
 
-    parquet has the columns of `LoadedSnapshot.to_arrow`. npz has the samples with a vector: X
+    parquet has the columns of `Dataset.to_arrow`. npz has the samples with a vector: X
     float32 [n, dim], y int8 [n] (1 malicious, 0 benign, -1 unknown), sha256, label, split and
     group_id as text, no pickled object. Raises `BadInputError` where the file exists, unless `force`.
     """
@@ -49,7 +49,7 @@ def export(
         raise BadInputError("it exists already.", file=str(path), hint="--force overwrites it.")
     if not path.parent.is_dir():
         raise BadInputError("there is no such folder.", file=str(path.parent))
-    loaded = LoadedSnapshot(Snapshot.open(store, snapshot_id))
+    loaded = Dataset(Snapshot.open(store, snapshot_id))
     write = _parquet if kind == "parquet" else _npz
     with whole(path) as stream:
         rows = write(loaded, stream, split, feature_set)
@@ -57,9 +57,7 @@ def export(
     return ExportReport(snapshot=loaded.id, file=str(path), format=kind, rows=rows, size=size)
 
 
-def _parquet(
-    loaded: LoadedSnapshot, stream: IO[bytes], split: str | None, feature_set: str | None
-) -> int:
+def _parquet(loaded: Dataset, stream: IO[bytes], split: str | None, feature_set: str | None) -> int:
     import pyarrow.parquet as pq
 
     table = loaded.to_arrow(split, feature_set=feature_set)
@@ -67,9 +65,7 @@ def _parquet(
     return int(table.num_rows)
 
 
-def _npz(
-    loaded: LoadedSnapshot, stream: IO[bytes], split: str | None, feature_set: str | None
-) -> int:
+def _npz(loaded: Dataset, stream: IO[bytes], split: str | None, feature_set: str | None) -> int:
     rows, vectors = loaded.vectors(split, feature_set=feature_set)
     label = rows["label"].fill_null("unknown")
     y = label.replace_strict(CLASSES, return_dtype=pl.Int8).to_numpy()

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from corpus.errors import BadInputError
 from corpus.store.schemas import LABELS, TIME
-from corpus.store.snapshots import Snapshot, latest_rows
+from corpus.store.snapshot_rows import latest_rows
+from corpus.store.snapshots import Snapshot
 
 
 def labels_as_of(snapshot: Snapshot, when: date | str) -> pa.Table:

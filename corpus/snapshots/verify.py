@@ -15,10 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.changes import content
 from corpus.contract.progress import Progress
-from corpus.errors import CorpusError, NotFoundError
+from corpus.errors import CorpusError, DamagedError, NotFoundError
 from corpus.store import blobs as blob_store
 from corpus.store import manifest as manifests
+from corpus.store.claims import log_key
+from corpus.store.manifest import MANIFEST, ListedFile, Manifest
 from corpus.store.object_store import Store, to_json
+from corpus.store.records import checked
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.snapshots import LATEST, Snapshot
 
@@ -107,7 +110,7 @@ class _Verification:
         if snapshot_id == "latest":
             try:
                 return Snapshot.open(self.store).id
-            except (ValueError, KeyError, TypeError):
+            except (KeyError, TypeError, DamagedError):
                 # A damaged latest.json must not keep the snapshots from being checked.
                 claimed = [s.id for s in Snapshot.every(self.store)]
                 if not claimed:
@@ -129,12 +132,12 @@ class _Verification:
         except (ValueError, KeyError, TypeError, CorpusError, OSError) as error:
             self._find(LATEST, f"cannot be read: {error}")
 
-    def _manifest(self, snapshot_id: str) -> dict[str, Any] | None:
+    def _manifest(self, snapshot_id: str) -> Manifest | None:
         key = manifests.manifest_key(snapshot_id)
         try:
             data = self.store.read_bytes(key)
-            manifest: dict[str, Any] = json.loads(data)
             self.files += 1
+            manifest = checked(json.loads(data), MANIFEST, key)
             if manifest["manifest_digest"] != manifests.digest_of(manifest):
                 self._find(key, "its bytes do not have the digest that it names")
             elif data != to_json(manifest):
@@ -144,15 +147,15 @@ class _Verification:
             else:
                 self._claim(manifest)
             return manifest
-        except (ValueError, KeyError, TypeError, AttributeError, CorpusError) as error:
+        except (ValueError, RecursionError, CorpusError) as error:
             self._find(key, f"cannot be read: {error}")
             return None
 
-    def _claim(self, manifest: dict[str, Any]) -> None:
-        key = manifests.log_key(manifest["sequence"])
+    def _claim(self, manifest: Manifest) -> None:
+        key = log_key(manifest["sequence"])
         self._compare(key, manifest["claim_sha256"], None)
 
-    def _chain(self, manifest: dict[str, Any]) -> None:
+    def _chain(self, manifest: Manifest) -> None:
         """Every ancestor's manifest has the digest that its child names."""
         while manifest["parent"] is not None:
             parent = self._manifest(manifest["parent"])
@@ -165,12 +168,13 @@ class _Verification:
 
     # Files
 
-    def _listed_files(self, manifest: dict[str, Any]) -> None:
+    def _listed_files(self, manifest: Manifest) -> None:
         entries = [e for table in manifest["tables"].values() for e in table["files"]]
-        for number, entry in enumerate([*entries, *manifest["files"]]):
-            self.progress.step("verify: files", number, len(entries) + len(manifest["files"]))
+        listed: list[ListedFile] = [*entries, *manifest["files"]]
+        for number, entry in enumerate(listed):
+            self.progress.step("verify: files", number, len(listed))
             self._compare(entry["key"], entry["sha256"], entry["size"])
-            self.rows += entry.get("rows", 0)
+        self.rows += sum(entry["rows"] for entry in entries)
 
     def _compare(self, key: str, sha256: str, size: int | None) -> None:
         self.files += 1
@@ -226,10 +230,15 @@ class _Verification:
             self._find(key, f"the content digest of its rows is {self.digest}")
         if rows.height != manifest["counts"]["samples"]:
             self._find(key, f"its rows have {rows.height} samples")
-        for column in ("label", "file_type", "split"):
+        counts = manifest["counts"]
+        for column, by_value in (
+            ("label", counts["labels"]),
+            ("file_type", counts["file_types"]),
+            ("split", counts["splits"]),
+        ):
             known = rows.filter(pl.col(column).is_not_null())
             counted = dict(sorted(known.group_by(column).len().rows()))
-            named = {k: n for k, n in manifest["counts"][f"{column}s"].items() if k != "none"}
+            named = {k: n for k, n in by_value.items() if k != "none"}
             if counted != named:
                 self._find(key, f"by {column} its rows count {counted}, not {named}")
         for problem, sha256 in references(snapshot, rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from typing import IO, cast
 
-from corpus.store.object_store import passing_faults
+from corpus.store.faults import passing_faults
 
 _CHUNK = 1 << 20
 # Up to this size in memory, beyond it in a temporary file.

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from corpus.errors import BadInputError
-from corpus.store.object_store import passing_faults, sync_folder
+from corpus.store.faults import passing_faults
+from corpus.store.object_store import sync_folder
 
 
 @contextlib.contextmanager

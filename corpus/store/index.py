@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from corpus.errors import DamagedError, NotFoundError
+from corpus.store.manifest import TableFile
 from corpus.store.object_store import Store
 from corpus.store.schemas import TableSpec
 
@@ -41,7 +41,7 @@ def hashes(values: Iterable[str | None]) -> Hashes:
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
-def complete(store: Store, spec: TableSpec, files: Sequence[Mapping[str, Any]]) -> None:
+def complete(store: Store, spec: TableSpec, files: Sequence[TableFile]) -> None:
     """Make the indexes that a table's files (entries of a manifest) lack."""
     have = set(store.list(f"index/{spec.name}"))
     for file in files:
@@ -54,7 +54,7 @@ def complete(store: Store, spec: TableSpec, files: Sequence[Mapping[str, Any]]) 
 
 
 def look_up(
-    store: Store, spec: TableSpec, files: Sequence[Mapping[str, Any]], column: str, values: pa.Array
+    store: Store, spec: TableSpec, files: Sequence[TableFile], column: str, values: pa.Array
 ) -> npt.NDArray[np.bool_] | None:
     """Whether each file (row) may have each value (column); None where there is no index to tell."""
     if column not in spec.indexed:

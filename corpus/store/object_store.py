@@ -15,7 +15,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -23,16 +23,14 @@ from typing import IO, TYPE_CHECKING, Any
 import fsspec
 import fsspec.implementations.local
 
-from corpus.errors import BadSettingError, NotFoundError, PassingFaultError
+from corpus.errors import DamagedError, NotFoundError
+from corpus.store.faults import reading, writing
 
 # Airflow reads data cards of the store, and has no pyarrow in its image.
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-# A full disk or a lost mount heals; a wrong path or a missing permission does not.
-_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN}
-_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 # How the name of a file begins that is being written, or that a killed writer left.
@@ -47,58 +45,6 @@ class WrittenFile:
     size: int
     sha256: str
     rows: int = 0
-
-
-@contextlib.contextmanager
-def passing_faults(key: str) -> Iterator[None]:
-    """Turn an I/O error that may heal into a `PassingFaultError` that names the key."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _PASSING:
-            raise PassingFaultError(
-                f"{key}: {os.strerror(error.errno or 0)}.",
-                hint="Nothing was half-written. Free some space or mend the storage, then retry.",
-                key=key,
-            ) from error
-        raise
-
-
-@contextlib.contextmanager
-def _writing(url: str, key: str, *, remote: bool = False) -> Iterator[None]:
-    """As `passing_faults`; and a root that cannot be written to at all is a wrong setting."""
-    try:
-        with passing_faults(key):
-            yield
-    except OSError as error:
-        # Of a remote storage, a write to what does not exist means that there is no such bucket.
-        missing = remote and isinstance(error, FileNotFoundError)
-        if missing or isinstance(error, PermissionError) or error.errno in _REFUSED:
-            raise BadSettingError(
-                f"{url}/{key} cannot be written: {_why(error, remote)}.",
-                field="store.root",
-                hint="Nothing was half-written. Mend the permissions, or choose another root.",
-            ) from error
-        raise
-
-
-@contextlib.contextmanager
-def _reading(url: str, key: str, *, remote: bool = False) -> Iterator[None]:
-    """As `passing_faults`; and what this user may not read is a wrong setting, not something absent."""
-    try:
-        with passing_faults(key):
-            yield
-    except PermissionError as error:
-        raise BadSettingError(
-            f"{url}/{key} cannot be read: {_why(error, remote)}.",
-            field="store.root",
-            hint="Mend its permissions, or run as a user who may read the corpus.",
-        ) from error
-
-
-def _why(error: OSError, remote: bool) -> str:
-    said = os.strerror(error.errno).lower() if error.errno and not remote else str(error)
-    return said.rstrip(".")
 
 
 class Store:
@@ -202,11 +148,11 @@ class Store:
         return {}
 
     def _reading(self, key: str) -> contextlib.AbstractContextManager[None]:
-        return _reading(self.url, key, remote=not self.is_local)
+        return reading(self.url, key, remote=not self.is_local)
 
     def write_bytes(self, key: str, data: bytes) -> WrittenFile:
         """Write a key whole, replacing what was there."""
-        with _writing(self.url, key, remote=not self.is_local):
+        with writing(self.url, key, remote=not self.is_local):
             if self.is_local:
                 self._write_local(key, data, replace=True)
             else:
@@ -218,7 +164,7 @@ class Store:
 
         Of several writers at once exactly one gets True (link(2) locally, If-None-Match on S3).
         """
-        with _writing(self.url, key, remote=not self.is_local):
+        with writing(self.url, key, remote=not self.is_local):
             if self.is_local:
                 return self._write_local(key, data, replace=False)
             try:
@@ -261,7 +207,7 @@ class Store:
 
     def copy(self, source: str, target: str) -> None:
         """Give the bytes of one key a second key: a hard link locally, else a copy by the storage."""
-        with _writing(self.url, target):
+        with writing(self.url, target):
             if not self.is_local:
                 self.fs.copy(self.full(source), self.full(target))
                 return
@@ -280,23 +226,27 @@ class Store:
                 sync_folder(path.parent)
 
     def delete(self, prefix: str) -> None:
-        with _writing(self.url, prefix), contextlib.suppress(FileNotFoundError):
+        with writing(self.url, prefix), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(prefix), recursive=True)
 
     def delete_files(self, keys: Sequence[str]) -> None:
         """Delete files, in the order given; those that are gone already are no error."""
         if not self.is_local and keys:
-            with _writing(self.url, keys[0]), contextlib.suppress(FileNotFoundError):
+            with writing(self.url, keys[0]), contextlib.suppress(FileNotFoundError):
                 self.fs.rm([self.full(key) for key in keys])
             return
         for key in keys:
-            with _writing(self.url, key):
+            with writing(self.url, key):
                 Path(self.full(key)).unlink(missing_ok=True)
 
     # JSON
 
     def read_json(self, key: str) -> Any:
-        return json.loads(self.read_bytes(key))
+        """Read a JSON value. Raises `NotFoundError`, and `DamagedError` where the bytes are not JSON."""
+        try:
+            return json.loads(self.read_bytes(key))
+        except (ValueError, RecursionError) as error:
+            raise DamagedError(f"{key} is not valid JSON.", key=key) from error
 
     def write_json(self, key: str, value: Any) -> WrittenFile:
         return self.write_bytes(key, to_json(value))

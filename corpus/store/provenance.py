@@ -12,18 +12,19 @@ no container says nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from corpus.contract import run_identity
+from corpus.contract.run_identity import RunIdentity
 from corpus.errors import BadSettingError
 from corpus.store.object_store import to_json
 
 if TYPE_CHECKING:
     from corpus.store.staging import Update
 
-KEYS = ("image", "sandbox_image")
+KEYS: tuple[Literal["image"], Literal["sandbox_image"]] = ("image", "sandbox_image")
 # How the records' names begin; no service is called so.
 REPORT = "image"
 
@@ -37,12 +38,13 @@ class Image(BaseModel):
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
-def identity(run: Mapping[str, Any]) -> dict[str, Any]:
+def identity(run: RunIdentity) -> RunIdentity:
     """Who asks for the work, without what it runs in."""
-    return {name: value for name, value in run.items() if name not in KEYS}
+    who = {name: value for name, value in run.items() if name not in KEYS}
+    return cast(RunIdentity, who)
 
 
-def record(update: Update, service: str, run: Mapping[str, Any]) -> None:
+def record(update: Update, service: str, run: RunIdentity) -> None:
     """Leave the images that `run` tells of with the update. Raises `BadSettingError` where they are none."""
     for key in KEYS:
         if (told := run.get(key)) is None:
@@ -59,7 +61,7 @@ def record(update: Update, service: str, run: Mapping[str, Any]) -> None:
         update.store.create_bytes(f"{update.prefix}/reports/{REPORT}-{part}.json", content)
 
 
-def of(update: Update) -> dict[str, list[dict[str, str]]]:
+def of(update: Update) -> dict[str, list[run_identity.Image]]:
     """The distinct images that each service of an update ran in, as the manifest has them."""
     images: dict[str, set[tuple[str, str]]] = {}
     for entry in update.reports(REPORT):

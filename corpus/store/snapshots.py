@@ -11,199 +11,123 @@ A snapshot reads only what its manifest lists, never a Delta table: vacuum canno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
 from functools import cached_property
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from corpus.errors import NotFoundError
-from corpus.store import index
+from corpus.store.content_digest import ContentDigest
+from corpus.store.manifest import MANIFEST, Contents, Manifest, manifest_key, no_cuts
 from corpus.store.object_store import Store
-from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
+from corpus.store.records import read_record
+from corpus.store.snapshot_rows import SnapshotRows
+from corpus.store.statistics import STATISTICS, Statistics, no_counts, no_statistics
 
 LATEST = "snapshots/latest.json"
-# Rows of a table for each value looked up, from which an index is asked.
-_FEW = 8
 
 
-class Snapshot:
+class Latest(TypedDict):
+    """Which snapshot is the newest, and the digest of its manifest."""
+
+    id: str
+    manifest_digest: str
+
+
+_LATEST = TypeAdapter(Latest)
+
+
+class Snapshot(SnapshotRows):
     """One published snapshot: `id`, `sequence` (1 is the first) and its `manifest`."""
 
-    def __init__(self, store: Store, manifest: dict[str, Any]):
-        self.store = store
+    def __init__(self, store: Store, manifest: Manifest):
+        super().__init__(store, manifest, manifest["tables"])
         self.manifest = manifest
         self.id: str = manifest["id"]
-        self.sequence: int = manifest["sequence"]
 
     @classmethod
     def open(cls, store: Store, snapshot_id: str = "latest") -> Snapshot:
-        """Open a snapshot by its id, or the newest. Raises `NotFoundError`."""
+        """Open a snapshot by its id, or the newest. Raises `NotFoundError` and `DamagedError`."""
         if snapshot_id == "latest":
             latest = cls.latest(store)
-            if latest is None:
+            if isinstance(latest, EmptySnapshot):
                 raise NotFoundError(
                     f"{store.url} has no snapshot yet.", hint="Run an update first: `make run`."
                 )
             return latest
-        key = f"snapshots/{snapshot_id}/manifest.json"
+        key = manifest_key(snapshot_id)
         if "/" in snapshot_id or not store.exists(key):
             raise NotFoundError(
                 f"{store.url} has no snapshot {snapshot_id!r}.",
                 hint="`corpus snapshots list` shows those it has.",
                 snapshot=snapshot_id,
             )
-        return cls(store, store.read_json(key))
+        return cls(store, read_record(store, key, MANIFEST))
 
     @classmethod
-    def latest(cls, store: Store) -> Snapshot | None:
+    def latest(cls, store: Store) -> Parent:
+        """The newest snapshot, or the empty one where none is published. Raises `DamagedError`."""
         if not store.exists(LATEST):
-            return None
-        return cls.open(store, store.read_json(LATEST)["id"])
+            return EmptySnapshot(store)
+        return cls.open(store, read_record(store, LATEST, _LATEST)["id"])
 
     @classmethod
     def every(cls, store: Store) -> list[Snapshot]:
-        """All published snapshots, the oldest first."""
+        """All published snapshots, the oldest first. Raises `DamagedError`."""
         found = [
-            cls(store, store.read_json(key))
+            cls(store, read_record(store, key, MANIFEST))
             for key in store.list("snapshots")
             if key.count("/") == 2 and key.endswith("/manifest.json")
         ]
         return sorted(found, key=lambda snapshot: snapshot.sequence)
 
     @cached_property
-    def stats(self) -> dict[str, Any]:
-        stats: dict[str, Any] = self.store.read_json(f"snapshots/{self.id}/stats.json")
-        return stats
+    def stats(self) -> Statistics:
+        """The snapshot's statistics. Raises `NotFoundError` and `DamagedError`."""
+        return read_record(self.store, f"snapshots/{self.id}/stats.json", STATISTICS)
 
     @property
-    def feature_sets(self) -> dict[str, int]:
-        """Names of the feature sets that the snapshot has vectors of, and their dimensions."""
-        return dict(self.manifest["feature_sets"])
+    def digest(self) -> str:
+        """The digest of the manifest, which the manifest of the next snapshot names."""
+        return self.manifest["manifest_digest"]
 
-    def spec(self, table: str) -> TableSpec:
-        if table.startswith(FEATURES_PREFIX):
-            name = table.removeprefix(FEATURES_PREFIX)
-            return features_spec(name, self.feature_sets[name])
-        return TABLES[table]
-
-    def files(self, table: str) -> list[dict[str, Any]]:
-        """The manifest's entries of a table's files: key, sha256, size in bytes, rows."""
-        entry = self.manifest["tables"].get(table)
-        return entry["files"] if entry else []
-
-    def scan(
-        self,
-        table: str,
-        columns: Sequence[str] | None = None,
-        *,
-        where: pc.Expression | None = None,
-        keys: Iterable[str] | pa.ChunkedArray | None = None,
-    ) -> pa.Table:
-        """Rows of a table as they stand in this snapshot: the latest row of each key.
-
-        `keys` restricts to these values of the table's (first) key column. `where` filters before
-        the latest row is chosen, so it must name key columns only.
-        """
-        spec = self.spec(table)
-        names = list(columns or spec.schema.names)
-        entries = self.files(table)
-        if keys is not None:
-            key = spec.key[0]
-            entries, values, _ = self._narrowed(table, key, _values(keys))
-            chosen = pc.field(key).isin(values)
-            where = chosen if where is None else where & chosen
-        if not entries:
-            return pa.schema([spec.schema.field(n) for n in names]).empty_table()
-        read = list(dict.fromkeys([*names, *spec.key, *(["sequence"] if spec.key else [])]))
-        rows = self._read(spec, entries, read, where)
-        if spec.key and len(entries) > 1:
-            rows = latest_rows(rows, spec.key)
-        return rows.select(names)
-
-    def scan_with(
-        self,
-        table: str,
-        columns: Sequence[str],
-        column: str,
-        values: Iterable[str] | pa.Array | pa.ChunkedArray,
-    ) -> pa.Table:
-        """Rows that have one of these values in a column, as they stand in this snapshot."""
-        spec = self.spec(table)
-        if column in spec.key[:1]:
-            return self.scan(table, columns, keys=values)
-        entries, wanted, _ = self._narrowed(table, column, _values(values))
-        names = list(dict.fromkeys([*columns, column, *spec.key]))
-        if not entries:
-            return pa.schema([spec.schema.field(n) for n in columns]).empty_table()
-        # Who ever had it is asked first, and then what became of them: taking the latest row of every
-        # key of the table would cost what the corpus is large.
-        rows = self._read(spec, entries, names, pc.field(column).isin(wanted))
-        if spec.key:
-            keys = rows[spec.key[0]]
-            _, _, several = self._narrowed(table, spec.key[0], _values(keys))
-            again = pc.is_in(keys, value_set=several)
-            now = self.scan(table, names, keys=several)
-            now = now.filter(pc.is_in(now[column], value_set=wanted))
-            rows = pa.concat_tables([rows.filter(pc.invert(again)), now])
-        return rows.select(list(columns))
-
-    def every_row(self, table: str, columns: Sequence[str]) -> pa.Table:
-        """All rows of a table, oldest snapshot first: also those that later ones have replaced."""
-        spec = self.spec(table)
-        entries = self.files(table)
-        if not entries:
-            return pa.schema([spec.schema.field(n) for n in columns]).empty_table()
-        return self._read(spec, entries, list(columns), None)
-
-    def _narrowed(
-        self, table: str, column: str, values: pa.Array
-    ) -> tuple[list[dict[str, Any]], pa.Array, pa.Array]:
-        """Files that may have any of the values, values that any file may have, and those that
-        several files may have."""
-        entries = self.files(table)
-        found = None
-        # With values for much of the table, an index would only tell that all of it is needed.
-        if len(values) * _FEW < sum(entry["rows"] for entry in entries):
-            found = index.look_up(self.store, self.spec(table), entries, column, values)
-        if found is None:
-            return entries, values, values if len(entries) > 1 else values.slice(0, 0)
-        times = found.sum(axis=0)
-        return (
-            [entry for entry, row in zip(entries, found, strict=True) if row.any()],
-            values.filter(pa.array(times > 0)),
-            values.filter(pa.array(times > 1)),
-        )
-
-    def _read(
-        self,
-        spec: TableSpec,
-        entries: Sequence[dict[str, Any]],
-        columns: list[str],
-        where: pc.Expression | None,
-    ) -> pa.Table:
-        dataset = self.store.dataset([entry["key"] for entry in entries], spec.schema)
-        return dataset.to_table(columns=columns, filter=where)
+    @property
+    def nothing_new(self) -> str:
+        """What to say of an update that changes nothing in this snapshot."""
+        return f"nothing new since snapshot {self.id} of {self.manifest['created_at']}."
 
 
-def _values(values: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.Array:
-    if not isinstance(values, pa.Array | pa.ChunkedArray):
-        return pa.array(dict.fromkeys(values), pa.string())
-    return pc.unique(values.cast(pa.string()))
+class EmptySnapshot(SnapshotRows):
+    """What the first update builds on: a snapshot without rows, that has no id and no file."""
+
+    id = None
+    digest = None
+    nothing_new = "there is nothing to publish: no samples and no verdicts were found."
+
+    def __init__(self, store: Store):
+        nothing = ContentDigest()
+        self.manifest: Contents = {
+            "sequence": 0,
+            "label_policy": {"digest": None},
+            "splits": no_cuts(),
+            "feature_sets": {},
+            "counts": no_counts(),
+            "content_digest": nothing.hexdigest(),
+            "content_state": base64.b64encode(nothing.state).decode(),
+        }
+        super().__init__(store, self.manifest, {})
+
+    @cached_property
+    def stats(self) -> Statistics:
+        """Statistics of nothing."""
+        return no_statistics()
 
 
-def latest_rows(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    """Of rows with the same key, the one with the highest `sequence`; order is otherwise kept."""
-    import polars as pl
+# What an update builds on.
+Parent = Snapshot | EmptySnapshot
 
-    index = pl.from_arrow(rows.select([*key, "sequence"]))
-    assert isinstance(index, pl.DataFrame)
-    # Few keys have several rows, if any: only those are sorted.
-    named = pl.struct(key) if len(key) > 1 else pl.col(key[0])
-    mask = index.select(named.is_duplicated()).to_series()
-    if not mask.any():
-        return rows
-    several = index.with_row_index("row").filter(mask).sort("sequence", "row")
-    newest = several.unique(list(key), keep="last", maintain_order=True)["row"]
-    return rows.filter((~mask).scatter(newest, True).to_arrow())
+
+def parent_of(store: Store, snapshot_id: str | None) -> Parent:
+    """The snapshot of this id; the empty one for None. Raises `NotFoundError` and `DamagedError`."""
+    return EmptySnapshot(store) if snapshot_id is None else Snapshot.open(store, snapshot_id)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from deploy.host.errors import HostError
+from deploy.common.errors import DeployError
 from deploy.host.settings import FILE, Settings
 from deploy.host.verbs import (
     check,
@@ -33,7 +33,7 @@ class Verb(Protocol):
     def options(self, parser: argparse.ArgumentParser) -> None: ...
 
     def run(self, settings: Settings, wanted: argparse.Namespace) -> int:
-        """The exit status. Raises `HostError`."""
+        """The exit status. Raises `DeployError`."""
 
 
 VERBS: dict[str, Verb] = {
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read has enough; Python would complain once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except HostError as error:
+    except DeployError as error:
         return _end(str(error), error.status)
     except PermissionError as error:
         return _end(f"{error.filename or error}: permission denied; are you root?", 1)

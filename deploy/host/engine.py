@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host.errors import BadInputError, Unavailable
+from deploy.common import shell
+from deploy.common.errors import BadInputError, UnavailableError
 from deploy.host.settings import Compose
 
 # An engine that does not answer a question within so many seconds counts as away.
@@ -45,15 +45,15 @@ class Container:
         )
 
 
-def ask(*arguments: str, seconds: float = _ANSWER_S) -> subprocess.CompletedProcess[str]:
-    """Run `docker`; whatever it answers is the caller's to judge. Raises `Unavailable`."""
+def ask(*arguments: str, seconds: float = _ANSWER_S) -> shell.Done:
+    """Run `docker`; whatever it answers is the caller's to judge. Raises `UnavailableError`."""
     return call(["docker", *arguments], seconds=seconds)
 
 
 def answers() -> bool:
     try:
         return ask("version", "--format", "{{.Server.Version}}").returncode == 0
-    except Unavailable:
+    except UnavailableError:
         return False
 
 
@@ -62,20 +62,20 @@ def has_image(name: str) -> bool:
 
 
 def containers(project: str) -> list[Container]:
-    """Those of a compose project that run, by name. Raises `Unavailable`."""
+    """Those of a compose project that run, by name. Raises `UnavailableError`."""
     found = ask("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project}")
     if found.returncode:
-        raise Unavailable(f"Docker does not answer: {end_of(found.stderr)}")
+        raise UnavailableError(f"Docker does not answer: {shell.end_of(found.stderr)}")
     ids = found.stdout.split()
     # One that has ended since is missing from the answer.
     told = json.loads(ask("inspect", *ids).stdout or "[]") if ids else []
     return sorted(map(Container.of, told), key=lambda container: container.name)
 
 
-def compose_run(compose: Compose, service: str, *command: str) -> subprocess.CompletedProcess[str]:
+def compose_run(compose: Compose, service: str, *command: str) -> shell.Done:
     """Run a command in a new container of a service, to its end.
 
-    What the file has it wait for may be down on purpose, and is not for a command to start. Raises `BadInputError`, `Unavailable`.
+    What the file has it wait for may be down on purpose, and is not for a command to start. Raises `BadInputError`, `UnavailableError`.
     """
     missing = [str(file) for file in compose.files if not file.is_file()]
     if missing or not compose.files:
@@ -90,25 +90,7 @@ def compose_run(compose: Compose, service: str, *command: str) -> subprocess.Com
     return call([*words, "run", "--rm", "-T", "--no-deps", service, *command], seconds=None)
 
 
-def call(words: Sequence[str], *, seconds: float | None) -> subprocess.CompletedProcess[str]:
-    """Run a program without input. Raises `Unavailable` where there is none, or it takes longer."""
-    try:
-        return subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            # Packages are configured with an environment that has little in it.
-            env={"HOME": "/root", **os.environ},
-        )
-    except FileNotFoundError:
-        raise Unavailable(f"There is no program {words[0]} on this host.") from None
-    except subprocess.TimeoutExpired:
-        raise Unavailable(f"`{words[0]} {words[1]}` did not end within {seconds:.0f} s.") from None
-
-
-def end_of(output: str, lines: int = 5) -> str:
-    """The last lines of what a program said."""
-    return "\n".join(output.strip().splitlines()[-lines:])
+def call(words: Sequence[str], *, seconds: float | None) -> shell.Done:
+    """Run a program without input. Raises `UnavailableError` if it is missing or takes longer."""
+    # Packages are configured with an environment that has little in it.
+    return shell.run(words, environment={"HOME": "/root", **os.environ}, seconds=seconds)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deploy.host.errors import DamagedError, HostError, Unavailable
+from deploy.common import atomic
+from deploy.common.errors import DamagedError, DeployError, UnavailableError
 
 OK, FAILED, OFF = "ok", "failed", "off"
 
@@ -75,7 +74,7 @@ class States:
             started = _now()
             try:
                 message = work()
-            except (HostError, OSError) as error:
+            except (DeployError, OSError) as error:
                 self._write(job, started, FAILED, str(error))
                 raise
             self._write(job, started, OFF if isinstance(message, Off) else OK, message)
@@ -96,17 +95,8 @@ class States:
             last_success=ended if status == OK else before.last_success if before else None,
             last_failure=ended if status == FAILED else before.last_failure if before else None,
         )
-        handle, name = tempfile.mkstemp(prefix=f".{job}-", dir=self.folder)
-        try:
-            with open(handle, "w", encoding="utf-8") as stream:
-                json.dump(asdict(outcome), stream, indent=1)
-                stream.write("\n")
-                os.fchmod(stream.fileno(), 0o644)
-                os.fsync(stream.fileno())
-            os.replace(name, self.folder / f"{job}.json")
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        text = json.dumps(asdict(outcome), indent=1) + "\n"
+        atomic.write(self.folder / f"{job}.json", text, mode=0o644, durable=True)
 
     @contextmanager
     def _alone(self, job: str) -> Iterator[None]:
@@ -115,7 +105,7 @@ class States:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Unavailable(f"Another `corpus-airflow {job}` is under way.") from None
+                raise UnavailableError(f"Another `corpus-airflow {job}` is under way.") from None
             yield
 
 

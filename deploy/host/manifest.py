@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deploy.host.errors import BadInputError, DamagedError
+from deploy.common.errors import BadInputError, DamagedError
 
 # The packages of the bundle, beside each other in a release.
 PACKAGES = ("corpus", "dags", "operators", "plugins")

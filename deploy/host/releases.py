@@ -22,12 +22,12 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.host.errors import BadInputError, DamagedError, Unrecorded
+from deploy.common import atomic
+from deploy.common.errors import BadInputError, DamagedError, UnrecordedError
 from deploy.host.manifest import VERSION, Manifest
 
 # Where containers see the folder; compiled code names it in tracebacks.
 INSIDE = "/opt/corpus-airflow"
-_NEW = ".new-"
 
 
 class Releases:
@@ -78,7 +78,7 @@ class Releases:
         name = wanted.version
         with self._lock():
             if not self._has(wanted):
-                copy = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
+                copy = Path(tempfile.mkdtemp(prefix=atomic.NEW, dir=self.folder))
                 try:
                     _copy(payload, wanted, copy, f"{INSIDE}/{name}")
                     wanted.check(copy)
@@ -95,7 +95,7 @@ class Releases:
     def switch(self, name: str) -> None:
         """Make `current` another release, in one step.
 
-        Raises `BadInputError`, `DamagedError` where the release is, and `Unrecorded`.
+        Raises `BadInputError`, `DamagedError` where the release is, and `UnrecordedError`.
         """
         with self._lock():
             self._flip(name)
@@ -107,11 +107,10 @@ class Releases:
         self._record()
         if self.current == name:
             return
+        # What the link names has to be on the disk before the link is.
         os.sync()
-        link = self.folder / f"{_NEW}current"
-        link.unlink(missing_ok=True)
-        link.symlink_to(name)
-        link.replace(self.folder / "current")
+        with atomic.replacing(self.folder / "current", durable=True) as link:
+            link.symlink_to(name)
         self._record()
 
     def _record(self) -> None:
@@ -128,7 +127,7 @@ class Releases:
                 line = f"{start}{since.isoformat(timespec='milliseconds')} {current}\n"
                 file.write(line.encode())
         except OSError as error:
-            raise Unrecorded(
+            raise UnrecordedError(
                 f"{current} is current, and that could not be noted in {self._history} ({error.strerror}): "
                 "make room, then type it again."
             ) from None
@@ -158,7 +157,7 @@ class Releases:
             if name == self.current:
                 raise BadInputError(f"{name} is the current release; switch to another one first.")
             # No longer a release from here on, however long the removal takes.
-            gone = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
+            gone = Path(tempfile.mkdtemp(prefix=atomic.NEW, dir=self.folder))
             folder.rename(gone / name)
             shutil.rmtree(gone)
             (self._tried / name).unlink(missing_ok=True)
@@ -210,7 +209,7 @@ class Releases:
             # Damaged, so there is nothing to lose but the moment between the two.
             target.rename(copy.with_name(f"{copy.name}-damaged"))
         copy.rename(target)
-        for left in self.folder.glob(f"{_NEW}*-damaged"):
+        for left in self.folder.glob(f"{atomic.NEW}*-damaged"):
             shutil.rmtree(left)
 
     @contextmanager
@@ -222,9 +221,11 @@ class Releases:
             self.folder.chmod(0o755)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in self.folder.glob(f"{_NEW}*"):
+            for left in self.folder.glob(f"{atomic.NEW}*"):
                 if left.is_dir() and not left.is_symlink():
                     shutil.rmtree(left)
+                else:
+                    left.unlink()
             yield
 
 

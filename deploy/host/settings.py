@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from deploy.host.errors import BadInputError
+from deploy.common.errors import BadInputError
 
 FILE = Path("/etc/corpus-airflow/host.toml")
 # Lower bounds of numbers; any other number may be 0.

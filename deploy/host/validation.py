@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.common.errors import DamagedError, HostError, UnavailableError
+from deploy.common.shell import Done, end_of
 from deploy.host import engine
-from deploy.host.errors import DamagedError, HostError, Unavailable
 from deploy.host.manifest import PACKAGES
 from deploy.host.releases import INSIDE
 from deploy.host.settings import Images
@@ -40,7 +40,7 @@ class Validation:
     told: str = ""
 
     def __call__(self, copy: Path) -> str:
-        """What was done. Raises `DamagedError` where the release is unfit, `HostError` where that is not known."""
+        """What was done. Raises `DamagedError` where the release is unfit, `DeployError` where that is not known."""
         why = self._without_image()
         if why:
             self.told = f"{compiled(copy)} files compile, DAGs not loaded: {why}"
@@ -60,7 +60,7 @@ class Validation:
 
 
 def loaded(copy: Path, image: str, seconds: float) -> int:
-    """How many DAGs a container of the image imports and serializes. Raises `DamagedError`, `HostError`."""
+    """How many DAGs a container of the image imports and serializes. Raises `DamagedError`, `DeployError`."""
     # Under the path that tracebacks name.
     inside = f"{INSIDE}/new"
     name = f"corpus-airflow-check-{os.getpid()}"
@@ -81,7 +81,7 @@ def loaded(copy: Path, image: str, seconds: float) -> int:
             *["--entrypoint", "python", image, "-m", "operators.releases.check", f"{inside}/dags"],
             seconds=seconds,
         )
-    except Unavailable:
+    except UnavailableError:
         engine.ask("rm", "--force", name)
         raise HostError(
             f"The DAGs did not load within {seconds:.0f} s. Where the host is only slow, raise images.check_s."
@@ -89,8 +89,8 @@ def loaded(copy: Path, image: str, seconds: float) -> int:
     return _dags(done, image)
 
 
-def _dags(done: subprocess.CompletedProcess[str], image: str) -> int:
-    said = engine.end_of(done.stderr or done.stdout)
+def _dags(done: Done, image: str) -> int:
+    said = end_of(done.stderr or done.stdout)
     try:
         found = json.loads(done.stdout.splitlines()[-1])
         dags, errors = list(found["dags"]), dict(found["errors"])
@@ -106,7 +106,7 @@ def _dags(done: subprocess.CompletedProcess[str], image: str) -> int:
     if errors:
         _refuse(
             f"DAGs do not load in {image}",
-            [f"{file}: {engine.end_of(text, 1)}" for file, text in sorted(errors.items())],
+            [f"{file}: {end_of(text, 1)}" for file, text in sorted(errors.items())],
         )
     if not dags:
         raise DamagedError(f"The release has no DAG that {image} would see.")

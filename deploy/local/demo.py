@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from deploy.common import atomic
 from deploy.local.wheels import Wheel, download
 
 WHEELS = Path(__file__).with_name("demo_wheels.csv")
@@ -114,9 +115,7 @@ def _write_verdicts(samples: Path, verdicts: Path, wheels: list[DemoWheel]) -> N
                 "family": f"demo.{project.lower()}" if part == "malicious" else "",
                 "first_seen": built.isoformat(),
             }  # fmt: skip
-    temporary = verdicts.with_suffix(".tmp")
-    with temporary.open("w", newline="") as stream:
+    with atomic.replacing(verdicts) as new, new.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, _FIELDS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows[key] for key in sorted(rows))
-    temporary.replace(verdicts)

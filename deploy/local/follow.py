@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from deploy.local.airflow_api import AirflowApi
+from deploy.common.airflow_api import AirflowApi
 
 ENDED = {"success", "failed"}
 _WORDS = {

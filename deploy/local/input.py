@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.common import atomic
+from deploy.common.errors import InputError
 from deploy.local import demo
 from deploy.local.update import absolute
-
-
-class InputError(RuntimeError):
-    """The input that was asked for is not taken; the message says what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,10 @@ class WorkInput:
             text = render(
                 Input(wanted["samples"], wanted["verdicts"]) if own else self._demo(wanted)
             )
-            _replace(self.record, json.dumps({**wanted, "written": _digest(text)}, indent=1) + "\n")
-            _replace(self.config, text)
+            atomic.write_if_other(
+                self.record, json.dumps({**wanted, "written": _digest(text)}, indent=1) + "\n"
+            )
+            atomic.write_if_other(self.config, text)
         self._tell(edited)
 
     def _demo(self, wanted: dict[str, str | None]) -> Input:
@@ -142,12 +141,3 @@ def _holds_something(folder: Path) -> bool:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file whole, unless it has that content."""
-    if file.is_file() and file.read_text() == text:
-        return
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,13 @@ from corpus.store.snapshots import Snapshot
 
 
 def latest_id(root: Path) -> str | None:
-    snapshot = Snapshot.latest(Store(root))
-    return snapshot.id if snapshot else None
+    return Snapshot.latest(Store(root)).id
 
 
 def summary(root: Path, command: str) -> list[str]:
     """Lines about the newest snapshot below a root; `command` is how this shell calls `corpus`."""
     snapshot = Snapshot.open(Store(root))
-    counts: dict[str, Any] = snapshot.manifest["counts"]
+    counts: Mapping[str, Any] = snapshot.manifest["counts"]
     lines = [
         f"Snapshot {snapshot.id} (number {snapshot.sequence})",
         f"  samples     {counts['samples']}",
@@ -43,7 +43,7 @@ def summary(root: Path, command: str) -> list[str]:
     ]
 
 
-def _flat(counts: dict[str, Any]) -> str:
+def _flat(counts: Mapping[str, Any]) -> str:
     """Counts that are not zero, as words."""
     parts = []
     for name, value in counts.items():

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.local.airflow_api import AirflowApi
+from deploy.common.airflow_api import AirflowApi
 from deploy.local.follow import follow
 from deploy.local.summary import latest_id, summary
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from deploy.common.shell import run
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,12 @@ def _download(wheel: Wheel, incoming: Path, folder: Path) -> bool:
     own = incoming / wheel.sha256[:12]
     own.mkdir(parents=True, exist_ok=True)
     platform = [] if wheel.platform == "any" else ["--platform", wheel.platform]
-    subprocess.run(
+    run(
         [
             sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps",
             "--only-binary=:all:", "--python-version", "3.11", *platform, "--retries", "1",
             "--dest", str(own), wheel.requirement,
-        ],
-        check=False,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        ]
     )  # fmt: skip
     if not wheel.is_in(own):
         return False

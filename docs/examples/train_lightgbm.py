@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from corpus import features, open_snapshot
 from corpus.errors import BadInputError, CorpusError
-from corpus.snapshots.reader import LoadedSnapshot
+from corpus.snapshots.dataset import Dataset
 
 # A fixed seed and sums in a fixed order: the same trees each time, with any number of threads.
 PARAMETERS = {
@@ -30,7 +30,7 @@ CATEGORIES = {name: [2, 3, 4, 5, 6, 701, 702] for name in ("ember-v3", "corpus-v
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]  # X float32 [n, dim]; y int8 [n], 1 malicious
 
 
-def load(snapshot: LoadedSnapshot, feature_set: str) -> Splits:
+def load(snapshot: Dataset, feature_set: str) -> Splits:
     """The labelled samples that have a vector, by split; says how many are left out, and why."""
     if feature_set not in snapshot.feature_sets:
         features.get(feature_set)  # a name that stands for nothing is refused here

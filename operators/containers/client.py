@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from operators.errors import EngineError, NoSuchThingError
+
 _HEADER = 8
 _READ = 65_536
 _KEEP_ALIVE = (
@@ -23,19 +25,6 @@ _KEEP_ALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
-
-
-class EngineError(Exception):
-    """The engine refuses a request; `message` says why, in its words."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-class NoSuchThingError(EngineError):
-    """There is no such container, image or network."""
 
 
 class Client:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from corpus.errors import BadSettingError, PassingFaultError
-from operators.containers.client import Client, EngineError
+from operators.containers.client import Client
+from operators.errors import EngineError
 
 T = TypeVar("T")
 _STEPS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from corpus.errors import PassingFaultError
-from operators.containers.client import Client, NoSuchThingError
+from operators.containers.client import Client
+from operators.errors import NoSuchThingError
 
 
 class ImageIds:

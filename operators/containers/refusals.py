@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 from corpus.errors import BadSettingError, PassingFaultError
-from operators.containers.client import EngineError, NoSuchThingError
 from operators.containers.spec import Spec
+from operators.errors import EngineError, NoSuchThingError
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpus.settings import DockerSettings
+from operators.settings import DockerSettings
 
 # Airflow sends KILL five seconds after TERM; the container has to be gone by then.
 GRACE_S = 3

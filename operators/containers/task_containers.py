@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus.errors import BadSettingError, PassingFaultError
-from operators.containers.client import Client, EngineError, NoSuchThingError, Output
+from operators.containers.client import Client, Output
 from operators.containers.engine import Engine, is_away
 from operators.containers.image_ids import ImageIds
 from operators.containers.labels import IMAGE, SCRATCH, STEP, WORK
 from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch
 from operators.containers.spec import ENGINES, GRACE_S, Spec
+from operators.errors import EngineError, NoSuchThingError
 from operators.task_log import TaskLog
 from operators.task_try import TaskTry
 

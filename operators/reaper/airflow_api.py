@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import requests
 
-from corpus.errors import BadSettingError, PassingFaultError
+from corpus.errors import BadSettingError
+from operators.errors import NoAnswerError, RefusedError
 from operators.task_try import TaskTry
 
 # Airflow's own default for the most that one answer holds ([api] maximum_page_limit).
@@ -55,14 +56,6 @@ class TaskState:
     max_tries: int
 
 
-class NoAnswer(PassingFaultError):
-    """Airflow's API did not answer, or not as Airflow does: nothing is known about any task."""
-
-
-class Refused(NoAnswer):
-    """Airflow's API answered, and does not tell of the tasks of this DAG."""
-
-
 class AirflowApi:
     """Airflow's API as one user, by a token that is fetched again when it is no longer taken.
 
@@ -77,18 +70,18 @@ class AirflowApi:
         self._token: str | None = None
 
     def check(self) -> None:
-        """Raises `NoAnswer` where nothing could be asked."""
+        """Raises `NoAnswerError` where nothing could be asked."""
         answer = self._get("dags", [("limit", 1)])
         # Someone who may see only some DAGs may be refused the list of all.
         if answer.status_code not in (requests.codes.ok, requests.codes.forbidden):
-            raise NoAnswer(f"{self.url} answered {answer.status_code}.")
+            raise NoAnswerError(f"{self.url} answered {answer.status_code}.")
 
     def find(self, keys: Collection[TaskKey]) -> dict[TaskKey, TaskState]:
         """The tasks of one `dag_id`, `run_id` and `task_id`; one that Airflow has not is left out.
 
         The list for one DAG, rather than the batch call for all: that one writes into Airflow's
-        audit log each time, and leaves out silently what the user may not see. Raises `NoAnswer`,
-        and `Refused` where the user may not see the DAG, or Airflow cannot read it just now.
+        audit log each time, and leaves out silently what the user may not see. Raises `NoAnswerError`,
+        and `RefusedError` where the user may not see the DAG, or Airflow cannot read it just now.
         """
         wanted = sorted(keys)
         found: dict[TaskKey, TaskState] = {}
@@ -105,7 +98,7 @@ class AirflowApi:
         while True:
             answer = self._get(path, [*parameters, ("offset", len(found))])
             if answer.status_code == requests.codes.forbidden:
-                raise Refused(
+                raise RefusedError(
                     f"the user {self._user!r} may not see the tasks of {first.dag_id}.",
                     hint="Give this user the role Viewer, or read access to every DAG of the corpus.",
                 )
@@ -116,7 +109,7 @@ class AirflowApi:
                     if detail.startswith(_NO_RUN):
                         return {}
                     if detail.startswith(_NO_DAG):
-                        raise Refused(f"Airflow has the run {first.run_id}, but: {detail}.")
+                        raise RefusedError(f"Airflow has the run {first.run_id}, but: {detail}.")
                 if answer.status_code == requests.codes.ok:
                     page = {_key(entry): _state(entry) for entry in content["task_instances"]}
                     known = len(found)
@@ -128,7 +121,7 @@ class AirflowApi:
                         continue
             except (ValueError, LookupError, TypeError, AttributeError):
                 pass
-            raise NoAnswer(
+            raise NoAnswerError(
                 f"{self.url} answered {answer.status_code} to {path}, not as Airflow does."
             )
 
@@ -148,7 +141,7 @@ class AirflowApi:
                     break
                 self._token = None
         except requests.RequestException as error:
-            raise NoAnswer(f"{self.url} cannot be asked: {type(error).__name__}.") from error
+            raise NoAnswerError(f"{self.url} cannot be asked: {type(error).__name__}.") from error
         return answer
 
     def _login(self) -> str:
@@ -169,7 +162,7 @@ class AirflowApi:
         try:
             return str(answer.json()["access_token"])
         except (ValueError, KeyError, TypeError):
-            raise NoAnswer(
+            raise NoAnswerError(
                 f"{self.url} gave the user {self._user!r} no token: status {answer.status_code}.",
                 hint="401: see that reaper.api_user and its password file are right.",
             ) from None

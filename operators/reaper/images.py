@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from corpus.settings import Settings
-from operators.containers.client import Client, EngineError, NoSuchThingError
+from operators.containers.client import Client
 from operators.containers.engine import Engine
+from operators.errors import EngineError, NoSuchThingError
 from operators.reaper.report import Report
+from operators.settings import WorkerSettings
 
 TITLE = "org.opencontainers.image.title"
 NAMES = frozenset(
@@ -62,7 +63,9 @@ def superfluous(
 class OldImages:
     """Removes images that nothing uses any more, by the settings of the reaper."""
 
-    def __init__(self, settings: Settings, engine: Engine, report: Report, dry_run: bool) -> None:
+    def __init__(
+        self, settings: WorkerSettings, engine: Engine, report: Report, dry_run: bool
+    ) -> None:
         self.engine = engine
         self.report = report
         self.dry_run = dry_run

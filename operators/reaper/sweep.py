@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from corpus.errors import BadSettingError
-from corpus.settings import Settings
 from operators.containers import scratch
-from operators.containers.client import EngineError, NoSuchThingError
 from operators.containers.engine import Engine
 from operators.containers.labels import SCRATCH
 from operators.containers.spec import GRACE_S
-from operators.reaper.airflow_api import AirflowApi, Refused, TaskKey, TaskState, by_task
+from operators.errors import EngineError, NoSuchThingError, RefusedError
+from operators.reaper.airflow_api import AirflowApi, TaskKey, TaskState, by_task
 from operators.reaper.orphans import Sightings, why_orphan
 from operators.reaper.report import Counts, Report
+from operators.settings import WorkerSettings
 from operators.task_try import PREFIX, TaskTry
 
 _DAY_S = 86_400
@@ -55,7 +55,7 @@ class Sweep:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WorkerSettings,
         api: AirflowApi,
         engine: Engine,
         report: Report,
@@ -86,7 +86,7 @@ class Sweep:
         for keys in by_task(holdings):
             try:
                 found = self.api.find(keys)
-            except Refused as error:
+            except RefusedError as error:
                 self.report.once(f"dag {keys[0].dag_id}", f"Kept what may not be judged: {error}")
                 counts.unknown += len(keys)
                 continue

@@ -17,6 +17,8 @@ from airflow import settings
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from operators.errors import ReleaseMissingError
+
 log = logging.getLogger(__name__)
 
 # What a release brings; loaded anew where a process goes from one release to another.
@@ -32,10 +34,6 @@ _WITH_PLUGINS = (
 # that misses it a release counts as missing anew.
 _PATIENCE = 5
 _FORGOTTEN = 20
-
-
-class ReleaseMissingError(Exception):
-    """This host has not the release that a run began with, and it did not arrive in time."""
 
 
 class ReleaseBundle(BaseDagBundle):

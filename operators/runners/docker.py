@@ -19,6 +19,7 @@ from operators.containers.task_containers import TaskContainers
 from operators.runners.command import Call, given
 from operators.runners.mounts import Places
 from operators.runners.result import copy_result, read_bounded
+from operators.settings import DockerSettings
 from operators.task_try import TaskTry
 
 _WORKSPACE = "/workspace"
@@ -34,15 +35,16 @@ class DockerRunner:
     stage-out    services image: checks what was staged in the workspace, and brings it into the corpus
     """
 
-    def __init__(self, settings: Settings, task: TaskTry) -> None:
+    def __init__(self, settings: Settings, docker: DockerSettings, task: TaskTry) -> None:
         self.settings = settings
+        self.docker = docker
         self.task = task
         self._stopped = False
         self._containers: TaskContainers | None = None
 
     def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
-        docker = self.settings.docker
-        places = Places(self.settings, registry.get(call.service), call)
+        docker = self.docker
+        places = Places(self.settings, docker.binds, registry.get(call.service), call)
         scratch = Scratch(Path(docker.scratch), self.task, user_of(docker.user))
         engine = Engine(Client(docker.url), wait_s=docker.engine_wait_s, say=on_line)
         hostile = places.service.hostile
@@ -58,7 +60,7 @@ class DockerRunner:
         self._containers = containers
         # A signal may have come before there was anything to stop.
         containers.stopped = self._stopped
-        steps = _Steps(self.settings, call, places, scratch, containers)
+        steps = _Steps(docker, call, places, scratch, containers)
         with containers:
             status, step = steps.sandboxed() if hostile else steps.plain()
             copy_result(scratch.path / step / RESULT, result)
@@ -73,7 +75,7 @@ class DockerRunner:
         # It reads what `docker login` has left, and is loaded only for this.
         from docker import APIClient
 
-        return APIClient(base_url=self.settings.docker.url, version="auto").pull(image)
+        return APIClient(base_url=self.docker.url, version="auto").pull(image)
 
 
 class _Steps:
@@ -81,13 +83,13 @@ class _Steps:
 
     def __init__(
         self,
-        settings: Settings,
+        docker: DockerSettings,
         call: Call,
         places: Places,
         scratch: Scratch,
         containers: TaskContainers,
     ) -> None:
-        self.docker = settings.docker
+        self.docker = docker
         self.call = call
         self.places = places
         self.scratch = scratch

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 from airflow.sdk.definitions.context import Context
 
-import corpus.contract.run_identity
+from corpus.contract.run_identity import RunIdentity, run_uuid
 from operators.task_try import TaskTry
 
 
-def run_identity(context: Context) -> dict[str, Any]:
+def run_identity(context: Context) -> RunIdentity:
     """Who asks for the work: kept in the update's record and in the manifest of its snapshot."""
     ti, dag_run = context["ti"], context["dag_run"]
     return {
         "dag_id": ti.dag_id,
         "run_id": ti.run_id,
-        "run_uuid": corpus.contract.run_identity.run_uuid(ti.dag_id, ti.run_id),
+        "run_uuid": run_uuid(ti.dag_id, ti.run_id),
         "run_type": str(getattr(dag_run.run_type, "value", dag_run.run_type)),
         "triggered_by": getattr(dag_run, "triggering_user_name", None),
         "task_id": ti.task_id,
@@ -36,7 +35,7 @@ def task_try(context: Context, host: str) -> TaskTry:
         task_id=ti.task_id,
         map_index=-1 if ti.map_index is None else ti.map_index,
         try_number=ti.try_number,
-        run_uuid=corpus.contract.run_identity.run_uuid(ti.dag_id, ti.run_id),
+        run_uuid=run_uuid(ti.dag_id, ti.run_id),
         task_instance_id=str(ti.id),
         generation=ti.max_tries,
         host=host or socket.gethostname(),

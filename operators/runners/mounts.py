@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from corpus.contract.registry import Service
 from corpus.errors import BadInputError, BadSettingError
-from corpus.settings import Settings
+from corpus.settings import OF_WORKERS, Settings
 from corpus.settings.overrides import nest, parse_override
 from operators.containers.spec import Bind
 from operators.runners.command import Call
 
 # Who runs the cluster sets these, and not who triggers a run: they would choose what a container may
 # see, or show a secret in a command line.
-_NOT_FOR_RUNS = ("docker", "runner", "store.options", "sources.archive_passwords")
+_NOT_FOR_RUNS = (*sorted(OF_WORKERS), "store.options", "sources.archive_passwords")
 _MANIFESTS = (".csv", ".jsonl", ".json", ".parquet")
 
 
 class Places:
     """The places of one call of a service.
 
-    :param configured: the worker's settings; their folders, and no others, are what containers see.
+    :param configured: the corpus's settings on this worker; their folders, and those of `more`, are
+        what containers see.
+    :param more: more folders, writable (`docker.binds`).
     :param call: may name another root and other sources, within those folders.
     """
 
-    def __init__(self, configured: Settings, service: Service, call: Call) -> None:
+    def __init__(
+        self, configured: Settings, more: Sequence[str], service: Service, call: Call
+    ) -> None:
         self.configured = configured
+        self.more = more
         self.service = service
         self.settings = _overridden(configured, call)
         self.root = call.root or self.settings.store.root
@@ -37,8 +42,7 @@ class Places:
         """What a trusted container sees: the corpus, writable, what the service reads, and the folders
         of `docker.binds`. Raises `BadInputError` for a place of the call that is in none of them.
         """
-        docker, store = self.configured.docker, self.configured.store
-        writable = _local((store.root, *docker.binds))
+        writable = _local((self.configured.store.root, *self.more))
         read = list(map(_folder, _local(_read(self.configured, self.service))))
         for place in (self.root, *self._read):
             path = local(place)

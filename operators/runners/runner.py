@@ -11,7 +11,7 @@ from operators.task_try import TaskTry
 
 # Not loaded to parse a DAG.
 if TYPE_CHECKING:
-    from corpus.settings import Settings
+    from operators.settings import WorkerSettings
 
 
 class Runner(Protocol):
@@ -33,12 +33,16 @@ class Runner(Protocol):
         """
 
 
-def get_runner(settings: Settings, task: TaskTry) -> Runner:
-    """The runner that the setting `runner` names, for one try of a task."""
-    if settings.runner == "docker":
+def get_runner(workers: WorkerSettings, task: TaskTry) -> Runner:
+    """Make the runner that the setting `runner` names, for one try of a task.
+
+    Raises `BadSettingError` if it needs the corpus's settings and they cannot be used.
+    """
+    if workers.runner == "docker":
+        from corpus.settings import Settings
         from operators.runners.docker import DockerRunner
 
-        return DockerRunner(settings, task)
+        return DockerRunner(Settings.load(), workers.docker, task)
     from operators.runners.process import ProcessRunner
 
     return ProcessRunner()

@@ -143,7 +143,7 @@ def launchers() -> list[Path]:
 def test_an_empty_day_is_a_success_that_publishes_nothing(corpus: Corpus) -> None:
     states = corpus.update()
     assert states["ingest"] == states["extract"] == states["publish"] == ["skipped"]
-    assert Snapshot.latest(corpus.store) is None
+    assert Snapshot.latest(corpus.store).id is None
 
 
 @pytest.mark.timeout(1200)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from corpus.contract.version import describe
-from corpus.settings import hosts
+from operators import settings as workers
 from tests.system.package.packages import checkout
 
 REPO = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def test_images_bear_the_tag_that_hosts_ask_for_and_come_before_the_package(
     shell = ["sh", "-euc", f'{line}; printf %s "$CORPUS_IMAGE_TAG"']
     tag = subprocess.run(shell, cwd=clone, check=True, capture_output=True, text=True).stdout
     monkeypatch.setattr("corpus.__version__", describe(clone).pep440)
-    assert hosts.DockerSettings(services_image="{version}").services_image == tag
+    assert workers.DockerSettings(services_image="{version}").services_image == tag
 
 
 def test_only_a_tag_of_a_version_is_published(jobs: dict[str, Any]):

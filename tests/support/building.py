@@ -18,11 +18,13 @@ import numpy as np
 
 from corpus import features
 from corpus.contract.progress import Progress
+from corpus.contract.reports import PublishReport
+from corpus.contract.requests import PublishRequest, ValidateRequest
 from corpus.errors import ConflictError
 from corpus.features import FeatureSet
 from corpus.services.context import Context
-from corpus.services.publish.service import PublishReport, PublishRequest, publish
-from corpus.services.validate.service import ValidateRequest, validate
+from corpus.services.publish.service import publish
+from corpus.services.validate.service import validate
 from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store

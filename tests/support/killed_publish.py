@@ -17,8 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from corpus.services.publish.service import PublishRequest, publish
-from corpus.services.validate.service import ValidateRequest, validate
+from corpus.contract.requests import PublishRequest, ValidateRequest
+from corpus.services.publish.service import publish
+from corpus.services.validate.service import validate
 from corpus.snapshots.verify import verify
 from corpus.store import delta
 from corpus.store.object_store import Store

@@ -20,12 +20,13 @@ from corpus.contract.reports import GroupReport, SplitReport
 from corpus.contract.requests import GroupRequest, SplitRequest
 from corpus.services.context import Context
 from corpus.services.group.service import group
-from corpus.services.split.assignment import cuts_of
+from corpus.services.publish.head import cuts_of
 from corpus.services.split.service import split
 from corpus.settings import Settings
 from corpus.store.object_store import Store
-from corpus.store.snapshots import LATEST, Snapshot
+from corpus.store.snapshots import Snapshot
 from corpus.store.staging import Update
+from tests.support.manifests import write_snapshot
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TABLES = ("samples", "verdicts", "groups", "merges", "splits")
@@ -113,7 +114,7 @@ class MiniCorpus:
         return reports
 
     def publish(self, update: Update) -> None:
-        tables: dict[str, Any] = dict(update.base.manifest["tables"]) if update.base else {}
+        tables: dict[str, Any] = {name: update.parent.table(name) for name in update.parent.tables}
         for table in TABLES:
             if not update.parts(table):
                 continue
@@ -123,15 +124,7 @@ class MiniCorpus:
             files = tables.get(table, {"files": []})["files"]
             entry = {"key": written.key, "sha256": written.sha256, "size": written.size}
             tables[table] = {"files": [*files, {**entry, "rows": written.rows}]}
-        manifest = {
-            "id": update.id,
-            "sequence": update.sequence,
-            "feature_sets": {},
-            "tables": tables,
-            "splits": cuts_of(update),
-        }
-        self.store.write_json(f"snapshots/{update.id}/manifest.json", manifest)
-        self.store.write_json(LATEST, {"id": update.id})
+        write_snapshot(update, tables, splits=cuts_of(update))
 
     def table(self, name: str) -> dict[str, dict[str, Any]]:
         """Rows of a table of the latest snapshot by sha256."""

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from corpus.changes.stats import updated_stats
 from corpus.store.object_store import Store
-from corpus.store.snapshots import LATEST
 from corpus.store.staging import Update
+from tests.support.manifests import write_snapshot
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TINY = SimpleNamespace(
@@ -88,9 +88,9 @@ def stage_new(
 
 def release(update: Update, stats: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Publish an update without judging it; returns the manifest."""
-    store, base = update.store, update.base
-    tables = {t: dict(entry) for t, entry in base.manifest["tables"].items()} if base else {}
-    sets = dict(base.feature_sets) if base else {}
+    store, parent = update.store, update.parent
+    tables = {name: dict(parent.table(name)) for name in parent.tables}
+    sets = parent.feature_sets
     kept = dict(stats or updated_stats(update))
     for table in update.tables():
         if table.startswith("features-"):
@@ -101,19 +101,8 @@ def release(update: Update, stats: Mapping[str, Any] | None = None) -> dict[str,
         entry = {"key": key, "sha256": written.sha256, "size": written.size, "rows": rows.num_rows}
         files = tables.get(table, {"files": []})["files"]
         tables[table] = {"version": update.sequence, "files": [*files, entry]}
-    manifest = {
-        "id": update.id,
-        "sequence": update.sequence,
-        "parent": base.id if base else None,
-        "created_at": START.isoformat(),
-        "tables": tables,
-        "feature_sets": sets,
-        "counts": kept["counts"],
-    }
     store.write_json(f"snapshots/{update.id}/stats.json", kept)
-    store.write_json(f"snapshots/{update.id}/manifest.json", manifest)
-    store.write_json(LATEST, {"id": update.id})
-    return manifest
+    return write_snapshot(update, tables, feature_sets=sets, counts=kept["counts"])
 
 
 def begin(store: Store, name: str) -> Update:

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from corpus.contract.progress import Progress
+from corpus.contract.reports import ImportVerdictsReport, LabelReport
+from corpus.contract.requests import ImportVerdictsRequest, LabelRequest
 from corpus.services.context import Context
-from corpus.services.import_verdicts.service import (
-    ImportVerdictsReport,
-    ImportVerdictsRequest,
-    import_verdicts,
-)
+from corpus.services.import_verdicts.service import import_verdicts
 from corpus.services.label.policy import policy_record
-from corpus.services.label.service import LabelReport, LabelRequest, label
+from corpus.services.label.service import label
 from corpus.settings import Settings
 from corpus.store.object_store import Store
-from corpus.store.snapshots import LATEST, Snapshot
+from corpus.store.snapshots import Snapshot
 from corpus.store.staging import Update
+from tests.support.manifests import write_snapshot
 
 DATA = Path(__file__).parents[1] / "data" / "verdicts"
 FIRST_SEEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -89,7 +88,7 @@ class Corpus:
         """The manifest and the files of a snapshot, as far as these services read them."""
         context = self.context
         store, update = context.store, Update.open(context.store, update_id)
-        tables = dict(update.base.manifest["tables"]) if update.base else {}
+        tables = {name: update.parent.table(name) for name in update.parent.tables}
         for table in ("samples", "verdicts", "labels", "sightings"):
             for number, key in enumerate(update.parts(table)):
                 to = f"data/{table}/{update.id}-{number}.parquet"
@@ -98,14 +97,7 @@ class Corpus:
                 found = store.measure(to)
                 entry = {"key": to, "sha256": found.sha256, "rows": rows, "size": found.size}
                 tables[table] = {"files": [*tables.get(table, {"files": []})["files"], entry]}
-        manifest = {
-            "id": update.id,
-            "sequence": update.sequence,
-            "tables": tables,
-            "label_policy": policy_record(context.settings),
-        }
-        store.write_json(f"snapshots/{update.id}/manifest.json", manifest)
-        store.write_json(LATEST, {"id": update.id})
+        write_snapshot(update, tables, label_policy=policy_record(context.settings))
         return Snapshot.open(store)
 
     def labels(self) -> dict[str, dict[str, Any]]:

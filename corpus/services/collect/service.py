@@ -20,9 +20,10 @@ from corpus.sources.files import Files, FileStat, reason_of
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, is_manifest, list_files
 from corpus.sources.location import encode
 from corpus.sources.manifest import ManifestRow, read_manifest
+from corpus.store.parts import ALL
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
-from corpus.store.snapshots import Snapshot
-from corpus.store.staging import ALL, Update
+from corpus.store.snapshots import EmptySnapshot, Parent
+from corpus.store.staging import Update
 
 _SHARD_PART = re.compile(r"(?:.*-)?(shard-\d{4,})\.(?:parquet|json)")
 
@@ -45,8 +46,8 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     unreadable: list[Unreadable] = []
     known_rows: set[tuple[str, str | None]] = set()
     for url in urls:
-        base = None if request.rescan else update.base
-        for found in _list(url, files, context.settings.sources, base):
+        parent = EmptySnapshot(update.store) if request.rescan else update.parent
+        for found in _list(url, files, context.settings.sources, parent):
             context.progress.step("listed", len(listed))
             if isinstance(found, Unreadable):
                 unreadable.append(found)
@@ -58,11 +59,11 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     named = {location for location, sha256 in (*listed, *known_rows) if sha256}
     every = [file for (name, sha256), file in listed.items() if sha256 or name not in named]
     wanted = [file for file in every if _in_window(file, request.since, request.until)]
-    new = wanted if request.rescan else _unseen(wanted, update.base)
+    new = wanted if request.rescan else _unseen(wanted, update.parent)
     new.sort(key=lambda file: (file.location, file.expected_sha256 or ""))
     taken = new[: request.limit]
     sets = request.feature_sets or context.settings.features.sets
-    rows = pa.concat_tables([_candidates(taken), _known(update.base, sets, request)])
+    rows = pa.concat_tables([_candidates(taken), _known(update.parent, sets, request)])
     shards = _stage(
         update, rows, unreadable, cut(rows["size"].to_pylist(), context.settings.shards)
     )
@@ -82,7 +83,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
 
 
 def _list(
-    url: str, files: Files, settings: SourceSettings, base: Snapshot | None
+    url: str, files: Files, settings: SourceSettings, parent: Parent
 ) -> Iterator[SourceFile | Unreadable | ManifestRow]:
     """What a source has; a manifest's row itself where its sample is known already."""
     if not is_manifest(url):
@@ -91,9 +92,7 @@ def _list(
     # All rows are checked before the first file is touched.
     rows = list(read_manifest(url, files))
     named = {row.sha256 for row in rows if row.sha256}
-    known: set[str] = set()
-    if base and named:
-        known = set(base.scan("samples", ["sha256"], keys=sorted(named))["sha256"].to_pylist())
+    known = set(parent.scan("samples", ["sha256"], keys=sorted(named))["sha256"].to_pylist())
     for row in rows:
         yield row if row.sha256 in known else _of_row(row, encode(url), files)
 
@@ -122,11 +121,9 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _unseen(files: list[SourceFile], base: Snapshot | None) -> list[SourceFile]:
-    if not base or not files:
-        return list(files)
+def _unseen(files: list[SourceFile], parent: Parent) -> list[SourceFile]:
     locations = [file.location for file in files]
-    rows = base.scan("sightings", ["location", "fingerprint"], keys=locations)
+    rows = parent.scan("sightings", ["location", "fingerprint"], keys=locations)
     seen = set(zip(rows["location"].to_pylist(), rows["fingerprint"].to_pylist(), strict=True))
     return [file for file in files if (file.location, file.fingerprint) not in seen]
 
@@ -149,30 +146,20 @@ def _candidates(files: Iterable[SourceFile]) -> pa.Table:
     )
 
 
-def _known(base: Snapshot | None, sets: Sequence[str], request: CollectRequest) -> pa.Table:
+def _known(parent: Parent, sets: Sequence[str], request: CollectRequest) -> pa.Table:
     """Known samples that lack a vector of one of the feature sets, as candidates."""
-    empty = CANDIDATES.schema.empty_table()
     if not request.re_extract:
-        return empty
+        return CANDIDATES.schema.empty_table()
     for name in sets:
         features.get(name)
-    if base is None:
-        return empty
-    import polars as pl
+    from corpus.store.frames import published
 
-    samples = base.scan("samples", ["sha256", "size"])
-    complete: Any = None
+    samples = published(parent, "samples", ["sha256", "size"])
+    complete = samples
     for name in sets:
-        have = base.scan(FEATURES_PREFIX + name, ["sha256"]) if name in base.feature_sets else None
-        vectors = pl.from_arrow(
-            have if have is not None else samples.select(["sha256"]).slice(0, 0)
-        )
-        complete = vectors if complete is None else complete.join(vectors, on="sha256", how="semi")
-    lacking = pl.from_arrow(samples)
-    if complete is None:
-        return empty
-    lacking = lacking.join(complete, on="sha256", how="anti").sort("sha256")  # type: ignore[union-attr]
-    rows = lacking.to_arrow()
+        vectors = published(parent, FEATURES_PREFIX + name, ["sha256"])
+        complete = complete.join(vectors, on="sha256", how="semi")
+    rows = samples.join(complete, on="sha256", how="anti").sort("sha256").to_arrow()
     columns = {"known_sha256": rows["sha256"], "size": rows["size"]}
     return pa.table(
         [

@@ -28,7 +28,7 @@ from corpus.store.staging import Update
 def extract(request: ExtractRequest, context: Context) -> ExtractReport:
     """Stage vectors and failures of the samples of some shards.
 
-    Those are the new samples that a shard owns, and the samples of the base that `collect` has put
+    Those are the new samples that a shard owns, and the samples of the parent that `collect` has put
     into it again, as far as these have no vector yet. A file that cannot be extracted gives one row
     of `failures` for each set that it has no vector of. Vectors that a previous attempt has staged are
     kept: of an update that was stopped, only what is missing is extracted. Raises `NotFoundError` for an

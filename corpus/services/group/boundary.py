@@ -17,10 +17,14 @@ from corpus.services.group.tlsh_index import Indices
 def sides_of_samples(
     samples: int, linked: tuple[Indices, Indices], known: tuple[Indices, npt.NDArray[np.uint8]]
 ) -> npt.NDArray[np.uint8]:
-    """The side of each sample as one bit; 0 where it is a bridge, or only reached through one.
+    """Find the side of each sample: uint8 [samples], one bit a side.
 
-    `linked` are links between samples, both directions; `known` are samples that are linked to
-    groups of the past, and the bit of each group's side.
+    0 means that the sample is a bridge, or that it is only reached through one.
+
+    `linked` are the two ends of links between samples, int64 [links] each, every link in both
+    directions. `known` are samples that are linked to groups of the past, int64 [n], and the bit of
+    each group's side, uint8 [n]; 0 for a group on no side. A sample may be there several times. All
+    samples are positions from 0 to samples - 1: `IndexError` for others.
     """
     start, end = linked
     side = np.zeros(samples, np.uint8)

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from corpus.contract.splits import EXCLUDED
 from corpus.services.group.boundary import sides_of_samples
 from corpus.services.group.rows import (
     Known,
@@ -29,18 +30,16 @@ from corpus.services.group.rows import (
 from corpus.services.group.similarity import (
     NO_LINK,
     ROW_BITS,
-    BaseLinks,
     Components,
     NewSamples,
-    links_to_base,
+    ParentLinks,
+    links_to_parent,
     to_numpy,
 )
 from corpus.services.group.tlsh_index import Indices
 from corpus.settings import GroupSettings
 
-EXCLUDED = "excluded"
-
-# Takes samples of the base, gives the split of those that have one.
+# Takes samples of the parent, gives the split of those that have one.
 SplitsOf = Callable[[list[str]], dict[str, str]]
 
 
@@ -56,30 +55,30 @@ class Grouping:
 
 
 def group_samples(
-    samples: pa.Table, base: pa.Table, splits_of: SplitsOf, settings: GroupSettings
+    samples: pa.Table, parent: pa.Table, splits_of: SplitsOf, settings: GroupSettings
 ) -> Grouping:
-    """Group new samples (columns sha256, tlsh, imphash) among themselves and with the base.
+    """Group new samples (columns sha256, tlsh, imphash) among themselves and with those of the parent.
 
-    `base` has the columns sha256, group_id, tlsh, imphash and sequence of table `groups`. Raises
-    `BadInputError` where a digest is malformed.
+    `parent`, the samples of the parent that they may be linked to, has the columns sha256, group_id,
+    tlsh, imphash and sequence of table `groups`. Raises `BadInputError` where a digest is malformed.
     """
     samples = samples.select(["sha256", "tlsh", "imphash"]).sort_by("sha256").combine_chunks()
     new = NewSamples.read(samples, settings)
-    encoded = base["group_id"].combine_chunks().dictionary_encode()
+    encoded = parent["group_id"].combine_chunks().dictionary_encode()
     code_of_row = to_numpy(encoded.indices).astype(np.int64)
-    found = links_to_base(new, base, code_of_row)
+    found = links_to_parent(new, parent, code_of_row)
     codes, numbers = np.unique(found.group, return_inverse=True)
-    links = BaseLinks(found.query, numbers.astype(np.int64), found.best, found.by_tlsh)
+    links = ParentLinks(found.query, numbers.astype(np.int64), found.best, found.by_tlsh)
 
     number_of_code = np.full(len(encoded.dictionary), -1)
     number_of_code[codes] = np.arange(len(codes))
     of_row = number_of_code[code_of_row]
     founded = np.full(len(codes), NO_LINK)
     rows = np.flatnonzero(of_row >= 0)
-    np.minimum.at(founded, of_row[rows], to_numpy(base["sequence"])[rows])
+    np.minimum.at(founded, of_row[rows], to_numpy(parent["sequence"])[rows])
     sizes = np.bincount(code_of_row, minlength=len(encoded.dictionary))
 
-    neighbours = base["sha256"].take(pa.array(links.row)).to_pylist()
+    neighbours = parent["sha256"].take(pa.array(links.row)).to_pylist()
     split_of = splits_of(sorted(set(neighbours)))
     splits: list[str | None] = [None] * len(codes)
     for number, sha256 in zip(links.group.tolist(), neighbours, strict=True):
@@ -90,7 +89,7 @@ def group_samples(
     known = Known(ids, splits, founded, of_row, sizes)
     nodes = Components(len(new) + len(ids))
     nearest = np.full(len(new), NO_LINK)
-    linked = Linked(samples, new, base, links, known, nodes, nearest)
+    linked = Linked(samples, new, parent, links, known, nodes, nearest)
     _connect(linked)
     refused = _part_sides(linked)
     group_ids, merged = _name_groups(linked)
@@ -117,7 +116,7 @@ def _connect(linked: Linked) -> None:
 
 
 def _note_nearest(linked: Linked, start: Indices, end: Indices, distance: Indices) -> None:
-    row = linked.base.num_rows + end
+    row = linked.parent.num_rows + end
     np.minimum.at(linked.nearest, start, (distance << ROW_BITS) | row)
 
 

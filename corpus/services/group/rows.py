@@ -10,17 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpus.services.group.similarity import NO_LINK, ROW_BITS, BaseLinks, Components, NewSamples
+from corpus.services.group.similarity import NO_LINK, ROW_BITS, Components, NewSamples, ParentLinks
 from corpus.services.group.tlsh_index import Indices
 from corpus.store.schemas import GROUPS
 
 
 @dataclass(frozen=True)
 class Known:
-    """Groups of the base that new samples are linked to, numbered from 0.
+    """The n groups of the parent that new samples are linked to, numbered from 0.
 
-    `founded` is the sequence of the snapshot that founded a group; `of_row` the number of each row
-    of the base, -1 for groups that are not linked; `sizes` the sizes of all groups of the base.
+    `ids` and `splits` are theirs; `founded`, int64 [n], is the sequence of the snapshot that founded
+    a group; `of_row`, int64 [rows], the number of each row's group in the parent, -1 for groups that
+    are not linked; `sizes`, int64 [groups], how many samples each group that was read has, the linked
+    ones first.
     """
 
     ids: list[str]
@@ -36,22 +38,23 @@ class Known:
 
 @dataclass(frozen=True)
 class Linked:
-    """New samples and the groups of the base that they are linked to, as nodes of `components`.
+    """New samples and the groups of the parent that they are linked to, as nodes of `components`.
 
-    Nodes are the new samples, then the groups. `nearest` is the nearest TLSH link of each new sample
-    to another one in its group; rows behind those of the base are new samples.
+    Nodes are the new samples, then the groups. `nearest`, int64 [samples], is the nearest TLSH link
+    of each new sample to another one in its group, as `ParentLinks.best` has it, or `NO_LINK`; rows
+    behind those of `parent` are new samples.
     """
 
     samples: pa.Table
     new: NewSamples
-    base: pa.Table
-    links: BaseLinks
+    parent: pa.Table
+    links: ParentLinks
     known: Known
     components: Components
     nearest: Indices
 
     def inside(self) -> npt.NDArray[np.bool_]:
-        """Links to the base that hold: both ends are in one group now."""
+        """Which links to the parent hold, bool [links]: both ends are in one group now."""
         root = self.components.root
         held: npt.NDArray[np.bool_] = (
             root[self.links.query] == root[len(self.new) + self.links.group]
@@ -74,7 +77,7 @@ def rows_of_new_samples(linked: Linked, group_ids: dict[int, str]) -> pa.Table:
     best = np.where(by_tlsh, nearest, by_imphash)
     row = np.where(founder, 0, best & ((1 << ROW_BITS) - 1))
     shas = pa.chunked_array(
-        [*linked.base["sha256"].chunks, pa.array(linked.new.sha256, pa.string())], pa.string()
+        [*linked.parent["sha256"].chunks, pa.array(linked.new.sha256, pa.string())], pa.string()
     )
     neighbour = shas.take(pa.array(row))
     reason = np.where(founder, "new", np.where(by_tlsh, "tlsh", "imphash"))
@@ -109,7 +112,7 @@ def _nearest_by_imphash(linked: Linked) -> Indices:
     for node, key in enumerate(keys):
         others = [other for other in first_two.get(key, ()) if other != node]
         if others:
-            nearest[node] = linked.base.num_rows + others[0]
+            nearest[node] = linked.parent.num_rows + others[0]
     chosen = linked.inside() & ~linked.links.by_tlsh
     np.minimum.at(nearest, linked.links.query[chosen], linked.links.best[chosen])
     return nearest
@@ -126,7 +129,7 @@ def rows_of_absorbed_groups(
     rows = np.flatnonzero(absorbed[of_row])
     numbers = of_row[rows].tolist()
     root = linked.components.root[len(linked.new) :].tolist()
-    old = linked.base.take(pa.array(rows))
+    old = linked.parent.take(pa.array(rows))
     names = GROUPS.schema.names[:7]
     columns = {
         "sha256": old["sha256"],

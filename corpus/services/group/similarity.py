@@ -1,7 +1,8 @@
-"""Links between near-duplicates: among new samples, and from them to groups of the base.
+"""Links between near-duplicates: among new samples, and from them to groups of the parent.
 
 Two samples are linked where their TLSH distance is within the limit, or their import hashes are
-equal. Work on the base is array operations only, never a loop over its rows.
+equal. Work on the parent is array operations only, never a loop over its rows. A TLSH distance is
+a whole number from 0 (see corpus.services.group.tlsh_index); arrays of positions are int64.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ NO_LINK = int(np.iinfo(np.int64).max)
 
 
 def to_numpy(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    """An Arrow column as an array [n] of its own type; integers with nulls become float64."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     array: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
@@ -32,16 +34,17 @@ def to_numpy(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 class Components:
-    """Connected components of nodes 0..n-1: `root` gives each node the least node of its own."""
+    """Connected components of nodes 0 to n-1: `root`, int64 [n], has the least node of each one's own."""
 
     def __init__(self, nodes: int):
         self.root: Indices = np.arange(nodes)
 
     def reset(self, nodes: Indices) -> None:
-        """Take whole components apart into single nodes."""
+        """Take whole components apart into single nodes; `nodes`, int64 [k], are all nodes of them."""
         self.root[nodes] = nodes
 
     def connect(self, left: Indices, right: Indices) -> None:
+        """Connect left[i] with right[i], for all i: nodes, int64 [k] each."""
         while True:
             a, b = self.root[left], self.root[right]
             differing = a != b
@@ -55,10 +58,11 @@ class Components:
 
 @dataclass(frozen=True)
 class NewSamples:
-    """New samples in the order of their sha256: position 0 has the least.
+    """New samples in the order of their sha256: position 0 has the least of n.
 
-    `digested` has the positions of those with a TLSH digest. `imphash_code` numbers the values of
-    `imphashes`, and is -1 for samples without one that links.
+    `digests` has the m TLSH digests that there are, `digested`, int64 [m], the positions of their
+    samples, ascending. `imphashes` are the different import hashes that link (strings), and
+    `imphash_code`, int64 [n], is the position of each sample's own in them; -1 for none.
     """
 
     sha256: list[str]
@@ -70,7 +74,10 @@ class NewSamples:
 
     @classmethod
     def read(cls, samples: pa.Table, settings: GroupSettings) -> NewSamples:
-        """From the columns sha256, tlsh and imphash, in the order of sha256."""
+        """Read the columns sha256, tlsh and imphash (strings), in the order of sha256.
+
+        Raises `BadInputError` where a TLSH digest is malformed; null is no digest.
+        """
         encoded = _linking(samples["imphash"], settings).combine_chunks().dictionary_encode()
         return cls(
             sha256=samples["sha256"].to_pylist(),
@@ -85,7 +92,11 @@ class NewSamples:
         return len(self.sha256)
 
     def tlsh_pairs(self, among: Indices) -> Iterator[tuple[Indices, Indices, Indices]]:
-        """TLSH links among some of the samples, both directions, in batches: from, to, distance."""
+        """TLSH links among some of the samples, in both directions.
+
+        `among`, int64 [k], are positions. Yields batches of from, to and distance, int64 [links]
+        each.
+        """
         chosen = np.flatnonzero(np.isin(self.digested, among))
         digests, position = self.digests.take(chosen), self.digested[chosen]
         for found in TlshIndex(digests, self.settings.tlsh_distance).neighbours(digests):
@@ -93,7 +104,10 @@ class NewSamples:
             yield position[found.query[other]], position[found.row[other]], found.distance[other]
 
     def imphash_pairs(self, among: Indices) -> tuple[Indices, Indices]:
-        """All import-hash links among some of the samples, both directions: from, to."""
+        """All import-hash links among some of the samples, in both directions.
+
+        `among`, int64 [k], are positions. Returns from and to, int64 [links] each.
+        """
         frame = pl.DataFrame({"from": among, "code": self.imphash_code[among]})
         frame = frame.filter(pl.col("code") >= 0)
         pairs = frame.join(frame.rename({"from": "to"}), on="code").filter(
@@ -102,7 +116,7 @@ class NewSamples:
         return pairs["from"].to_numpy(), pairs["to"].to_numpy()
 
     def imphash_chain(self) -> tuple[Indices, Indices]:
-        """As few import-hash links as connect what all of them connect."""
+        """As few import-hash links as connect what all of them connect: from and to, int64 [links]."""
         order = np.argsort(self.imphash_code, kind="stable")
         code = self.imphash_code[order]
         same = (code[1:] == code[:-1]) & (code[1:] >= 0)
@@ -110,11 +124,12 @@ class NewSamples:
 
 
 @dataclass(frozen=True)
-class BaseLinks:
-    """The nearest link between a new sample and a group of the base, one for each kind.
+class ParentLinks:
+    """The nearest link between a new sample and a group of the parent, one for each kind.
 
-    `query` is the new sample, `group` the group's number, `best` distance and row of the base as
-    one number (`ROW_BITS`; an import hash has distance 0).
+    All are [links]: `query` int64, the position of the new sample; `group` int64, the group's number;
+    `best` int64, distance << `ROW_BITS` | row of the parent (an import hash has distance 0);
+    `by_tlsh` bool, whether TLSH links them and not an import hash.
     """
 
     query: Indices
@@ -124,19 +139,22 @@ class BaseLinks:
 
     @property
     def row(self) -> Indices:
+        """Row of the parent that each link leads to, int64 [links]."""
         return self.best & ((1 << ROW_BITS) - 1)
 
 
-def linked_rows(new: NewSamples, base: pa.Table) -> Indices:
-    """Rows of the base that any new sample is linked to; `base` has columns tlsh and imphash.
+def linked_rows(new: NewSamples, parent: pa.Table) -> Indices:
+    """Rows of the parent that any new sample is linked to: int64 [k], ascending.
 
-    A few bytes of each digest tell which ones are worth parsing.
+    `parent` has the columns tlsh and imphash (strings or null), one row a sample of the parent. A few
+    bytes of each digest tell which ones are worth parsing. Raises `BadInputError` where one that is
+    read is malformed.
     """
-    linked = to_numpy(pc.is_in(base["imphash"], value_set=new.imphashes, skip_nulls=True)).copy()
-    rows = np.flatnonzero(to_numpy(base["tlsh"].is_valid()))
+    linked = to_numpy(pc.is_in(parent["imphash"], value_set=new.imphashes, skip_nulls=True)).copy()
+    rows = np.flatnonzero(to_numpy(parent["tlsh"].is_valid()))
     limit = new.settings.tlsh_distance
     if len(new.digests) and len(rows):
-        digests = base["tlsh"].drop_null()
+        digests = parent["tlsh"].drop_null()
         near = reachable(new.digests, limit)[cells(digests)]
         rows = rows[near]
         index = TlshIndex(parse(digests.filter(pa.array(near))), limit)
@@ -145,11 +163,15 @@ def linked_rows(new: NewSamples, base: pa.Table) -> Indices:
     return np.flatnonzero(linked)
 
 
-def links_to_base(new: NewSamples, base: pa.Table, group_of_row: Indices) -> BaseLinks:
-    """Links from new samples to groups; `base` has columns tlsh and imphash."""
-    frames = [_by_tlsh(new, base["tlsh"], group_of_row), _by_imphash(new, base, group_of_row)]
+def links_to_parent(new: NewSamples, parent: pa.Table, group_of_row: Indices) -> ParentLinks:
+    """Links from new samples to groups, sorted by query and group, an import hash before TLSH.
+
+    `parent` has the columns tlsh and imphash (strings or null), `group_of_row`, int64 [rows], the
+    number of each row's group. Raises `BadInputError` where a TLSH digest is malformed.
+    """
+    frames = [_by_tlsh(new, parent["tlsh"], group_of_row), _by_imphash(new, parent, group_of_row)]
     links = pl.concat(frames).sort("query", "group", "by_tlsh")
-    return BaseLinks(
+    return ParentLinks(
         query=links["query"].to_numpy(),
         group=links["group"].to_numpy(),
         best=links["best"].to_numpy(),
@@ -170,8 +192,8 @@ def _by_tlsh(new: NewSamples, column: pa.ChunkedArray, group_of_row: Indices) ->
     return frame.with_columns(by_tlsh=pl.lit(True))
 
 
-def _by_imphash(new: NewSamples, base: pa.Table, group_of_row: Indices) -> pl.DataFrame:
-    codes = pc.index_in(base["imphash"], value_set=new.imphashes, skip_nulls=True)
+def _by_imphash(new: NewSamples, parent: pa.Table, group_of_row: Indices) -> pl.DataFrame:
+    codes = pc.index_in(parent["imphash"], value_set=new.imphashes, skip_nulls=True)
     rows = np.flatnonzero(to_numpy(codes.is_valid()))
     known = _nearest(to_numpy(codes.drop_null()).astype(np.int64), group_of_row[rows], rows).rename(
         {"query": "code"}

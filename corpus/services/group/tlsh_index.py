@@ -57,8 +57,9 @@ RATIO_COST = np.where(_CIRCLE_16 <= 1, _CIRCLE_16, 12 * (_CIRCLE_16 - 1)).astype
 class Digests:
     """Parsed digests, one a position: header bytes, and the body's 128 buckets as bits.
 
-    `middle` (2 rows of words) has the middle bit of each bucket's unary form; `outer` (4 rows) its
-    other two, the one that any value but 0 has on even bits, the one that only 3 has on odd bits.
+    `checksum`, `length`, `ratio1` and `ratio2` (0 to 15) are uint8 [n]. `middle`, uint64 [2, n], has
+    the middle bit of each bucket's unary form; `outer`, uint64 [4, n], its other two: the one that
+    any value but 0 has on even bits, the one that only 3 has on odd bits.
     """
 
     checksum: Bytes
@@ -73,14 +74,15 @@ class Digests:
 
     @property
     def cell(self) -> npt.NDArray[np.uint16]:
-        """Length and both ratios as one number: what digests are sorted by."""
+        """Length and both ratios as one number, uint16 [n]: what digests are sorted by."""
         cell = self.length.astype(np.uint16) << np.uint16(8)
         cell |= self.ratio1.astype(np.uint16) << _FOUR
         cell |= self.ratio2
         return cell
 
     def take(self, rows: Indices | slice | tuple[Indices, None]) -> Digests:
-        """Some of the digests, as numpy indexes by `rows`."""
+        """Some of the digests, as numpy indexes by `rows`: positions, a slice, or (positions, None),
+        which gives each array one more axis of length 1 at its end."""
         deep = rows if isinstance(rows, tuple) else (rows,)
         return Digests(
             self.checksum[rows],
@@ -93,7 +95,7 @@ class Digests:
 
 
 class Neighbours(NamedTuple):
-    """Pairs within the limit: position of the query, position in the index, their distance."""
+    """Pairs within the limit, int64 [pairs] each: position of the query and in the index, distance."""
 
     query: Indices
     row: Indices
@@ -101,7 +103,10 @@ class Neighbours(NamedTuple):
 
 
 def parse(digests: pa.Array | pa.ChunkedArray) -> Digests:
-    """Parse digests of 72 characters. Raises `BadInputError` where one is null or none such."""
+    """Parse n digests of 72 characters (`T1` and 70 hex digits), in their order.
+
+    Raises `BadInputError`, field `tlsh`, where one is null or malformed.
+    """
     chunks = digests.chunks if isinstance(digests, pa.ChunkedArray) else [digests]
     raw = [_raw_bytes(chunk) for chunk in chunks if len(chunk)]
     data = np.concatenate(raw) if raw else np.empty((0, 35), np.uint8)
@@ -120,9 +125,9 @@ def parse(digests: pa.Array | pa.ChunkedArray) -> Digests:
 
 
 def cells(digests: pa.ChunkedArray) -> npt.NDArray[np.uint16]:
-    """`Digests.cell` of digests that nothing else is asked of yet: a fraction of the work of `parse`.
+    """Read `Digests.cell`, uint16 [n], of digests: a fraction of the work of `parse`.
 
-    Raises `BadInputError` where one is null or has not 72 characters.
+    Raises `BadInputError`, field `tlsh`, where one is null or does not have 72 characters.
     """
     found = [np.empty(0, np.uint16)]
     for chunk in digests.chunks:
@@ -133,7 +138,7 @@ def cells(digests: pa.ChunkedArray) -> npt.NDArray[np.uint16]:
 
 
 def reachable(queries: Digests, limit: int) -> npt.NDArray[np.bool_]:
-    """Which of the 65,536 cells a neighbour of any query may be in."""
+    """Which cells a neighbour within a distance of `limit` of any query may be in: bool [65536]."""
     steps = np.array(
         [
             (length, ratio1, ratio2)
@@ -176,7 +181,7 @@ def _text(chunk: pa.Array) -> Bytes:
 
 
 def distances(left: Digests, right: Digests) -> npt.NDArray[np.int16]:
-    """The TLSH distance of each position's pair of digests; shapes broadcast."""
+    """The TLSH distance of each position's pair of digests: int16, of the shape that both broadcast to."""
     total: npt.NDArray[np.int16] = (left.checksum != right.checksum).astype(np.int16)
     total += LENGTH_COST[left.length - right.length]
     total += RATIO_COST[(left.ratio1 - right.ratio1) & np.uint8(15)]
@@ -192,7 +197,7 @@ def distances(left: Digests, right: Digests) -> npt.NDArray[np.int16]:
 
 
 class TlshIndex:
-    """Digests, sorted by header, that are asked for neighbours within `limit`."""
+    """Digests, sorted by header, that are asked for neighbours within a distance of `limit` (0 or more)."""
 
     def __init__(self, digests: Digests, limit: int):
         self.limit = limit
@@ -204,8 +209,9 @@ class TlshIndex:
         self._reach = list(_reach(limit))
 
     def neighbours(self, queries: Digests) -> Iterator[Neighbours]:
-        """All pairs within the limit, in batches of bounded size.
+        """All pairs of a query and a digest of the index within the limit, in batches of bounded size.
 
+        Pairs come in no order; a query that is in the index too is its own neighbour, at distance 0.
         Queries with one header share their stretches of the index, so that many queries cost
         little more than many different headers.
         """

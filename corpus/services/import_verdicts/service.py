@@ -1,7 +1,7 @@
 """`import-verdicts`: append verdicts from manifests and VirusTotal reports.
 
-Takes the files of the verdict URLs that the base has not seen as they are now; stages `verdicts` that
-the base does not have yet, and what was read as part `verdicts` of `sightings`.
+Takes the files of the verdict URLs that the parent has not seen as they are now; stages `verdicts` that
+the parent does not have yet, and what was read as part `verdicts` of `sightings`.
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ def _listed(urls: Sequence[str], access: Files) -> list[SourceFile]:
 
 
 def _unseen(listed: list[SourceFile], update: Update) -> list[SourceFile]:
-    if update.base is None or not listed:
-        return listed
-    seen = update.base.scan(
+    seen = update.parent.scan(
         "sightings", ["location", "fingerprint"], keys=[_sighted(file) for file in listed]
     )
     known = dict(zip(seen["location"].to_pylist(), seen["fingerprint"].to_pylist(), strict=True))
@@ -138,11 +136,9 @@ def _opened(file: SourceFile, access: Files) -> IO[bytes]:
 
 
 def _new(read: _Read, update: Update) -> pa.Table:
-    """The verdicts that the base does not have."""
+    """The verdicts that the parent does not have."""
     rows = pa.concat_tables([_table([]), *read.tables])
-    if update.base is None or not rows.num_rows:
-        return rows
-    known = update.base.scan(VERDICTS.name, ["verdict_id"], keys=rows["verdict_id"])["verdict_id"]
+    known = update.parent.scan(VERDICTS.name, ["verdict_id"], keys=rows["verdict_id"])["verdict_id"]
     return rows.filter(pc.invert(pc.is_in(rows["verdict_id"], value_set=known.combine_chunks())))
 
 

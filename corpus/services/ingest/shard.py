@@ -155,10 +155,7 @@ class Intake:
             self.unfinished.add(candidate.location)
 
     def _known(self) -> set[str]:
-        base = self.update.base
-        if base is None or not self.origins:
-            return set()
-        rows = base.scan("samples", ["sha256"], keys=sorted(self.origins))
+        rows = self.update.parent.scan("samples", ["sha256"], keys=sorted(self.origins))
         return set(rows["sha256"].to_pylist())
 
     def _stage(self, new: list[str], known: int) -> Counts:

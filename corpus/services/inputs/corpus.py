@@ -27,19 +27,14 @@ class CorpusInputs:
     def pending(self, update: Update, feature_sets: Sequence[str], shard: str) -> Pending:
         """Return the samples of a shard, each with those of the sets that it needs vectors of.
 
-        A new sample that the shard owns needs all sets. A sample of the base that `collect` has put into
-        the shard again needs those that the base has no vector of.
+        A new sample that the shard owns needs all sets. A sample of the parent that `collect` has put into
+        the shard again needs those that the parent has no vector of.
         """
         found: dict[str, tuple[str, ...]] = {}
         known = _known(update, shard)
         for name in feature_sets:
-            base = update.base
-            if known and base and name in base.feature_sets:
-                have = base.scan(FEATURES_PREFIX + name, ["sha256"], keys=known)["sha256"]
-                missing = set(known) - set(have.to_pylist())
-            else:
-                missing = set(known)
-            for sha256 in missing:
+            have = update.parent.scan(FEATURES_PREFIX + name, ["sha256"], keys=known)["sha256"]
+            for sha256 in set(known) - set(have.to_pylist()):
                 found[sha256] = (*found.get(sha256, ()), name)
         if update.has("samples", shard):
             for sha256 in update.samples_of(shard)["sha256"].to_pylist():
@@ -52,7 +47,7 @@ class CorpusInputs:
 
 
 def _known(update: Update, shard: str) -> list[str]:
-    """Samples of the base in this shard and in none before it."""
+    """Samples of the parent in this shard and in none before it."""
     if not update.has(CANDIDATES.name, shard):
         return []
     own = update.read(CANDIDATES.name, ["known_sha256"], shard)["known_sha256"]

@@ -1,6 +1,6 @@
 """`label`: resolve the verdicts of each sample into a label.
 
-Takes the staged `samples` and `verdicts` and the base's tables; stages `labels`: a row for each new
+Takes the staged `samples` and `verdicts` and the parent's tables; stages `labels`: a row for each new
 sample, and for each older one whose label, or what it rests on, is no longer what it was.
 """
 
@@ -21,7 +21,7 @@ from corpus.contract.requests import LabelRequest
 from corpus.services.context import Context
 from corpus.services.label.policy import Label, Policy, resolve
 from corpus.store.schemas import LABELS, SAMPLES, TIME, VERDICTS, TableSpec
-from corpus.store.snapshots import Snapshot
+from corpus.store.snapshots import Parent
 from corpus.store.staging import Update
 from corpus.verdicts.record import BENIGN, MALICIOUS, UNKNOWN, VIRUSTOTAL, Verdict
 
@@ -65,7 +65,8 @@ def label(request: LabelRequest, context: Context) -> LabelReport:
         labels={name: labels[name] for name in (MALICIOUS, BENIGN, UNKNOWN)},
         changed=changed,
         reasons=dict(sorted(reasons.items())),
-        due_for_reread=_due(update.base, began, policy) if update.base else 0,
+        due_for_reread=_due(update.parent, began, policy),
+        policy=policy.record(),
     )
     update.write_report("label", report.model_dump(mode="json"))
     return report
@@ -74,14 +75,12 @@ def label(request: LabelRequest, context: Context) -> LabelReport:
 def _affected(update: Update, policy_digest: str, relabel: bool) -> pa.Table:
     """`sha256` and `first_seen` of the samples to resolve, each once, in the order of `sha256`."""
     new = update.read(SAMPLES.name, _SAMPLE)
-    if update.base is None:
-        return new.sort_by("sha256")
-    was = update.base.manifest.get("label_policy", {}).get("digest")
+    was = update.parent.manifest["label_policy"]["digest"]
     if relabel or was != policy_digest:
-        old = update.base.scan(SAMPLES.name, _SAMPLE)
+        old = update.parent.scan(SAMPLES.name, _SAMPLE)
     else:
         named = pc.unique(update.read(VERDICTS.name, ["sha256"])["sha256"])
-        old = update.base.scan(SAMPLES.name, _SAMPLE, keys=pa.chunked_array([named]))
+        old = update.parent.scan(SAMPLES.name, _SAMPLE, keys=pa.chunked_array([named]))
     old = old.filter(pc.invert(_among(old["sha256"], new["sha256"])))
     return pa.concat_tables([new, old]).sort_by("sha256")
 
@@ -112,19 +111,19 @@ def _batches(
 def _about(
     update: Update, spec: TableSpec, columns: list[str], sha256s: pa.ChunkedArray
 ) -> pa.Table:
-    """Rows about these samples, in the order of sha256: verdicts of base and update, or labels of base."""
+    """Rows about these samples, in the order of sha256: verdicts of parent and update, or labels of parent."""
     rows = [spec.schema.empty_table().select(columns)]
-    if update.base and len(sha256s) >= _rows_in(update.base, SAMPLES.name):
-        rows.append(update.base.scan(spec.name, columns))
-    elif update.base:
-        rows.append(update.base.scan_with(spec.name, columns, "sha256", sha256s))
+    if len(sha256s) >= _rows_in(update.parent, SAMPLES.name):
+        rows.append(update.parent.scan(spec.name, columns))
+    else:
+        rows.append(update.parent.scan_with(spec.name, columns, "sha256", sha256s))
     if spec is VERDICTS:
         staged = update.read(spec.name, columns)
         rows.append(staged.filter(_among(staged["sha256"], sha256s)))
     return pa.concat_tables(rows).sort_by("sha256")
 
 
-def _rows_in(snapshot: Snapshot, table: str) -> int:
+def _rows_in(snapshot: Parent, table: str) -> int:
     return sum(entry["rows"] for entry in snapshot.files(table))
 
 
@@ -150,12 +149,12 @@ def _table(rows: list[tuple[Any, ...]], began: datetime) -> pa.Table:
     return table.append_column("resolved_at", pa.array([began] * table.num_rows, TIME))
 
 
-def _due(base: Snapshot, began: datetime, policy: Policy) -> int:
+def _due(parent: Parent, began: datetime, policy: Policy) -> int:
     """Samples labelled by a report that was too young, made so long ago that a new one will not be."""
-    provisional = base.scan(LABELS.name, ["sha256"], where=pc.field("provisional"))["sha256"]
+    provisional = parent.scan(LABELS.name, ["sha256"], where=pc.field("provisional"))["sha256"]
     if not len(provisional):
         return 0
-    reports = base.scan(
+    reports = parent.scan(
         VERDICTS.name,
         ["sha256", "when"],
         where=(pc.field("kind") == VIRUSTOTAL)
@@ -165,7 +164,7 @@ def _due(base: Snapshot, began: datetime, policy: Policy) -> int:
     limit = pa.scalar(began - timedelta(days=policy.reread_days), TIME)
     old = newest.filter(pc.less_equal(newest["when_max"], limit))["sha256"]
     # A provisional row may since have been replaced by one that is not.
-    labels = base.scan(LABELS.name, ["provisional"], keys=old)
+    labels = parent.scan(LABELS.name, ["provisional"], keys=old)
     return pc.sum(labels["provisional"]).as_py() or 0
 
 

@@ -5,47 +5,62 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from corpus.contract.version import current
 from corpus.settings import Settings
 from corpus.store import provenance
 from corpus.store.content_digest import ContentDigest
-from corpus.store.manifest import FORMAT
+from corpus.store.manifest import FORMAT, Head, SplitCuts
 from corpus.store.staging import Update
+from corpus.store.statistics import Changes, Statistics
 
 
 def head(
     update: Update,
     settings: Settings,
-    stats: Mapping[str, Any],
+    stats: Statistics,
     feature_sets: Mapping[str, int],
     digest: ContentDigest,
-) -> dict[str, Any]:
+) -> Head:
     """All of a manifest that is known before its update has claimed a sequence number."""
-    from corpus.services.label.policy import policy_record
-    from corpus.services.split.assignment import cuts_of
-
-    base = update.base
+    parent = update.parent
+    changes = {name: n for name, n in stats["this_update"].items() if name != "drift"}
     return {
         "format": FORMAT,
         "id": update.id,
         "sequence": update.sequence,
-        "parent": base.id if base else None,
-        "parent_digest": base.manifest["manifest_digest"] if base else None,
+        "parent": parent.id,
+        "parent_digest": parent.digest,
         "update_id": update.id,
         "run": update.record["run"],
         "code": code(),
         "images": provenance.of(update),
         "settings_digest": settings.digest,
-        "label_policy": policy_record(settings),
+        "label_policy": policy_of(update),
         "splits": cuts_of(update),
-        "feature_sets": {**(base.feature_sets if base else {}), **feature_sets},
+        "feature_sets": {**parent.feature_sets, **feature_sets},
         "counts": stats["counts"],
-        "changes": {name: n for name, n in stats["this_update"].items() if name != "drift"},
+        "changes": cast(Changes, changes),
         "content_digest": digest.hexdigest(),
         "content_state": base64.b64encode(digest.state).decode(),
     }
+
+
+def policy_of(update: Update) -> dict[str, Any]:
+    """The label policy that an update's labels follow, as `label` reported it; else the parent's."""
+    reports = update.reports("label")
+    policy: dict[str, Any] = (
+        reports[-1]["policy"] if reports else update.parent.manifest["label_policy"]
+    )
+    return policy
+
+
+def cuts_of(update: Update) -> SplitCuts:
+    """How the corpus is split once an update is published, as `split` reported it; else the parent's."""
+    reports = update.reports("split")
+    cuts: SplitCuts = reports[-1]["cuts"] if reports else update.parent.manifest["splits"]
+    return cuts
 
 
 def code() -> dict[str, str]:

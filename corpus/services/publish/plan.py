@@ -12,19 +12,42 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from corpus.changes import content
 from corpus.errors import DamagedError
 from corpus.services.publish.head import head
 from corpus.settings import Settings
 from corpus.store.content_digest import ContentDigest
+from corpus.store.manifest import Head, ListedFile
 from corpus.store.object_store import Store, WrittenFile, to_json, to_parquet
+from corpus.store.parts import PUBLISH
+from corpus.store.records import read_record
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
-from corpus.store.staging import PUBLISH, Update
+from corpus.store.staging import Update
+from corpus.store.statistics import Statistics
+
+
+class PlannedFile(ListedFile):
+    """A file that will join a table: how many rows it has."""
+
+    rows: int
+
+
+class PlanRecord(TypedDict):
+    """A plan as it is staged."""
+
+    update: str
+    head: Head
+    stats: Statistics
+    files: dict[str, list[PlannedFile]]
+
+
+_RECORD = TypeAdapter(PlanRecord)
 
 
 @dataclass(frozen=True)
@@ -32,12 +55,12 @@ class Plan:
     """The files an update adds to each table, the stats after it, and the head of its manifest."""
 
     update: str
-    head: dict[str, Any]
-    stats: dict[str, Any]
+    head: Head
+    stats: Statistics
     files: dict[str, list[WrittenFile]]
 
     @classmethod
-    def of(cls, update: Update, stats: dict[str, Any], settings: Settings) -> Plan:
+    def of(cls, update: Update, stats: Statistics, settings: Settings) -> Plan:
         """Put together what the update has staged. What counts does not depend on its shards."""
         files, feature_sets = {}, {}
         for table in update.tables():
@@ -63,15 +86,16 @@ class Plan:
 
     @classmethod
     def read(cls, store: Store, update_id: str, digest: str) -> Plan:
+        """The plan of this digest. Raises `NotFoundError`, and `DamagedError` where it is not that plan."""
         key = _key(update_id, digest)
         if store.measure(key).sha256 != digest:
             raise DamagedError(f"{key} is not what it was when it was written.", key=key)
-        record = store.read_json(key)
-        record["files"] = {
-            table: [WrittenFile(**file) for file in files]
-            for table, files in record["files"].items()
+        record = read_record(store, key, _RECORD)
+        files = {
+            table: [WrittenFile(**file) for file in listed]
+            for table, listed in record["files"].items()
         }
-        return cls(**record)
+        return cls(record["update"], record["head"], record["stats"], files)
 
     @staticmethod
     def discard(store: Store, update_id: str) -> None:
@@ -81,8 +105,8 @@ class Plan:
 
 def staged_content(update: Update) -> ContentDigest:
     """The content digest of the snapshot that the update, as it is staged now, would become."""
-    state = update.base.manifest["content_state"] if update.base else None
-    return content.updated_digest(update, base64.b64decode(state) if state else None)
+    state = base64.b64decode(update.parent.manifest["content_state"])
+    return content.updated_digest(update, state)
 
 
 def _key(update_id: str, digest: str, suffix: str = "json") -> str:

@@ -11,11 +11,12 @@ from corpus.errors import BadInputError, BlockedError, ConflictError, NotFoundEr
 from corpus.services.context import Context
 from corpus.services.publish.plan import Plan, staged_content
 from corpus.store import manifest as manifests
-from corpus.store.claims import claim_of, release_claim
-from corpus.store.object_store import Store, to_json
+from corpus.store.claims import Claim, claim_of, log_key, release_claim, take_claim
+from corpus.store.ending import abandoned, end_of, settle
+from corpus.store.object_store import Store
 from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec, features_spec
 from corpus.store.snapshots import LATEST, Snapshot
-from corpus.store.staging import Update, abandoned, end_of, settle
+from corpus.store.staging import Update
 
 
 def publish(request: PublishRequest, context: Context) -> PublishReport:
@@ -105,18 +106,16 @@ def _require_valid(update: Update) -> None:
             )
 
 
-def _claim(update: Update, plan: Plan, note: str) -> dict[str, Any]:
+def _claim(update: Update, plan: Plan, note: str) -> Claim:
     """Take the update's sequence number, unless it is taken; what is published is fixed from here."""
-    record = {
+    claim: Claim = {
         "sequence": update.sequence,
         "update": update.id,
         "plan": plan.write(update.store),
         "note": note,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    update.store.create_bytes(manifests.log_key(update.sequence), to_json(record))
-    # Read back whoever won: on S3 our own PUT may have been repeated, and then seem to be refused.
-    holder = claim_of(update.store, update.sequence)
+    holder = take_claim(update.store, claim)
     if holder is None or holder["update"] != update.id:
         raise _conflict(update, holder["update"] if holder else None)
     return holder
@@ -144,33 +143,33 @@ def _conflict(update: Update, holder: str | None) -> ConflictError:
     )
 
 
-def _write(update: Update, claim: dict[str, Any], context: Context) -> None:
+def _write(update: Update, claim: Claim, context: Context) -> None:
     from corpus.card import write_card
 
     store = context.store
     plan = Plan.read(store, update.id, claim["plan"])
-    head = {
+    draft: manifests.Draft = {
         **plan.head,
         "created_at": claim["created_at"],
         "note": claim["note"],
-        "claim_sha256": store.measure(manifests.log_key(update.sequence)).sha256,
+        "claim_sha256": store.measure(log_key(update.sequence)).sha256,
         "tables": _tables(update, plan, context),
     }
     stats = store.write_json(f"snapshots/{update.id}/stats.json", plan.stats)
-    card = write_card(store, head, plan.stats)
+    card = write_card(store, draft, plan.stats)
     if claim_of(store, update.sequence) != claim:
         raise ConflictError(
             f"update {update.id} no longer has the claim on snapshot number {update.sequence}.",
             hint=f"No snapshot was made. `corpus publish --update {update.id}` tries again.",
             update=update.id,
         )
-    manifests.create(store, manifests.sealed(head, [stats, *card]))
+    manifests.create(store, manifests.sealed(draft, [stats, *card]))
 
 
-def _tables(update: Update, plan: Plan, context: Context) -> dict[str, Any]:
+def _tables(update: Update, plan: Plan, context: Context) -> dict[str, manifests.TableEntry]:
     from corpus.store import delta, index
 
-    names = sorted({*plan.files, *(update.base.manifest["tables"] if update.base else ())})
+    names = sorted({*plan.files, *update.parent.tables})
     tables = {}
     for number, table in enumerate(names):
         context.progress.step("publish: tables", number, len(names))
@@ -182,7 +181,8 @@ def _tables(update: Update, plan: Plan, context: Context) -> dict[str, Any]:
             version = delta.append(context.store, table, schema, files, update.id, run)
             for file in files:
                 context.store.copy(file.key, manifests.data_key(table, file.sha256))
-        tables[table] = manifests.table_entry(update.base, table, update.sequence, version, files)
+        parent = update.parent.table(table)
+        tables[table] = manifests.table_entry(parent, table, update.sequence, version, files)
         index.complete(context.store, _spec(table, plan), tables[table]["files"])
     return tables
 
@@ -196,19 +196,23 @@ def _spec(table: str, plan: Plan) -> TableSpec:
 
 def _point_latest(store: Store, snapshot: Snapshot) -> None:
     latest = Snapshot.latest(store)
-    if latest is None or latest.sequence < snapshot.sequence:
-        digest = snapshot.manifest["manifest_digest"]
-        store.write_json(LATEST, {"id": snapshot.id, "manifest_digest": digest})
+    if latest.sequence < snapshot.sequence:
+        store.write_json(LATEST, {"id": snapshot.id, "manifest_digest": snapshot.digest})
 
 
 def _report(snapshot: Snapshot) -> PublishReport:
-    digest = snapshot.manifest["manifest_digest"]
     card = f"{snapshot.store.url}/snapshots/{snapshot.id}/card/index.html"
-    return _report_of(snapshot.manifest, dry_run=False, manifest_digest=digest, card=card)
+    return _report_of(snapshot.manifest, dry_run=False, manifest_digest=snapshot.digest, card=card)
 
 
-def _report_of(head: dict[str, Any], **fields: Any) -> PublishReport:
-    shared = ("sequence", "parent", "content_digest", "counts", "changes")
+def _report_of(head: manifests.Head, **fields: Any) -> PublishReport:
     return PublishReport(
-        update=head["update_id"], snapshot=head["id"], **{n: head[n] for n in shared}, **fields
+        update=head["update_id"],
+        snapshot=head["id"],
+        sequence=head["sequence"],
+        parent=head["parent"],
+        content_digest=head["content_digest"],
+        counts=dict(head["counts"]),
+        changes=dict(head["changes"]),
+        **fields,
     )

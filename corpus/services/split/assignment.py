@@ -11,19 +11,17 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from corpus.contract.splits import EXCLUDED, TEST, TRAIN, VALIDATION
 from corpus.errors import BadSettingError
-from corpus.services.group.grouping import EXCLUDED
 from corpus.settings import SplitSettings
+from corpus.store.manifest import SplitCuts
 
 if TYPE_CHECKING:
-    from corpus.store.staging import Update
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
-SPLITS = (TRAIN, VALIDATION, TEST, EXCLUDED)
+    pass
 
 # EMBER2024 has 64 weeks, of which 12 are test; with 4 for validation, 48 are left to train on.
 _TRAIN_WEEKS = 48
@@ -40,30 +38,12 @@ class Cuts:
     test_from: date
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Cuts | None:
+    def read(cls, values: SplitCuts) -> Cuts | None:
         """From a manifest's `splits`; None where it has no cuts."""
-        first, second = values.get("validation_from"), values.get("test_from")
+        first, second = values["validation_from"], values["test_from"]
         if not first or not second:
             return None
         return cls(date.fromisoformat(first), date.fromisoformat(second))
-
-
-def cuts_of(update: Update) -> dict[str, Any]:
-    """How the corpus is split once an update is published: what a manifest says as `splits`.
-
-    method: `time`, `ratio` or `mixed`; validation_from and test_from: first days, or null; ratio and
-    seed, which place what has no date; undated: samples without first-seen.
-    """
-    reports = update.reports("split")
-    if reports:
-        cuts: dict[str, Any] = reports[-1]["cuts"]
-        return cuts
-    carried = update.base.manifest.get("splits") if update.base else None
-    return dict(
-        carried
-        or dict.fromkeys(("method", "validation_from", "test_from", "ratio", "seed"), None)
-        | {"undated": 0}
-    )
 
 
 def cuts_from_settings(settings: SplitSettings) -> Cuts | None:

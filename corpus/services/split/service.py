@@ -1,20 +1,18 @@
 """`split`: train, validation and test for an update's new samples; the past stays where it is.
 
-Takes the staged `groups`, `merges`, `samples` and `verdicts` and the base's `splits`; stages `splits`
+Takes the staged `groups`, `merges`, `samples` and `verdicts` and the parent's `splits`; stages `splits`
 (rows of the new samples, of those whose group was merged, and with `resplit` of all that moved).
 """
 
 from __future__ import annotations
 
 import polars as pl
-import pyarrow as pa
 
 from corpus.contract.reports import SplitReport
 from corpus.contract.requests import SplitRequest
+from corpus.contract.splits import EXCLUDED, SPLITS
 from corpus.services.context import Context
-from corpus.services.group.grouping import EXCLUDED
 from corpus.services.split.assignment import (
-    SPLITS,
     Cuts,
     assign,
     cuts_from_settings,
@@ -22,7 +20,7 @@ from corpus.services.split.assignment import (
     method,
 )
 from corpus.settings import SplitSettings
-from corpus.store.schemas import TABLES
+from corpus.store.frames import published, published_with, staged
 from corpus.store.staging import Update
 
 _COLUMNS = ["sha256", "split", "group_id", "first_seen", "reason"]
@@ -31,7 +29,7 @@ _COLUMNS = ["sha256", "split", "group_id", "first_seen", "reason"]
 def split(request: SplitRequest, context: Context) -> SplitReport:
     """Stage splits. Raises `BadSettingError` where the days or the ratio of the settings are unusable."""
     update, settings = context.begin(request), context.settings.splits
-    grouped = _staged(update, "groups", ["sha256", "group_id", "reason"])
+    grouped = staged(update, "groups", ["sha256", "group_id", "reason"])
     merged = grouped.filter(pl.col("reason") == "merge").select("sha256", "group_id")
     new = grouped.filter(pl.col("reason") != "merge").select("sha256", "group_id")
     new = _with_first_seen(update, new, "verdicts")
@@ -39,19 +37,20 @@ def split(request: SplitRequest, context: Context) -> SplitReport:
 
     bridges = _bridges(update, new)
     if request.resplit:
-        base = _base(update, "splits", _COLUMNS)
-        past = _base(update, "groups", ["sha256", "group_id"]).join(merged, on="sha256", how="anti")
+        before = published(update.parent, "splits", _COLUMNS)
+        past = published(update.parent, "groups", ["sha256", "group_id"])
+        past = past.join(merged, on="sha256", how="anti")
         past = _with_first_seen(update, pl.concat([past, merged]), "samples", "verdicts")
         everything = pl.concat([past, new])
         cuts = _cuts(update, everything["first_seen"], settings)
         # A bridge has samples of several groups beside it, which may still be on several sides.
-        shut = base.filter(pl.col("split") == EXCLUDED).select("sha256")
+        shut = before.filter(pl.col("split") == EXCLUDED).select("sha256")
         known = dict.fromkeys(past.join(shut, on="sha256")["group_id"].to_list(), EXCLUDED)
         assigned = assign(everything, known, bridges, cuts, settings)
-        rows = _changed(assigned, base)
+        rows = _changed(assigned, before)
         new_rows = assigned.join(new.select("sha256"), on="sha256", how="semi")
-        before = rows.join(base.select("sha256", was="split"), on="sha256")
-        moved = before.filter(pl.col("was") != pl.col("split")).height
+        both = rows.join(before.select("sha256", was="split"), on="sha256")
+        moved = both.filter(pl.col("was") != pl.col("split")).height
         reasons, undated = _summary(assigned)
     else:
         cuts = _cuts(update, new["first_seen"], settings)
@@ -88,40 +87,35 @@ def split(request: SplitRequest, context: Context) -> SplitReport:
 
 
 def _cuts(update: Update, first_seen: pl.Series, settings: SplitSettings) -> Cuts | None:
-    """The settings' days; else those of the base, so that they stay; else by weeks, once for all."""
-    carried = update.base.manifest.get("splits") if update.base else None
-    cuts = cuts_from_settings(settings) or Cuts.read(carried or {})
+    """The settings' days; else those of the parent, so that they stay; else by weeks, once for all."""
+    cuts = cuts_from_settings(settings) or Cuts.read(update.parent.manifest["splits"])
     if cuts:
         return cuts
-    base = _base(update, "splits", ["sha256", "first_seen"])["first_seen"]
-    return cuts_from_times(pl.concat([base, first_seen]), settings)
+    past = published(update.parent, "splits", ["sha256", "first_seen"])["first_seen"]
+    return cuts_from_times(pl.concat([past, first_seen]), settings)
 
 
 def _known(update: Update, group_ids: pl.Series) -> dict[str, str]:
     """The split of those groups that have one already."""
-    if update.base is None or not len(group_ids):
-        return {}
-    values = group_ids.unique().to_arrow()
-    rows = update.base.scan_with("splits", ["group_id", "split"], "group_id", values)
-    return dict(_frame(rows).unique().sort("group_id", "split").iter_rows())
+    columns = ["group_id", "split"]
+    rows = published_with(update.parent, "splits", columns, "group_id", group_ids.unique())
+    return dict(rows.unique().sort("group_id", "split").iter_rows())
 
 
 def _renamed(update: Update, merged: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the base whose group was merged, with the group that they are in now."""
-    if update.base is None or not len(merged):
-        return _frame(TABLES["splits"].schema.empty_table().select(_COLUMNS))
-    rows = update.base.scan("splits", _COLUMNS, keys=merged["sha256"].to_arrow())
-    return _frame(rows).drop("group_id").join(merged, on="sha256").select(_COLUMNS)
+    """Rows of the parent whose group was merged, with the group that they are in now."""
+    rows = published(update.parent, "splits", _COLUMNS, merged["sha256"])
+    return rows.drop("group_id").join(merged, on="sha256").select(_COLUMNS)
 
 
 def _past(update: Update) -> tuple[set[str], int]:
-    """As `_summary`, of the base: its manifest knows, and not one of its rows is read."""
-    carried = update.base.manifest.get("splits") if update.base else None
-    if update.base is None or not update.base.files("splits"):
-        return set(), 0
-    if not carried or not carried.get("method"):
-        return _summary(_base(update, "splits", ["sha256", "reason", "first_seen"]))
+    """The summary of the parent's rows: its manifest knows it, and not one of the rows is read."""
+    carried = update.parent.manifest["splits"]
     how = carried["method"]
+    if not update.parent.files("splits"):
+        return set(), 0
+    if how is None:
+        return _summary(published(update.parent, "splits", ["sha256", "reason", "first_seen"]))
     return {"time", "ratio"} if how == "mixed" else {how}, carried["undated"]
 
 
@@ -132,45 +126,26 @@ def _summary(rows: pl.DataFrame) -> tuple[set[str], int]:
 
 def _bridges(update: Update, new: pl.DataFrame) -> list[str]:
     """Groups of the samples for which a merge was refused."""
-    merges = _staged(update, "merges", ["via", "status"])
+    merges = staged(update, "merges", ["via", "status"])
     refused = merges.filter(pl.col("status") == "refused")["via"].unique().to_list()
     return new.filter(pl.col("sha256").is_in(refused))["group_id"].unique().to_list()
 
 
-def _with_first_seen(update: Update, samples: pl.DataFrame, *published: str) -> pl.DataFrame:
-    """Samples with the earliest first-seen that staged samples and verdicts and the given published
-    tables know."""
-    sha256s = samples["sha256"].to_arrow().cast(pa.string())
-    columns = ["sha256", "first_seen"]
-    times = [_staged(update, table, columns) for table in ("samples", "verdicts")]
-    if update.base and len(sha256s):
-        for table in published:
-            times.append(_frame(update.base.scan_with(table, columns, "sha256", sha256s)))
+def _with_first_seen(update: Update, samples: pl.DataFrame, *tables: str) -> pl.DataFrame:
+    """Samples with the earliest first-seen that staged samples and verdicts, and these tables of the
+    parent, know."""
+    columns, sha256s = ["sha256", "first_seen"], samples["sha256"]
+    times = [staged(update, table, columns) for table in ("samples", "verdicts")]
+    times += [published_with(update.parent, table, columns, "sha256", sha256s) for table in tables]
     earliest = pl.concat(times).group_by("sha256").agg(pl.col("first_seen").min())
     return samples.join(earliest, on="sha256", how="left")
 
 
-def _changed(assigned: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
-    """Rows that differ from the base's, or that it does not have."""
-    both = assigned.join(base.drop("reason"), on="sha256", how="left", suffix="_was")
+def _changed(assigned: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Rows that differ from the parent's, or that it does not have."""
+    both = assigned.join(before.drop("reason"), on="sha256", how="left", suffix="_was")
     same = pl.all_horizontal(
         pl.col(name).eq_missing(pl.col(f"{name}_was"))
         for name in ("split", "group_id", "first_seen")
     )
     return both.filter(~same).select(_COLUMNS)
-
-
-def _base(update: Update, table: str, columns: list[str]) -> pl.DataFrame:
-    if update.base is None:
-        return _frame(TABLES[table].schema.empty_table().select(columns))
-    return _frame(update.base.scan(table, columns))
-
-
-def _staged(update: Update, table: str, columns: list[str]) -> pl.DataFrame:
-    return _frame(update.read(table, columns))
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

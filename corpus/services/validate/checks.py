@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.changes.rows import Rows, frame
+from corpus.changes.rows import Rows
 from corpus.errors import NotFoundError
-from corpus.store.schemas import FEATURES_PREFIX, TABLES, TableSpec
+from corpus.store.arrow_frame import frame
+from corpus.store.frames import published, staged_in_every_part
+from corpus.store.schemas import FEATURES_PREFIX, TableSpec
 
 if TYPE_CHECKING:
     from corpus.store.staging import Update
@@ -104,19 +106,17 @@ def _difference(found: pa.Schema, wanted: pa.Schema) -> str:
 def leaks(update: Update, rows: Rows) -> tuple[list[str], list[str], list[str]]:
     """Groups on several sides, samples in two splits, samples with an outdated group; each sorted.
 
-    Looks at all staged rows, and at the base's members of the groups that these touch: a group that
+    Looks at all staged rows, and at the parent's members of the groups that these touch: a group that
     nothing touches was judged when it was published.
     """
-    staged = _all_staged(update, "splits", ["sha256", "split"])
-    twice = staged.group_by("sha256").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
+    every = staged_in_every_part(update, "splits", ["sha256", "split"])
+    twice = every.group_by("sha256").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
     stale = rows.after.filter(pl.col("split_group") != pl.col("group_id"))
     # The group a sample is in decides, not the one its split was made for.
     members = rows.after.select("group_id", "split")
-    if update.base and rows.neighbours.height:
-        keys = rows.neighbours["sha256"].to_list()
-        splits = frame(update.base.scan("splits", ["sha256", "split"], keys=keys))
-        others = rows.neighbours.join(splits, on="sha256")
-        members = pl.concat([members, others.select("group_id", "split")])
+    columns, keys = ["sha256", "split"], rows.neighbours["sha256"]
+    others = rows.neighbours.join(published(update.parent, "splits", columns, keys), on="sha256")
+    members = pl.concat([members, others.select("group_id", "split")])
     across = (
         members.filter(pl.col("split").is_in(SIDES))
         .group_by("group_id")
@@ -128,11 +128,3 @@ def leaks(update: Update, rows: Rows) -> tuple[list[str], list[str], list[str]]:
         sorted(twice["sha256"].to_list()),
         sorted(stale["sha256"].to_list()),
     )
-
-
-def _all_staged(update: Update, table: str, columns: list[str]) -> pl.DataFrame:
-    """Rows of every part: `Update.read` gives only one of several with the same key."""
-    parts = update.parts(table)
-    if not parts:
-        return frame(update.read(table, columns))
-    return frame(update.store.dataset(parts, TABLES[table].schema).to_table(columns=columns))

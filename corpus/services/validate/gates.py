@@ -6,11 +6,11 @@ rows; all the others need nothing but the stats (see corpus.changes.stats).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from corpus.contract.gate import Gate, Result
 from corpus.settings import GateSettings
+from corpus.store.statistics import Statistics
 
 _MISSING = ("label", "group", "split")
 # Failures of this service belong to no feature set.
@@ -46,7 +46,7 @@ def schema(violations: Sequence[str]) -> Gate:
     )  # fmt: skip
 
 
-def completeness(stats: Mapping[str, Any], feature_sets: Sequence[str]) -> Gate:
+def completeness(stats: Statistics, feature_sets: Sequence[str]) -> Gate:
     """Each sample, new or old, has a label state, a group, a split, and a vector or a failure."""
     counts = stats["counts"]
     missing = {f"a {name}": int(counts["missing"].get(name, 0)) for name in _MISSING}
@@ -70,7 +70,7 @@ def completeness(stats: Mapping[str, Any], feature_sets: Sequence[str]) -> Gate:
     )  # fmt: skip
 
 
-def failure_share(stats: Mapping[str, Any], settings: GateSettings) -> list[Gate]:
+def failure_share(stats: Statistics, settings: GateSettings) -> list[Gate]:
     """Failed over tried extractions of this update, of each feature set; and of identifications.
 
     What `ingest` could not identify is a sample all the same: its share is that of the new samples.
@@ -101,7 +101,7 @@ def failure_share(stats: Mapping[str, Any], settings: GateSettings) -> list[Gate
     return gates or [Gate(name="failure_share", result="pass", message="nothing was extracted")]
 
 
-def label_balance(stats: Mapping[str, Any], settings: GateSettings) -> Gate:
+def label_balance(stats: Statistics, settings: GateSettings) -> Gate:
     """Share of the smaller class among the malicious and benign samples of the whole corpus."""
     label = stats["counts"]["labels"]
     malicious, benign = label.get("malicious", 0), label.get("benign", 0)
@@ -122,12 +122,10 @@ def label_balance(stats: Mapping[str, Any], settings: GateSettings) -> Gate:
     )
 
 
-def size(
-    stats: Mapping[str, Any], base: Mapping[str, Any] | None, settings: GateSettings
-) -> list[Gate]:
+def size(stats: Statistics, parent: Statistics, settings: GateSettings) -> list[Gate]:
     """Growth over the last snapshot; and that nothing was lost, which should be impossible."""
     now = stats["counts"]["samples"]
-    was = base["counts"]["samples"] if base else 0
+    was = parent["counts"]["samples"]
     new = stats["this_update"]["new"]
     lost = _judged(
         "lost", max(was + new - now, 0), None, 0, f"{was} samples before, {new} new, {now} after"
@@ -146,13 +144,13 @@ def size(
             settings.max_growth_warn,
             None if small else settings.max_growth_block,
             f"{new} new samples on {was}"
-            + (f" (a base under {settings.min_growth_samples} never blocks)" if small else ""),
+            + (f" (a snapshot under {settings.min_growth_samples} never blocks)" if small else ""),
             setting="gates.max_growth_block",
         )
     return [growth, lost]
 
 
-def drift(stats: Mapping[str, Any], settings: GateSettings) -> list[Gate]:
+def drift(stats: Statistics, settings: GateSettings) -> list[Gate]:
     """PSI of each feature group of this update's vectors against those published before."""
     gates = []
     for name, found in sorted(stats["this_update"]["drift"].items()):

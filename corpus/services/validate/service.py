@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from corpus.contract.reports import ValidateReport
@@ -13,7 +14,7 @@ from corpus.services.validate import gates as judge
 
 def validate(request: ValidateRequest, context: Context) -> ValidateReport:
     """Judge an update. Raises `NothingNewError`, or `BlockedError` with every gate that blocks."""
-    from corpus.changes.rows import Rows, anything, nothing_new, staged_feature_sets
+    from corpus.changes.rows import Rows, anything, nothing_new
     from corpus.changes.stats import updated_stats
     from corpus.services.validate.checks import leaks, schema_violations
 
@@ -22,21 +23,21 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
     update = context.resume(request.update)
     settings = context.settings.gates
     found = [judge.schema(schema_violations(update))]
-    counts: dict[str, Any] = {}
-    this_update: dict[str, Any] = {}
+    counts: Mapping[str, Any] = {}
+    this_update: Mapping[str, Any] = {}
     # Rows that do not fit their table cannot be counted: the other gates wait until they do.
     if found[0].result == "pass":
         rows = Rows.of(update)
         stats = updated_stats(update, rows)
         counts, this_update = stats["counts"], stats["this_update"]
-        if not anything(this_update):
+        if not anything(stats["this_update"]):
             raise nothing_new(update)
-        sets = {*context.settings.features.sets, *staged_feature_sets(update)}
+        sets = {*context.settings.features.sets, *update.feature_sets()}
         found += [
             judge.completeness(stats, sorted(sets)),
             *judge.failure_share(stats, settings),
             judge.label_balance(stats, settings),
-            *judge.size(stats, update.base.stats if update.base else None, settings),
+            *judge.size(stats, update.parent.stats, settings),
             *judge.drift(stats, settings),
             judge.leakage(*leaks(update, rows)),
         ]
@@ -46,8 +47,8 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
         strict=request.strict,
         gates=found,
         staged_digest=update.staged_digest(),
-        counts=counts,
-        this_update=this_update,
+        counts=dict(counts),
+        this_update=dict(this_update),
     )
     update.write_report("validate", report.model_dump(mode="json"))
     for gate in found:

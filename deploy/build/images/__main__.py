@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -15,8 +14,8 @@ from deploy.build.images.base import OWN, base_image, make_base
 from deploy.build.images.build import NAMES, Build, build, table
 from deploy.build.images.client import Client
 from deploy.build.images.context import make_context, revision, version
-from deploy.build.images.errors import BuildError
-from deploy.build.images.steps import say
+from deploy.common.errors import DeployError
+from deploy.common.shell import run, say
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -44,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         return _dry_run(options) if options.dry_run else _images(options)
-    except BuildError as error:
+    except DeployError as error:
         print(f"{error}", file=sys.stderr)
         return 1
 
@@ -52,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _images(options: argparse.Namespace) -> int:
     begin = time.monotonic()
     work = options.work / "images"
-    engine = subprocess.run(["sh", "deploy/scripts/engine.sh", "up"], check=False)
+    engine = run(["sh", "deploy/scripts/engine.sh", "up"], capture=False)
     if engine.returncode:
         return engine.returncode
     client = Client.find()

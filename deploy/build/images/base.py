@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from deploy.build.images.client import Client
-from deploy.build.images.errors import BuildError
-from deploy.build.images.steps import run, say
+from deploy.common.errors import BuildError
+from deploy.common.shell import run_logged, say
 
 DEBIAN = "debian:bookworm-slim"
 _RECIPE = Path(__file__).with_name("base.sh")
@@ -35,17 +35,24 @@ def make_base(client: Client, work: Path) -> str:
 
     `work` is the folder `images` of the work folder.
     As small as the image from the registry: no manuals, no translations, no lists of packages.
-    Raises `BuildError` for anyone but root, `Failed` where debootstrap does.
+    Raises `BuildError` for anyone but root, `ProgramError` if debootstrap fails.
     """
     if os.geteuid() != 0:
         # This interpreter, since the system's own may lack what building takes.
-        command = [sys.executable, "-m", "deploy.build.images", "--work", str(work.parent), "--only-base"]
+        command = [
+            sys.executable,
+            "-m",
+            "deploy.build.images",
+            "--work",
+            str(work.parent),
+            "--only-base",
+        ]
         raise BuildError(
             f"No registry gives {DEBIAN}, and making a base takes root. Type this, then try again:\n"
             f"    sudo {shlex.join(command)}"
         )
     say(f"No registry gives {DEBIAN}: making {OWN} with debootstrap (half a minute)")
-    run(
+    run_logged(
         "Making a base",
         ["sh", str(_RECIPE), str(work / "base"), client.path, OWN],
         work / "base.log",

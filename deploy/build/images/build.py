@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.build.images.client import Client, Layer
-from deploy.build.images.steps import run, say
+from deploy.common.shell import run_logged, say
 
 NAMES = ("airflow", "services", "extractor", "redis", "postgres")
 # "#12 [extractor-libraries 1/1] RUN --mount=...": a step that BuildKit begins, or has in its cache.
@@ -55,11 +55,11 @@ class Built:
 
 
 def build(client: Client, plan: Build, name: str, logs: Path) -> Built:
-    """Build and tag one image; the one that bore the tag before goes, unless it is in use. Raises `Failed`."""
+    """Build and tag one image; the one that bore the tag before goes, unless it is in use. Raises `ProgramError`."""
     say(f"Building corpus-{name}")
     reference = f"corpus-{name}:{plan.tags[0]}"
     former = client.image(reference)
-    seconds = run(
+    seconds = run_logged(
         f"Building corpus-{name}",
         plan.command(client, name),
         logs / f"build-{name}.log",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.build.images.errors import NoClient
+from deploy.common.errors import NoClientError
+from deploy.common.shell import Done, run
 
 # A client of this major version or newer leaves building to its plugin buildx.
 _BUILDX = 23
@@ -41,7 +41,7 @@ class Client:
             if client._builds():
                 return client
             tried.append(client.path)
-        raise NoClient(
+        raise NoClientError(
             f"{', '.join(tried)} cannot build: install docker-buildx."
             if tried
             else "There is no docker client: run deploy/scripts/engine.sh up."
@@ -76,7 +76,5 @@ class Client:
         """Remove an image that has no tag and no container; any other stays."""
         self._call("image", "rm", image)
 
-    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.path, *arguments], check=False, capture_output=True, text=True, timeout=600
-        )
+    def _call(self, *arguments: str) -> Done:
+        return run([self.path, *arguments], seconds=600)

@@ -20,8 +20,8 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
-from deploy.build.images.errors import BuildError
-from deploy.build.images.steps import run, say
+from deploy.common.errors import BuildError
+from deploy.common.shell import run_logged, say
 
 REQUIREMENTS = Path("requirements")
 # What brings it all, and what is installed of it: the tools that install, then a lock an image.
@@ -51,7 +51,7 @@ def is_fresh(folder: Path) -> bool:
 def fetch(folder: Path) -> None:
     """Bring what is missing, check all of it against the locks' hashes, remove the rest.
 
-    Raises `Failed` where pip does.
+    Raises `ProgramError` where pip does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".locks").unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def fetch(folder: Path) -> None:
         )
 
     files = [word for name in COMPLETE for word in ("--requirement", str(lock(name)))]
-    run(
+    run_logged(
         "pip download",
         [
             *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check"),

@@ -7,9 +7,7 @@ import importlib
 import sys
 
 from corpus.errors import CorpusError
-from deploy.host.errors import HostError
-from deploy.build.images.errors import BuildError
-from deploy.build.package.errors import PackageError
+from deploy.common.errors import DeployError
 
 # A module of this package each, with `add_arguments` and `main`; only the one that is wanted is loaded.
 VERBS = {
@@ -41,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = verb.parse_args(given.arguments)
         return int(module.main(options))
-    except (PackageError, BuildError, HostError, CorpusError) as error:
+    except (DeployError, CorpusError) as error:
         print(error, file=sys.stderr)
         return 1
 

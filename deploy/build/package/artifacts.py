@@ -15,11 +15,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from corpus.contract.version import Version, describe
 from deploy.build.package.changelog import NAME
-from deploy.build.package.errors import BadPackage
 from deploy.build.package.repository import KEY_FILE, Repository
 from deploy.build.package.sbom import sbom
-from corpus.contract.version import Version, describe
+from deploy.common.errors import BadPackageError
 
 CHECKSUMS = "SHA256SUMS"
 
@@ -33,7 +33,7 @@ def lay_out(
 ) -> list[Path]:
     """Make a build in `dist` a release, and return its files; the signature comes last.
 
-    Raises `BadPackage` where the files are not those of the build, and what `sbom` and `Repository.add` do.
+    Raises `BadPackageError` where the files are not those of the build, and what `sbom` and `Repository.add` do.
     """
     built = list(_built(dist, version))
     (package,) = [file for file in built if file.suffix == ".deb"]
@@ -58,7 +58,7 @@ def _built(dist: Path, version: str) -> Iterator[Path]:
     """The files that .changes lists, and itself; each as it was built."""
     found = sorted(dist.glob(f"{NAME}_{version}_*.changes"))
     if len(found) != 1:
-        raise BadPackage(
+        raise BadPackageError(
             f"{dist} holds {len(found)} builds of {NAME} {version}, and a release is of one: `make deb`."
         )
     listed = found[0].read_text(encoding="utf-8").partition("\nChecksums-Sha256:\n")[2]
@@ -68,7 +68,7 @@ def _built(dist: Path, version: str) -> Iterator[Path]:
         digest, _, name = line.split()
         file = dist / name
         if not file.is_file() or _sha256(file) != digest:
-            raise BadPackage(
+            raise BadPackageError(
                 f"{file} is not what {found[0].name} lists: `make deb` builds it again."
             )
         yield file

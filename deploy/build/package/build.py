@@ -7,16 +7,15 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.build.images.steps import run, say
 from deploy.build.package import source as sources
 from deploy.build.package.changelog import NAME
-from deploy.build.package.errors import ToolsMissing
 from deploy.build.package.source import Source, export
+from deploy.common.errors import ToolsMissingError
+from deploy.common.shell import run, run_logged, say
 
 DIST = Path("dist")
 _STEP = re.compile(r"^ *(dh_\w+|dpkg-source: info: building|dpkg-deb: building|=+ .* =+$)")
@@ -43,7 +42,7 @@ class Built:
 def build(source: Source, target: Path, *, binary_only: bool = False, check: bool = True) -> Built:
     """Build beside the source tree, then move what was built to `target`; without `check` no test is run.
 
-    Raises `ToolsMissing`, and `Failed` with the end of the log, which is beside the source tree too.
+    Raises `ToolsMissingError`, and `ProgramError` with the end of the log, which is beside the source tree too.
     """
     environment = _environment(source, check)
     _require_tools(source.folder, environment)
@@ -58,7 +57,7 @@ def build(source: Source, target: Path, *, binary_only: bool = False, check: boo
         "--build=binary" if binary_only else "--build=full",
     ]
     log = parent / f"{name}.log"
-    seconds = run("dpkg-buildpackage", command, log, environment=environment, tell=_told)
+    seconds = run_logged("dpkg-buildpackage", command, log, environment=environment, tell=_told)
     target.mkdir(parents=True, exist_ok=True)
     files = [Path(shutil.move(file, target / file.name)) for file in _results(parent, name)]
     return Built(source.version.debian, files, log, seconds)
@@ -78,23 +77,20 @@ def _environment(source: Source, check: bool) -> dict[str, str]:
 
 def _require_tools(folder: Path, environment: dict[str, str]) -> None:
     if shutil.which("dpkg-buildpackage") is None:
-        raise ToolsMissing(
+        raise ToolsMissingError(
             "dpkg-buildpackage is not installed: apt-get install --no-install-recommends dpkg-dev debhelper"
         )
-    done = subprocess.run(
+    done = run(
         ["dpkg-checkbuilddeps"],
-        cwd=folder,
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment, "LC_ALL": "C"},
+        folder=folder,
+        environment={**os.environ, **environment, "LC_ALL": "C"},
     )
     if done.returncode:
         missing = done.stderr.partition("Unmet build dependencies: ")[2].strip()
         if not missing:
-            raise ToolsMissing(f"dpkg-checkbuilddeps failed: {done.stderr.strip()}")
+            raise ToolsMissingError(f"dpkg-checkbuilddeps failed: {done.stderr.strip()}")
         names = re.sub(r" \([^)]*\)| \| \S+", "", missing).replace("debhelper-compat", "debhelper")
-        raise ToolsMissing(
+        raise ToolsMissingError(
             f"Packages that a build needs are missing: {missing}. Type this, as root, then try again:\n"
             f"    apt-get install --no-install-recommends {names}"
         )

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 
-from deploy.build.package.errors import BadSource
-from deploy.build.package.git import git
 from corpus.contract.version import Version, version_tags
+from deploy.build.git import git
+from deploy.common.errors import BadSourceError
 
 NAME = "corpus-airflow"
 _MAINTAINER = re.compile(r"^Maintainer: (.+)$", re.MULTILINE)
@@ -23,7 +23,7 @@ def changelog(repo: Path, version: Version, control: str) -> str:
     """
     found = _MAINTAINER.search(control)
     if found is None:
-        raise BadSource("debian/control names no Maintainer.")
+        raise BadSourceError("debian/control names no Maintainer.")
     head = git(repo, "rev-parse", "HEAD")
     marks = [(commit, entry) for commit, entry in _releases(repo) if commit != head]
     marks.append((head, version))

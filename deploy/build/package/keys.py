@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from deploy.build.package.errors import BadKey
 from deploy.build.package.programs import output
+from deploy.common import atomic
+from deploy.common.errors import BadKeyError
+from deploy.common.shell import run
 
 OWNER = "corpus-airflow repository"
 
@@ -47,7 +48,7 @@ class Keys:
     def choose(self, file: Path | None = None) -> None:
         """Sign with the secret key in a file; without one with that of last time, or with a new one.
 
-        Raises `BadKey` where the file holds not exactly one secret key.
+        Raises `BadKeyError` where the file holds not exactly one secret key.
         """
         if file is None:
             if not self._chosen.is_file():
@@ -57,7 +58,7 @@ class Keys:
                 self._note(self._gpg("--with-colons", "--list-secret-keys"))
             return
         if not file.is_file():
-            raise BadKey(
+            raise BadKeyError(
                 f"KEY={file} is no file: export a key by `gpg --armor --export-secret-keys ID`."
             )
         self._note(
@@ -72,16 +73,16 @@ class Keys:
     def sign(self, file: Path) -> Path:
         """A detached signature beside a file."""
         signature = file.with_name(f"{file.name}.asc")
-        new = file.with_name(f".{signature.name}.new")
-        new.unlink(missing_ok=True)
-        self._gpg("--armor", "-u", self.chosen, "--output", str(new), "--detach-sign", str(file))
-        return new.replace(signature)
+        with atomic.replacing(signature) as new:
+            chosen = ("-u", self.chosen, "--output", str(new))
+            self._gpg("--armor", *chosen, "--detach-sign", str(file))
+        return signature
 
     def _note(self, listing: str, file: Path | None = None) -> None:
         lines = [line.split(":") for line in listing.splitlines()]
         primary = [lines[n + 1][9] for n, line in enumerate(lines) if line[0] == "sec"]
         if len(primary) != 1:
-            raise BadKey(
+            raise BadKeyError(
                 f"{file or self.home} holds {len(primary)} secret keys, and one signs a repository: export that one by "
                 "`gpg --armor --export-secret-keys ID`."
             )
@@ -91,4 +92,4 @@ class Keys:
         return output("gpg", "--batch", "--quiet", "--no-tty", *words, environment=self.environment)
 
     def _gpgconf(self, *words: str) -> None:
-        subprocess.run(["gpgconf", "--homedir", self.environment["GNUPGHOME"], *words], check=False)
+        run(["gpgconf", "--homedir", self.environment["GNUPGHOME"], *words])

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.build.package.changelog import NAME as PACKAGE
-from deploy.build.package.errors import BadPackage
 from deploy.build.package.keys import Keys
 from deploy.build.package.programs import need, output
+from deploy.common import atomic
+from deploy.common.errors import BadPackageError
 
 DISTRIBUTION = "bookworm"
 COMPONENT = "main"
@@ -44,13 +45,13 @@ class Deb:
 
     @classmethod
     def read(cls, file: Path) -> Deb:
-        """Raises `BadPackage` for what is no package of ours."""
+        """Raises `BadPackageError` for what is no package of ours."""
         if not file.is_file():
-            raise BadPackage(f"There is no package {file}: `make deb` builds one.")
+            raise BadPackageError(f"There is no package {file}: `make deb` builds one.")
         told = output("dpkg-deb", "--field", str(file), "Package", "Version")
         fields = _fields(told)
         if fields.get("Package") != PACKAGE:
-            raise BadPackage(
+            raise BadPackageError(
                 f"{file} is the package {fields.get('Package')}; here belongs {PACKAGE}."
             )
         with file.open("rb") as stream:
@@ -69,7 +70,7 @@ class Repository:
 
         :param key: a file with an exported secret key; without it the one used last, or else one that is made.
 
-        Raises `BadPackage` for what is no package of ours, or is another build of a version that was published.
+        Raises `BadPackageError` for what is no package of ours, or is another build of a version that was published.
         """
         need("aptly", "gpg", "gpgconf", "dpkg-deb")
         wanted = {file: Deb.read(file) for file in files}
@@ -77,7 +78,7 @@ class Repository:
             published = self.published()
             for file, deb in wanted.items():
                 if published.get(deb.version, deb.sha256) != deb.sha256:
-                    raise BadPackage(
+                    raise BadPackageError(
                         f"{PACKAGE} {deb.version} was published with other contents than those of {file}, and hosts "
                         "may have it. A version is built once: a commit or a tag gives the next."
                     )
@@ -88,7 +89,7 @@ class Repository:
             if signed and not new and self._is_whole():
                 return False
             self._publish(new, keys)
-            _replace(known, keys.exported())
+            atomic.write(known, keys.exported())
         return True
 
     def keys(self) -> Keys:
@@ -148,7 +149,7 @@ class Repository:
         file = self.folder / "aptly.json"
         places = {"public": {"rootDir": str(self.public), "linkMethod": "copy"}}
         settings = {"rootDir": str(self.folder / "aptly"), "FileSystemPublishEndpoints": places}
-        _replace(file, json.dumps({**settings, "gpgProvider": "gpg"}, indent=1) + "\n")
+        atomic.write(file, json.dumps({**settings, "gpgProvider": "gpg"}, indent=1) + "\n")
         return file
 
     @contextmanager
@@ -162,12 +163,6 @@ class Repository:
 def _fields(paragraph: str) -> dict[str, str]:
     lines = (line.partition(": ") for line in paragraph.splitlines() if not line.startswith(" "))
     return {name: value for name, _, value in lines}
-
-
-def _replace(file: Path, text: str) -> None:
-    new = file.with_name(f".{file.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,8 +24,8 @@ from typing import Any
 from urllib.parse import quote
 
 from deploy.build.package.changelog import NAME
-from deploy.build.package.errors import BadPackage, BadSource
 from deploy.build.package.repository import Deb
+from deploy.common.errors import BadPackageError, BadSourceError
 
 REQUIREMENTS = Path("requirements")
 # The images with Python of ours, and the locks that each is installed from.
@@ -76,7 +76,7 @@ def sbom(file: Path, requirements: Path = REQUIREMENTS, installed: Path | None =
 
     :param installed: a folder site-packages, for the licences of what is there in the version of the locks.
 
-    Raises `BadPackage`, and `BadSource` for locks that do not agree.
+    Raises `BadPackageError`, and `BadSourceError` for locks that do not agree.
     """
     package = describe(file)
     locks = {name: read_lock(requirements / f"{name}.lock") for name in _names()}
@@ -112,7 +112,7 @@ def sbom(file: Path, requirements: Path = REQUIREMENTS, installed: Path | None =
 
 
 def describe(file: Path) -> Described:
-    """Raises `BadPackage`."""
+    """Raises `BadPackageError`."""
     deb = Deb.read(file)
     with subprocess.Popen(
         ["dpkg-deb", "--fsys-tarfile", str(file)], stdout=subprocess.PIPE
@@ -120,12 +120,12 @@ def describe(file: Path) -> Described:
         assert unpacked.stdout is not None
         content = io.BytesIO(unpacked.stdout.read())
     if unpacked.returncode:
-        raise BadPackage(f"{file} cannot be unpacked.")
+        raise BadPackageError(f"{file} cannot be unpacked.")
     with tarfile.open(fileobj=content) as archive:
         try:
             member = archive.getmember(_MANIFEST)
         except KeyError:
-            raise BadPackage(f"{file} holds no {_MANIFEST}.") from None
+            raise BadPackageError(f"{file} holds no {_MANIFEST}.") from None
         stream = archive.extractfile(member)
         assert stream is not None
         revision = str(json.load(stream)["revision"])
@@ -133,7 +133,7 @@ def describe(file: Path) -> Described:
 
 
 def read_lock(file: Path) -> dict[str, Pinned]:
-    """What a lock names, by canonical name. Raises `BadSource` where something has no hash."""
+    """What a lock names, by canonical name. Raises `BadSourceError` where something has no hash."""
     found: dict[str, Pinned] = {}
     last = None
     for line in file.read_text(encoding="utf-8").splitlines():
@@ -145,7 +145,9 @@ def read_lock(file: Path) -> dict[str, Pinned]:
                 last.asked_by.add(_canonical(via[1]))
     bare = sorted(one.name for one in found.values() if not one.hashes)
     if bare or not found:
-        raise BadSource(f"{file} names {', '.join(bare) or 'nothing'} without a hash: `make lock`.")
+        raise BadSourceError(
+            f"{file} names {', '.join(bare) or 'nothing'} without a hash: `make lock`."
+        )
     return found
 
 
@@ -159,7 +161,7 @@ def _merged(locks: Mapping[str, Mapping[str, Pinned]]) -> dict[str, Pinned]:
         for name, one in lock.items():
             same = merged.setdefault(name, Pinned(name, one.version))
             if same.version != one.version:
-                raise BadSource(
+                raise BadSourceError(
                     f"The locks name {name} as {same.version} and as {one.version}: `make lock`."
                 )
             same.hashes |= one.hashes

@@ -15,10 +15,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.build.package.changelog import NAME, changelog, epoch
-from deploy.build.package.errors import BadSource
-from deploy.build.package.git import git, is_changed
 from corpus.contract.version import Version, describe
+from deploy.build.git import git, is_changed
+from deploy.build.package.changelog import NAME, changelog, epoch
+from deploy.common.errors import BadSourceError
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def export(
     """Make `parent/corpus-airflow-VERSION`, of the last commit or of the tracked files as they are now.
 
     Modes and times of files are set, so that neither umask nor checkout shows. What was there under that name is
-    replaced. Raises `BadSource`, and what `describe` does.
+    replaced. Raises `BadSourceError`, and what `describe` does.
     """
     if version is None:
         if git(repo, "rev-parse", "--is-shallow-repository") == "true":
-            raise BadSource(
+            raise BadSourceError(
                 f"{repo} is a shallow clone, and the changelog needs the history: "
                 "git fetch --unshallow --tags"
             )
@@ -58,7 +58,7 @@ def export(
     control = source.folder / "debian" / "control"
     if not control.is_file():
         shutil.rmtree(source.folder)
-        raise BadSource(
+        raise BadSourceError(
             f"The last commit of {repo} holds no debian/control: commit it, or --worktree"
         )
     debian = source.folder / "debian"

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deploy.common.errors import DamagedError, DeployError
 from deploy.host import jobs, output
-from deploy.host.errors import DamagedError, HostError
 from deploy.host.jobs import Job, Outcome, States
 from deploy.host.manifest import Manifest
 from deploy.host.releases import Releases
@@ -92,7 +92,7 @@ def _whole(name: str, folder: Path, cure: str) -> Check:
     try:
         manifest = Manifest.read(folder)
         manifest.check(folder)
-    except HostError as error:
+    except DeployError as error:
         return Check(name, "", f"{error}\nTo mend it: {cure}.")
     return Check(name, f"{len(manifest.files)} files, as they were built of {manifest.revision}")
 

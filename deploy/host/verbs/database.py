@@ -8,8 +8,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
 
+from deploy.common.errors import HostError
+from deploy.common.shell import end_of
 from deploy.host import engine
-from deploy.host.errors import HostError
 from deploy.host.jobs import Off, States
 from deploy.host.settings import Settings
 
@@ -29,7 +30,7 @@ def run(settings: Settings, wanted: Namespace) -> int:
 
 
 def clean(settings: Settings, *, dry_run: bool = False) -> str:
-    """What was done, in a line. Raises `HostError` with the end of what Airflow said."""
+    """What was done, in a line. Raises `DeployError` with the end of what Airflow said."""
     days = settings.database.days
     if not days:
         return Off("Off: database.days is 0.")
@@ -42,15 +43,15 @@ def clean(settings: Settings, *, dry_run: bool = False) -> str:
     results += ["--dry-run"] if dry_run else []
     # The scheduler has the address of both. Airflow may print lines before the last, which tells.
     gone = _run(settings, "scheduler", results, "Airflow's own old rows are gone")
-    gone = engine.end_of(gone, lines=1)
+    gone = end_of(gone, lines=1)
     return f"{told}\n{gone}" if dry_run else f"Removed rows older than {before}. {gone}"
 
 
 def _run(settings: Settings, service: str, command: list[str], state: str) -> str:
-    """What a command in a container of a service printed. Raises `HostError`, which tells the `state` of things."""
+    """What a command in a container of a service printed. Raises `DeployError`, which tells the `state` of things."""
     done = engine.compose_run(settings.compose, service, *command)
     if done.returncode:
-        said = engine.end_of(done.stderr or done.stdout)
+        said = end_of(done.stderr or done.stdout)
         name = " ".join(command[:3])
         raise HostError(f"`{name}` ended with status {done.returncode}; {state}.\n{said}")
     return done.stdout.strip()

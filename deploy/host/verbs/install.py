@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from deploy.host.errors import HostError, Unrecorded
+from deploy.common.errors import DeployError, UnrecordedError
 from deploy.host.manifest import Manifest
 from deploy.host.releases import Releases
 from deploy.host.settings import Settings
@@ -35,10 +35,10 @@ def run(settings: Settings, wanted: Namespace) -> int:
     validation = Validation(settings.images)
     try:
         name = releases.install(payload, validation, flip=not wanted.no_flip)
-    except Unrecorded:
+    except UnrecordedError:
         # It says what is current.
         raise
-    except HostError as error:
+    except DeployError as error:
         stays = f"{before} stays current" if before else "no release is current"
         error.args = (f"{error}\nThe package's code was not taken; {stays}.",)
         raise

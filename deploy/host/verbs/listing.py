@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import DeployError
 from deploy.host import output
-from deploy.host.airflow import Airflow
-from deploy.host.errors import HostError
 from deploy.host.releases import Releases
 from deploy.host.settings import Settings
 
@@ -24,11 +24,12 @@ def run(settings: Settings, wanted: Namespace) -> int:
     releases = Releases(settings.releases.folder)
     runs: dict[str, int] = {}
     fault = None
-    if settings.api.url:
+    api = settings.api
+    if api.url:
         try:
-            airflow = Airflow(settings.api)
+            airflow = AirflowApi(api.url, api.user, api.password_file)
             runs = {name: airflow.runs_on(name) for name in releases.names()}
-        except HostError as error:
+        except DeployError as error:
             fault = str(error)
     rows = [_row(releases, name, runs) for name in reversed(releases.names())]
     if wanted.json:

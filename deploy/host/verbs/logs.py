@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.common.errors import BadInputError
 from deploy.host import output
-from deploy.host.errors import BadInputError
 from deploy.host.jobs import Off, States
 from deploy.host.settings import Logs, Settings
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import BadInputError, DeployError
 from deploy.host import engine
-from deploy.host.airflow import Airflow
-from deploy.host.errors import BadInputError, HostError
 from deploy.host.jobs import States
 from deploy.host.releases import Releases
 from deploy.host.settings import Api, Settings
@@ -34,7 +34,7 @@ def run(settings: Settings, wanted: Namespace) -> int:
 
 
 def prune(settings: Settings) -> str:
-    """What was removed, in a line. Raises `HostError` before anything is."""
+    """What was removed, in a line. Raises `DeployError` before anything is."""
     releases = Releases(settings.releases.folder)
     gone = []
     for name, why in judged(settings).items():
@@ -48,7 +48,7 @@ def prune(settings: Settings) -> str:
 
 
 def judged(settings: Settings) -> dict[str, str | None]:
-    """Why each release stays, oldest first; None where it may go. Raises `HostError`."""
+    """Why each release stays, oldest first; None where it may go. Raises `DeployError`."""
     releases = Releases(settings.releases.folder)
     if not releases.folder.is_dir():
         raise BadInputError(
@@ -80,14 +80,14 @@ def _begun(releases: Releases, project: str) -> dict[str, str | None]:
 
 def _used(names: list[str], api: Api) -> dict[str, str | None]:
     try:
-        airflow = Airflow(api)
+        airflow = AirflowApi(api.url, api.user, api.password_file)
         return {name: _use(airflow, name) for name in names}
-    except HostError as error:
+    except DeployError as error:
         error.args = (f"{error}\nWhich releases are in use is not known; none was removed.",)
         raise
 
 
-def _use(airflow: Airflow, name: str) -> str | None:
+def _use(airflow: AirflowApi, name: str) -> str | None:
     # New runs first: one that begins between the two questions is in the answer to the second.
     if airflow.dags_of(name):
         return "new runs begin with it"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from deploy.common.errors import HostError, UnavailableError
+from deploy.common.shell import end_of
 from deploy.host import engine
-from deploy.host.errors import HostError, Unavailable
 from deploy.host.jobs import Off, States
 from deploy.host.settings import Settings
 
@@ -25,7 +26,7 @@ def run(settings: Settings, wanted: Namespace) -> int:
 
 
 def reap(settings: Settings, *, dry_run: bool = False) -> str:
-    """What was done, in a line or more. Raises `HostError`."""
+    """What was done, in a line or more. Raises `DeployError`."""
     compose = settings.compose
     if not settings.reaper.enabled:
         return Off("Off: reaper.enabled is false.")
@@ -41,9 +42,9 @@ def reap(settings: Settings, *, dry_run: bool = False) -> str:
     command = ["python", "-m", "operators.reaper", "--once"]
     command += ["--dry-run"] if dry_run else []
     done = engine.compose_run(compose, "reaper", *command)
-    said = engine.end_of(done.stderr or done.stdout)
-    if done.returncode == Unavailable.status:
-        raise Unavailable(f"The reaper's pass was not completed: {said}")
+    said = end_of(done.stderr or done.stdout)
+    if done.returncode == UnavailableError.status:
+        raise UnavailableError(f"The reaper's pass was not completed: {said}")
     if done.returncode:
         raise HostError(f"The reaper's pass ended with status {done.returncode}:\n{said}")
-    return engine.end_of(done.stdout) or "There was nothing to remove."
+    return end_of(done.stdout) or "There was nothing to remove."

@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import Any
 
+from deploy.common.errors import DamagedError, UnavailableError
 from deploy.host import engine, jobs, output
 from deploy.host.engine import Container
-from deploy.host.errors import DamagedError, Unavailable
 from deploy.host.jobs import Outcome, States
 from deploy.host.releases import INSIDE, Releases
 from deploy.host.settings import Settings
@@ -47,7 +47,7 @@ def look(settings: Settings) -> dict[str, Any]:
             for one in engine.containers(settings.compose.project)
         ]
         fault = None
-    except Unavailable as error:
+    except UnavailableError as error:
         containers, fault = [], str(error)
     return {
         "current": current,

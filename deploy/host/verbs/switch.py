@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from deploy.host.errors import BadInputError
+from deploy.common.errors import BadInputError
 from deploy.host.manifest import Manifest
 from deploy.host.releases import Releases
 from deploy.host.settings import Settings

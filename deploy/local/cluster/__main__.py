@@ -11,18 +11,15 @@ import os
 import sys
 from pathlib import Path
 
-import httpx
-
-from deploy.local.airflow_api import AirflowApi, DagNotParsed
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import ClusterError, DeployError
 from deploy.local.cluster.compose import Compose
 from deploy.local.cluster.configuration import Options, corpus_root
 from deploy.local.cluster.down import down
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.status import status
 from deploy.local.cluster.up import up
 from deploy.local.cluster.users import login, users
 from deploy.local.cluster.workdir import Place
-from deploy.local.input import InputError
 from deploy.local.update import run_update
 
 
@@ -110,12 +107,9 @@ def main() -> int:
     os.umask(0o022)
     try:
         return run(parser().parse_args())
-    except (ClusterError, DagNotParsed, InputError) as error:
+    except DeployError as error:
         print(error, file=sys.stderr)
-        return 1
-    except httpx.HTTPError as error:
-        print(f"Airflow's API does not answer: {error}", file=sys.stderr)
-        return 1
+        return error.status
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deploy.local.cluster.errors import ClusterError
+from deploy.common.errors import ClusterError
+from deploy.common.shell import end_of, run
 from deploy.local.cluster.workdir import REPO, Place
 
 FILES = [REPO / "docker" / "compose.yaml", REPO / "docker" / "compose.laptop.yaml"]
@@ -100,19 +100,10 @@ def call(
     env: Mapping[str, str] | None = None,
 ) -> str:
     """Run a command. Raises `ClusterError` with the end of what it said."""
-    done = subprocess.run(
-        list(map(str, command)),
-        env=dict(env or environment()),
-        cwd=REPO,
-        input=input,
-        stdin=subprocess.DEVNULL if input is None else None,
-        stdout=subprocess.PIPE if capture else None,
-        stderr=subprocess.PIPE if capture else None,
-        text=True,
-    )
+    done = run(command, environment=env or environment(), folder=REPO, input=input, capture=capture)
     if done.returncode:
         words = " ".join(str(word) for word in command if "/" not in str(word))
-        said = "\n".join((done.stderr or done.stdout or "").strip().splitlines()[-15:])
+        said = end_of(done.stderr or done.stdout or "", 15)
         raise ClusterError(f"`{words}` ended with status {done.returncode}.\n{said}".strip())
     return done.stdout or ""
 
@@ -126,11 +117,9 @@ def docker(*arguments: str | Path, input: str | None = None) -> str:
 def _docker_config() -> str:
     """The folder with which `docker compose` is a compose that reads our files; installed if need be."""
     folder = _engine("docker-config")
-    done = subprocess.run(
+    done = run(
         ["docker", "compose", "version", "--short"],
-        env={**os.environ, "DOCKER_CONFIG": folder},
-        capture_output=True,
-        text=True,
+        environment={**os.environ, "DOCKER_CONFIG": folder},
     )
     found = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
     if not found or tuple(map(int, found.groups())) < OLDEST:
@@ -147,9 +136,8 @@ def start_engine() -> None:
 
 
 def _engine(verb: str) -> str:
-    done = subprocess.run(
-        ["sh", str(REPO / "deploy" / "engine.sh"), verb], stdout=subprocess.PIPE, text=True
-    )
+    done = run(["sh", REPO / "deploy" / "scripts" / "engine.sh", verb])
     if done.returncode:
-        raise ClusterError(f"There is no Docker engine for the cluster.\n{done.stdout}".strip())
+        said = end_of(done.stdout + done.stderr, 15)
+        raise ClusterError(f"There is no Docker engine for the cluster.\n{said}".strip())
     return done.stdout.strip()

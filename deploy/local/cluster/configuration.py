@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.settings import config_files
-from deploy.local.cluster.errors import ClusterError
+from deploy.common.errors import ClusterError
 from deploy.local.cluster.workdir import Place
 from deploy.local.embedded.server import free_port
 from deploy.local.input import Input, WorkInput

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 import tomllib
 from pathlib import Path
+
+from deploy.common import atomic
 
 _USERS = """\
 # Who may log in; roles are Viewer, DataScientist (may trigger) and Admin. `make cluster-up` takes changes up.
@@ -78,9 +79,6 @@ def _keep(file: Path, value: str) -> str:
     """The value of a secret: the one that there is, or else this one."""
     if file.exists():
         return file.read_text()
-    new = file.with_name(f".{file.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440), "w") as stream:
-        stream.write(value)
-    new.replace(file)
+    # Postgres takes it over, and a power cut must not leave that with a password that nobody has.
+    atomic.write(file, value, mode=0o440, durable=True)
     return value

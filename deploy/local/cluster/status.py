@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
-
-from deploy.local.airflow_api import AirflowApi
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import ClusterError, UnavailableError
 from deploy.local.cluster import workers
 from deploy.local.cluster.compose import Compose
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.leftovers import lost
 
 RUNS = 5
@@ -33,8 +31,8 @@ def status(compose: Compose, login: tuple[str, str, str]) -> Iterator[str]:
         api = AirflowApi(*login)
         for run in api.runs(RUNS):
             yield f"  {run['dag_id']:<28} {run['state']:<8} {run['dag_run_id']}"
-    except httpx.HTTPError as error:
-        yield f"  Airflow's API does not answer: {error}"
+    except UnavailableError as error:
+        yield f"  {error}"
     yield "Left over by tasks that are gone"
     try:
         yield from (f"  {one}" for one in lost(compose) or ["nothing"])

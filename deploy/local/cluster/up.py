@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.common import atomic
+from deploy.common.errors import ClusterError
+from deploy.common.shell import run
 from deploy.local.cluster import credentials, database, workers
 from deploy.local.cluster.compose import Compose, call, docker, start_engine
 from deploy.local.cluster.configuration import (
@@ -20,7 +22,6 @@ from deploy.local.cluster.configuration import (
     write_corpus_toml,
 )
 from deploy.local.cluster.down import stop_airflow
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.ownership import hand_over
 from deploy.local.cluster.release import release
 from deploy.local.cluster.timings import Phases
@@ -65,7 +66,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
                 # Airflow of another version should not find the tables change below it.
                 stop_airflow(compose)
             compose.run("--profile", "init", "run", "--rm", "-T", "init", capture=True)
-            done.write_text(wanted)
+            atomic.write(done, wanted)
     with phases.phase("services, until they are healthy"):
         compose.run(*_UP, str(START_SECONDS), "--remove-orphans", capture=True)
     with phases.phase("workers, until they take tasks"):
@@ -137,17 +138,9 @@ def _digest(folder: Path) -> str:
 def _is_this_code(revision: str) -> bool:
     """Whether the files that enter an image are those of a commit. Where nothing tells: yes."""
     commit, _, dirty = revision.partition("-")
-    command = [
-        "git",
-        "diff",
-        "--quiet",
-        commit,
-        "--",
-        "corpus",
-        "docker/Dockerfile",
-        "requirements",
-    ]
-    done = subprocess.run(command, cwd=REPO, capture_output=True)
+    inputs = ("corpus", "deploy/common", "deploy/container", "docker/Dockerfile", "requirements")
+    command = ["git", "diff", "--quiet", commit, "--", *inputs]
+    done = run(command, folder=REPO)
     return not dirty and done.returncode != 1
 
 

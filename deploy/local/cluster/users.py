@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from deploy.local.cluster.errors import ClusterError
+from deploy.common.errors import ClusterError
 from deploy.local.cluster.workdir import Place
 
 

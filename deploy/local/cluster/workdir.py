@@ -15,11 +15,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.cluster.errors import ClusterError
+from deploy.common import atomic
+from deploy.common.errors import ClusterError
 
 REPO = Path(__file__).resolve().parents[3]
 # The user of all images.
@@ -78,7 +78,7 @@ class Place:
             if "'" in value or "\n" in value:
                 raise ClusterError(f"{name} cannot hold {value!r}: neither quotes nor line ends.")
             lines.append(f"{name}='{value}'")
-        replace_text(self / "compose.env", "\n".join(lines) + "\n")
+        atomic.write_if_other(self / "compose.env", "\n".join(lines) + "\n")
 
 
 def read_env(file: Path) -> dict[str, str]:
@@ -93,13 +93,3 @@ def read_env(file: Path) -> dict[str, str]:
                 value = value[1:-1]
             found[name.strip()] = value
     return found
-
-
-def replace_text(file: Path, text: str) -> bool:
-    """Write a file whole, where its content is another; True where it was."""
-    if file.is_file() and file.read_text() == text:
-        return False
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(file)
-    return True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from deploy.common.errors import ClusterError
 from deploy.local.cluster.compose import Compose, Container, docker
-from deploy.local.cluster.errors import ClusterError
 
+# The health check of a part of the cluster, inside its container.
+CHECK = ("python", "-I", "-m", "deploy.container.health")
 _QUEUE = "default"
 _REDIS_CLI = "REDISCLI_AUTH=$(cat /run/secrets/redis_password) exec redis-cli --raw"
 
@@ -32,7 +34,7 @@ def wait_until_consuming(compose: Compose, count: int, seconds: float) -> None:
 def check(worker: Container) -> tuple[bool, str]:
     """Whether a worker takes tasks at this moment, and its health check's own words."""
     try:
-        line = docker("exec", worker.id, "python", "-I", "/opt/corpus/health", "worker")
+        line = docker("exec", worker.id, *CHECK, "worker")
     except ClusterError as error:
         return False, str(error).splitlines()[-1]
     return True, line.strip()

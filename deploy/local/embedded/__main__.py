@@ -12,9 +12,10 @@ from typing import NoReturn
 
 from corpus.errors import BadSettingError
 from corpus.settings import Settings
-from deploy.local.airflow_api import AirflowApi, DagNotParsed
-from deploy.local.embedded.server import EmbeddedAirflow, Running, StartFailed
-from deploy.local.input import Input, InputError, WorkInput
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import DeployError
+from deploy.local.embedded.server import EmbeddedAirflow, Running
+from deploy.local.input import Input, WorkInput
 from deploy.local.update import run_update
 
 
@@ -113,7 +114,7 @@ def main() -> int:
                 raise
         print(f"Airflow runs at {running.url}: user admin, password in {airflow.home}.")
         print("`make run` updates the corpus in it; `make down` stops it.")
-    except (BadSettingError, DagNotParsed, InputError, StartFailed) as error:
+    except (BadSettingError, DeployError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

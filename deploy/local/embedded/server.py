@@ -16,13 +16,12 @@ from pathlib import Path
 
 import httpx
 
+from deploy.common import atomic
+from deploy.common.errors import StartError
+
 REPO = Path(__file__).resolve().parents[3]
 MARK = "CORPUS_EMBEDDED"
 START_SECONDS = 180
-
-
-class StartFailed(Exception):
-    """Airflow did not come up; the message says where its log is."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class EmbeddedAirflow:
         return found if found.pid in set(self._processes()) else None
 
     def start(self) -> Running:
-        """Start, and wait until the parts that matter are healthy. Raises `StartFailed`."""
+        """Start, and wait until the parts that matter are healthy. Raises `StartError`."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.stop()  # what an earlier, killed run may have left
         port = free_port()
@@ -112,17 +111,17 @@ class EmbeddedAirflow:
                 start_new_session=True,
             )
         started = Running(process.pid, port)
-        self.state.write_text(json.dumps(asdict(started)))
+        atomic.write(self.state, json.dumps(asdict(started)))
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise StartFailed(
+                raise StartError(
                     f"Airflow stopped with status {process.returncode}; see {self.log}."
                 )
             if self._healthy(started):
                 return started
             time.sleep(0.5)
-        raise StartFailed(f"Airflow was not healthy after {START_SECONDS} s; see {self.log}.")
+        raise StartError(f"Airflow was not healthy after {START_SECONDS} s; see {self.log}.")
 
     def _healthy(self, running: Running) -> bool:
         try:

@@ -17,8 +17,9 @@ import pytest
 from corpus.card import write_card
 from corpus.card.words import COLUMNS, describe_splits
 from corpus.contract.progress import Progress
+from corpus.contract.requests import ValidateRequest
 from corpus.services.context import Context
-from corpus.services.validate.service import ValidateRequest, validate
+from corpus.services.validate.service import validate
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.schemas import TABLES

@@ -202,7 +202,7 @@ def test_psi_is_small_for_the_same_distribution_and_large_for_another() -> None:
         values = np.random.default_rng(seed).normal(size=(2000, 6)) + shift
         return [drift.scalars(values.astype(np.float32), rows.TINY.groups)]
 
-    reference = drift.extended(None, scalars(1, 0.0))
+    reference = drift.extended(drift.no_reference(), scalars(1, 0.0))
     assert max(drift.indexes(reference, scalars(2, 0.0)).values()) < 0.02
     assert min(drift.indexes(reference, scalars(3, 0.7)).values()) > 0.25
 
@@ -216,7 +216,7 @@ def test_psi_by_hand() -> None:
 @pytest.mark.parametrize("value", [0.5, -0.5])
 def test_a_group_that_was_constant_drifts_both_ways(value: float) -> None:
     constant = {"g": {"mean": np.zeros(500)}}
-    reference = drift.extended(None, [constant])
+    reference = drift.extended(drift.no_reference(), [constant])
     assert drift.indexes(reference, [constant]) == {"g": 0.0}
     assert drift.indexes(reference, [{"g": {"mean": np.full(500, value)}}])["g"] > 10
 

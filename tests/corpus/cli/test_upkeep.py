@@ -14,8 +14,9 @@ import pytest
 
 from corpus.cli.upkeep import duration
 from corpus.errors import BadSettingError
+from corpus.store.ending import end_of
 from corpus.store.object_store import Store
-from corpus.store.staging import Update, end_of
+from corpus.store.staging import Update
 from tests.corpus.cli.test_main import corpus
 from tests.support.building import build, context
 

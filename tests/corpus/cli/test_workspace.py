@@ -13,7 +13,8 @@ import pytest
 
 from corpus.contract.registry import SERVICES
 from corpus.contract.reports import IngestReport
-from corpus.services.collect.service import CollectRequest, collect
+from corpus.contract.requests import CollectRequest
+from corpus.services.collect.service import collect
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.staging import Update

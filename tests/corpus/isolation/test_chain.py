@@ -16,9 +16,10 @@ import boto3
 import pytest
 
 from corpus.contract.progress import Progress
+from corpus.contract.requests import IngestRequest
 from corpus.services.context import Context
 from corpus.services.dispatch import run_service
-from corpus.services.ingest.service import IngestRequest, ingest
+from corpus.services.ingest.service import ingest
 from corpus.settings import Settings
 from corpus.settings.toml import to_toml
 from corpus.snapshots.verify import verify

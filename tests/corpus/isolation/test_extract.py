@@ -12,11 +12,12 @@ import pytest
 
 from corpus import features
 from corpus.contract.reports import ExtractReport
+from corpus.contract.requests import ExtractRequest
 from corpus.errors import BadInputError, NotFoundError
 from corpus.features import FeatureSet, sandboxed
 from corpus.services.context import Context
 from corpus.services.extract import service as extract_module
-from corpus.services.extract.service import ExtractRequest, extract
+from corpus.services.extract.service import extract
 from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store

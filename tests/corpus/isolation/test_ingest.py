@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.contract.reports import IngestReport
-from corpus.services.collect.service import CollectRequest, collect
-from corpus.services.ingest.service import IngestRequest, ingest
+from corpus.contract.requests import CollectRequest, IngestRequest
+from corpus.services.collect.service import collect
+from corpus.services.ingest.service import ingest
 from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError, PassingFaultError
 from corpus.isolation.stage_in import stage_in
-from corpus.services.collect.service import CollectRequest, collect
+from corpus.services.collect.service import collect
 from corpus.services.context import Context
 from corpus.services.inputs.copied_files import CopiedFiles
 from corpus.settings import Settings
@@ -55,7 +56,7 @@ def test_only_what_is_needed(made: Context, tmp_path: Path, source: Path) -> Non
         "workspace/task.json",
     ]
     record = Store(folder).read_json("staging/u/update.json")
-    assert record == {"id": "u", "base": None, "sequence": 1}
+    assert record == {"id": "u", "parent": None, "sequence": 1}
     files = CopiedFiles(Store(folder))
     location = str(source / "c")
     assert files.open(location).read() == b"text of c"

@@ -20,11 +20,12 @@ import pytest
 from backports import zstd
 
 from corpus import features
+from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError
 from corpus.features import FeatureSet
 from corpus.isolation import parquet
 from corpus.isolation.untrusted_folder import UntrustedFolder
-from corpus.services.collect.service import CollectRequest, collect
+from corpus.services.collect.service import collect
 from corpus.services.extract import service as extract
 from corpus.settings import Settings
 from corpus.store import blobs

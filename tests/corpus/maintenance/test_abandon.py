@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from corpus.contract.registry import SERVICES
+from corpus.contract.requests import PublishRequest, ValidateRequest
 from corpus.errors import ConflictError, NotFoundError
 from corpus.maintenance.abandon import abandon
 from corpus.services.context import Context
 from corpus.services.dispatch import run_service
 from corpus.services.publish import service
-from corpus.services.publish.service import PublishRequest, publish
-from corpus.services.validate.service import ValidateRequest, validate
+from corpus.services.publish.service import publish
+from corpus.services.validate.service import validate
 from corpus.snapshots.verify import verify
 from corpus.store.claims import claim_of
 from corpus.store.snapshots import Snapshot

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.requests import PublishRequest
 from corpus.errors import ConflictError, NotFoundError, PassingFaultError
 from corpus.maintenance import clean as cleaning
 from corpus.maintenance.abandon import abandon
 from corpus.maintenance.clean import clean
 from corpus.services.context import Context
-from corpus.services.publish.service import PublishRequest, publish
+from corpus.services.publish.service import publish
 from corpus.snapshots.verify import verify
 from corpus.store import blobs
 from corpus.store.claims import claim_of
+from corpus.store.cleaning import CLEANING, being_cleaned
 from corpus.store.object_store import Store
 from corpus.store.snapshots import LATEST
-from corpus.store.staging import CLEANING, Update, being_cleaned, existing
+from corpus.store.staging import Update, existing
 from tests.support.building import build, build_two, content, context, release, sha, stage
 
 DAY = timedelta(days=1)
@@ -232,8 +234,9 @@ def test_a_publication_that_lost_its_staging_to_clean_commits_nothing(
     made: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was held up just before its claim for longer than an abandoned update is kept."""
+    from corpus.contract.requests import ValidateRequest
     from corpus.services.publish import service
-    from corpus.services.validate.service import ValidateRequest, validate
+    from corpus.services.validate.service import validate
 
     stage(Update.open(made.store, "u"), range(4))
     validate(ValidateRequest(update="u"), made)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from corpus.errors import BadSettingError
 from corpus.settings import Settings
-from corpus.settings.reference import reference
 
 pytestmark = pytest.mark.fast
 
@@ -69,20 +66,33 @@ def test_a_secret_does_not_show_in_the_text_of_settings():
     assert "planted" not in repr(Settings.load({"store": {"options": {"secret": "planted"}}}))
 
 
-def test_the_reference_is_the_code_s():
-    page = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
-    assert page.read_text() == reference(), "run `make docs`"
-
-
 def test_a_typo_is_told_what_it_is_near_to():
     with pytest.raises(BadSettingError, match=r"no such setting\. Did you mean splits\.seed\?"):
         Settings.load({"splits": {"sed": 1}})
 
 
-def test_images_may_be_those_of_the_version_that_runs(monkeypatch):
-    monkeypatch.setattr("corpus.__version__", "1.4.0+15.gabc1234")
-    docker = Settings.load(
-        {"docker": {"services_image": "registry.example/services:{version}"}}
-    ).docker
-    assert docker.services_image == "registry.example/services:1.4.0-15.gabc1234"
-    assert docker.extractor_image == "corpus-extractor:latest"
+@pytest.mark.parametrize(
+    "section", ["[docker]\nurl = 1\nnothing = 2", "[reaper]\nx = 1", "runner = 3"]
+)
+def test_what_belongs_to_workers_is_not_looked_at(tmp_path, section):
+    file = tmp_path / "corpus.toml"
+    file.write_text(f"{section}\n[splits]\nseed = 7\n")
+    settings = Settings.load(file=file)
+    assert settings.splits.seed == 7
+    assert settings.digest == Settings.load({"splits": {"seed": 7}}).digest
+
+
+@pytest.mark.parametrize("name", ["dokcer", "docker_", "nothing"])
+def test_a_section_of_nobody_is_refused(tmp_path, name):
+    file = tmp_path / "corpus.toml"
+    file.write_text(f"[{name}]\n")
+    with pytest.raises(BadSettingError, match="no such setting") as caught:
+        Settings.load(file=file)
+    assert caught.value.field == name
+    assert ("Did you mean docker?" in str(caught.value)) is name.startswith("do")
+
+
+def test_a_run_does_not_override_what_belongs_to_workers():
+    with pytest.raises(BadSettingError, match="cannot be overridden") as caught:
+        Settings.load({"docker": {"memory_bytes": 2**30}})
+    assert caught.value.field == "docker"

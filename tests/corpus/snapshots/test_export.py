@@ -10,8 +10,8 @@ import pytest
 
 from corpus.errors import BadInputError, NotFoundError, PassingFaultError
 from corpus.services.context import Context
+from corpus.snapshots.dataset import open_snapshot
 from corpus.snapshots.export import export
-from corpus.snapshots.reader import open_snapshot
 from tests.support.building import TINY, build_two, sha
 
 

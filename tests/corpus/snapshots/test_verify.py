@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.requests import PublishRequest
 from corpus.errors import NotFoundError
 from corpus.services.context import Context
-from corpus.services.publish.service import PublishRequest, publish
+from corpus.services.publish.service import publish
 from corpus.snapshots.verify import verify
 from corpus.store import blobs
 from corpus.store import manifest as manifests

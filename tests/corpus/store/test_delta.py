@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.snapshots.reader import open_snapshot
+from corpus.snapshots.dataset import open_snapshot
 from corpus.snapshots.verify import verify
 from corpus.store import delta
 from corpus.store.object_store import Store, WrittenFile

@@ -14,13 +14,14 @@ import boto3
 import numpy as np
 import pytest
 
+from corpus.contract.requests import PublishRequest, ValidateRequest
 from corpus.errors import BadSettingError, ConflictError, NotFoundError
 from corpus.maintenance.abandon import abandon
 from corpus.maintenance.clean import clean
-from corpus.services.publish.service import PublishRequest, publish
-from corpus.services.validate.service import ValidateRequest, validate
+from corpus.services.publish.service import publish
+from corpus.services.validate.service import validate
+from corpus.snapshots.dataset import Dataset
 from corpus.snapshots.diff import diff
-from corpus.snapshots.reader import LoadedSnapshot
 from corpus.snapshots.verify import verify
 from corpus.store import blobs, delta
 from corpus.store.object_store import Store
@@ -171,7 +172,7 @@ def test_a_corpus_of_two_snapshots(url: str, options: dict[str, Any], tmp_path: 
         Snapshot.open(made.store).manifest["content_digest"]
         == Snapshot.open(local.store).manifest["content_digest"]
     )
-    here, there = (LoadedSnapshot(Snapshot.open(c.store)) for c in (local, made))
+    here, there = (Dataset(Snapshot.open(c.store)) for c in (local, made))
     assert there.to_arrow().equals(here.to_arrow())
     assert np.array_equal(there.to_numpy("train")[0], here.to_numpy("train")[0])
     assert diff(made.store, "one", "two") == diff(local.store, "one", "two")

@@ -8,7 +8,8 @@ import pytest
 
 from corpus.errors import NotFoundError
 from corpus.store.object_store import Store
-from corpus.store.snapshots import Snapshot, latest_rows
+from corpus.store.snapshot_rows import latest_rows
+from corpus.store.snapshots import Snapshot
 from tests.support.building import TINY, VECTORS, build_two, sha
 
 
@@ -31,7 +32,7 @@ def test_no_such_snapshot(store: Store, name: str) -> None:
 
 def test_an_empty_corpus(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert Snapshot.latest(store) is None
+    assert Snapshot.latest(store).id is None
     assert Snapshot.every(store) == []
     with pytest.raises(NotFoundError, match="no snapshot yet"):
         Snapshot.open(store)

@@ -6,7 +6,8 @@ import pytest
 
 from corpus.errors import BadInputError, ConflictError, NotFoundError
 from corpus.services.context import Context
-from corpus.store.staging import Update, existing, new_update_id
+from corpus.store.staging import Update, existing
+from corpus.store.update_record import new_update_id
 from tests.support.building import build, context, label_row, sample_row, sha
 
 pytestmark = pytest.mark.fast
@@ -22,16 +23,15 @@ def test_an_update_is_begun_once(made: Context) -> None:
     again = Update.open(made.store, "u", {"run_id": "another"})
     assert again.record == first.record
     assert again.record["run"] == {"run_id": "r"}
-    assert (first.base, first.sequence) == (None, 1)
+    assert (first.parent.id, first.parent.sequence, first.sequence) == (None, 0, 1)
 
 
-def test_the_base_is_the_one_it_began_with(made: Context) -> None:
+def test_the_parent_is_the_one_it_began_with(made: Context) -> None:
     Update.open(made.store, "early")
     build(made, "one", range(4))
-    assert existing(made.store, "early").base is None
+    assert existing(made.store, "early").parent.id is None
     late = Update.open(made.store, "late")
-    assert late.base is not None
-    assert (late.base.id, late.sequence) == ("one", 2)
+    assert (late.parent.id, late.sequence) == ("one", 2)
 
 
 def test_a_stale_update_is_refused(made: Context) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.errors import DamagedError, HostError, Unavailable
+from deploy.common.errors import DamagedError, HostError, UnavailableError
 from deploy.host.jobs import FAILED, OFF, OK, Off, States
 
 pytestmark = pytest.mark.fast
@@ -51,7 +51,7 @@ def test_what_is_off_is_neither(states: States):
 
 def test_a_job_waits_for_no_other_of_its_name(states: States):
     def again() -> str:
-        with pytest.raises(Unavailable, match="Another `corpus-airflow prune` is under way"):
+        with pytest.raises(UnavailableError, match="Another `corpus-airflow prune` is under way"):
             states.run("prune", lambda: "")
         return states.run("reap", lambda: "another name")
 

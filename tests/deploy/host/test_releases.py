@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.errors import BadInputError, DamagedError
+from deploy.common.errors import BadInputError, DamagedError
 from deploy.host.manifest import PACKAGES, Manifest
 from deploy.host.releases import Releases
 

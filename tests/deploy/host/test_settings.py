@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.errors import BadInputError
+from deploy.common.errors import BadInputError
 from deploy.host.settings import Settings
 from tests.deploy.host.conftest import Host
 

@@ -13,12 +13,13 @@ import pytest
 from corpus.contract.registry import SERVICES
 from corpus.errors import BadInputError, BadSettingError, PassingFaultError
 from corpus.settings import Settings
-from operators.containers.client import EngineError, NoSuchThingError
 from operators.containers.refusals import refusals
 from operators.containers.scratch import Scratch, read_owner, remove, user_of
 from operators.containers.spec import Bind, Limits, Spec
+from operators.errors import EngineError, NoSuchThingError
 from operators.runners.command import Call
 from operators.runners.mounts import Places, local
+from operators.settings import DockerSettings
 from operators.task_try import TaskTry
 
 TASK = TaskTry(
@@ -44,8 +45,8 @@ def settings(**sections: object) -> Settings:
     return Settings.load({"store": {"root": "/data/corpus"}, **sections})
 
 
-def places(service: str, configured: Settings, **call: object) -> Places:
-    return Places(configured, SERVICES[service], Call(service, **call))  # type: ignore[arg-type]
+def places(service: str, configured: Settings, *binds: str, **call: object) -> Places:
+    return Places(configured, binds, SERVICES[service], Call(service, **call))  # type: ignore[arg-type]
 
 
 class TestLabels:
@@ -204,21 +205,19 @@ class TestPlaces:
         configured = settings(
             sources={"urls": ["/samples", "/lists/today.csv"]},
             verdicts={"urls": ["/verdicts"]},
-            docker={"binds": ["/more"]},
         )
         corpus, more = Bind("/data/corpus", "/data/corpus", True), Bind("/more", "/more", True)
         lists, samples = Bind("/lists", "/lists"), Bind("/samples", "/samples")
-        assert places("collect", configured).binds() == [corpus, lists, more, samples]
-        assert places("import-verdicts", configured).binds() == [
+        assert places("collect", configured, "/more").binds() == [corpus, lists, more, samples]
+        assert places("import-verdicts", configured, "/more").binds() == [
             corpus,
             more,
             Bind("/verdicts", "/verdicts"),
         ]
-        assert places("label", configured).binds() == [corpus, more]
+        assert places("label", configured, "/more").binds() == [corpus, more]
 
     def test_what_is_below_a_writable_folder_is_seen_with_it(self) -> None:
-        configured = settings(docker={"binds": ["/data"]})
-        assert places("label", configured).binds() == [Bind("/data", "/data", True)]
+        assert places("label", settings(), "/data").binds() == [Bind("/data", "/data", True)]
 
     @pytest.mark.parametrize(
         ("root", "sources", "service", "remote"),
@@ -276,9 +275,7 @@ class TestPlaces:
 
 
 class TestSpec:
-    SPEC = Spec(
-        image="image", command=["true"], user="1:1", limits=Limits.of(Settings.load().docker)
-    )
+    SPEC = Spec(image="image", command=["true"], user="1:1", limits=Limits.of(DockerSettings()))
 
     def test_work_is_told_by_image_and_command(self) -> None:
         same = replace(self.SPEC, environment={"CORPUS_RUN": "another try"})

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from corpus.errors import PassingFaultError
-from corpus.settings import Settings
-from operators.reaper import __main__ as reaper
-from operators.reaper.__main__ import Reaper
-from operators.reaper.airflow_api import AirflowApi, NoAnswer, Refused, TaskKey
+from operators.errors import NoAnswerError, RefusedError
+from operators.reaper.__main__ import main
+from operators.reaper.airflow_api import AirflowApi, TaskKey
 from operators.reaper.images import TITLE
+from operators.reaper.reaper import Reaper
 from operators.reaper.report import Report
+from operators.settings import WorkerSettings
 
 IMAGE = {"Id": "sha256:1", "Labels": {TITLE: "corpus-airflow"}}
 
@@ -71,7 +72,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
     address = f"127.0.0.1:{server.server_port}"
     (tmp_path / "password").write_text("secret")
     (tmp_path / "scratch").mkdir()
@@ -82,14 +83,14 @@ def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "REAPER__API_PASSWORD_FILE": str(tmp_path / "password"),
     }.items():
         monkeypatch.setenv(f"CORPUS_{name}", value)
-    return Settings.load()
+    return WorkerSettings.load()
 
 
 def test_an_engine_that_refuses_to_list_is_a_passing_fault(
-    settings: Settings, server: Server, capsys: pytest.CaptureFixture[str]
+    settings: WorkerSettings, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.broken.add("/containers/json")
-    assert reaper.main(["--once"]) == PassingFaultError.exit_status
+    assert main(["--once"]) == PassingFaultError.exit_status
     assert "does not say: driver failed" in capsys.readouterr().err
 
 
@@ -101,7 +102,7 @@ def test_an_engine_that_refuses_to_list_is_a_passing_fault(
     ],
 )
 def test_what_tasks_left_is_looked_for_whatever_the_images(
-    settings: Settings,
+    settings: WorkerSettings,
     server: Server,
     broken: str,
     failed: int,
@@ -119,14 +120,14 @@ def test_what_tasks_left_is_looked_for_whatever_the_images(
     ("detail", "kind"),
     [
         ("DagRun with dag_id: `d` and run_id: `r` was not found", None),
-        ("The Dag with ID: `d` was not found", Refused),
-        ("Not Found", NoAnswer),
-        ("anything else", NoAnswer),
-        (None, NoAnswer),
+        ("The Dag with ID: `d` was not found", RefusedError),
+        ("Not Found", NoAnswerError),
+        ("anything else", NoAnswerError),
+        (None, NoAnswerError),
     ],
 )
 def test_a_task_is_gone_only_where_its_run_is(
-    settings: Settings, server: Server, detail: str, kind: type[NoAnswer] | None
+    settings: WorkerSettings, server: Server, detail: str, kind: type[NoAnswerError] | None
 ) -> None:
     """A DAG that Airflow has not serialized just now may have runs whose tasks are at work."""
     server.missing = detail
@@ -138,7 +139,7 @@ def test_a_task_is_gone_only_where_its_run_is(
 
 
 def test_a_disk_that_cannot_be_read_is_a_passing_fault(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(folder: Path) -> Iterator[Path]:
         raise OSError(5, "Input/output error", str(folder))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from corpus.settings import Settings
-from operators.reaper import __main__ as reaper
-from operators.reaper import images
+from operators.reaper import images, reaper
+from operators.reaper.__main__ import main
 from operators.reaper.airflow_api import TaskKey, TaskState, by_task
 from operators.reaper.images import Image, superfluous
 from operators.reaper.orphans import Sightings, why_orphan
 from operators.reaper.report import Report
+from operators.settings import WorkerSettings
 from operators.task_try import TaskTry
 
 TRY = TaskTry("dag", "run", "task", -1, 2, "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "id", 3, "host")
@@ -199,7 +199,7 @@ def test_what_stays_so_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_health_is_for_one_host(tmp_path: Path) -> None:
-    settings = Settings.load({"docker": {"scratch": str(tmp_path), "host": "../a b"}})
+    settings = WorkerSettings.load({"docker": {"scratch": str(tmp_path), "host": "../a b"}})
     file = reaper.health_file(settings)
     assert file.parent == tmp_path
     assert not reaper.is_healthy(settings)
@@ -208,7 +208,7 @@ def test_health_is_for_one_host(tmp_path: Path) -> None:
 
 
 def test_what_former_reapers_have_left_goes_after_a_day(tmp_path: Path) -> None:
-    settings = Settings.load({"docker": {"scratch": str(tmp_path), "host": "now"}})
+    settings = WorkerSettings.load({"docker": {"scratch": str(tmp_path), "host": "now"}})
     (tmp_path / "a task's folder").mkdir()
     for name, hours in ((".reaper-now", 0), (".reaper-beside", 23), (".reaper-former", 25)):
         (tmp_path / name).touch()
@@ -222,4 +222,4 @@ def test_what_former_reapers_have_left_goes_after_a_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize("grace", ["-1", "inf", "nan", "soon"])
 def test_nonsense_is_refused(grace: str) -> None:
     with pytest.raises(SystemExit, match="2"):
-        reaper.main(["--once", "--grace", grace])
+        main(["--once", "--grace", grace])

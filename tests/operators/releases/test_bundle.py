@@ -16,7 +16,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 import operators.releases.bundle
-from operators.releases.bundle import ReleaseBundle, ReleaseMissingError
+from operators.errors import ReleaseMissingError
+from operators.releases.bundle import ReleaseBundle
 
 # Tells, for each version, what is imported by the process and by one that it starts.
 PROCESS = """

@@ -36,7 +36,7 @@ SILENCE_LIMIT_S = 300
 MEMORY_LIMIT = 60_000_000
 
 
-class Hang(Exception):
+class HangError(Exception):
     """A file took too long."""
 
 
@@ -142,7 +142,7 @@ def _work(options: argparse.Namespace, first: int, stop: int, sender: Connection
         try:
             outcome = check(made.data, thorough=number % options.every == 0)
             answer |= vars(outcome)
-        except Hang:
+        except HangError:
             answer["problems"] = [f"more than {CPU_LIMIT_S} s"]
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -166,7 +166,7 @@ def _work(options: argparse.Namespace, first: int, stop: int, sender: Connection
 
 
 def _alarm(number: int, frame: FrameType | None) -> None:
-    raise Hang
+    raise HangError
 
 
 def _reset_peak() -> int:

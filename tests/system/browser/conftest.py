@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from deploy.local.airflow_api import AirflowApi
+from deploy.common.airflow_api import AirflowApi
 from deploy.local.embedded.__main__ import configure
 from deploy.local.embedded.server import REPO, EmbeddedAirflow
 from tests.support import launchers

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from playwright.sync_api import Locator, Page, expect
 
-from deploy.local.airflow_api import AirflowApi
+from deploy.common.airflow_api import AirflowApi
 from deploy.local.follow import ENDED
 
 

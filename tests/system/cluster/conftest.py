@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.airflow_api import AirflowApi
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import ClusterError
 from deploy.local.cluster.compose import Compose, Container, docker
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.up import IMAGES
 from deploy.local.cluster.users import login
 from deploy.local.cluster.workdir import REPO, Place

@@ -17,12 +17,13 @@ import pytest
 
 from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
+from deploy.common import atomic
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import ClusterError
 from deploy.local import demo
-from deploy.local.airflow_api import AirflowApi
 from deploy.local.cluster.compose import docker
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.ownership import hand_over
-from deploy.local.cluster.workdir import REPO, replace_text
+from deploy.local.cluster.workdir import REPO
 from deploy.local.update import DAG
 from tests.support import launchers
 from tests.system.cluster.harness_events import Seen, Watch
@@ -98,7 +99,7 @@ class Lab:
         root = self._corpora / str(next(self._numbers))
         root.mkdir(parents=True)
         hand_over([root], f"corpus-airflow:{self.cluster.place.settings()['CORPUS_IMAGE_TAG']}")
-        replace_text(self._settings, (given or self.small).settings(root))
+        atomic.write_if_other(self._settings, (given or self.small).settings(root))
         self.api.wait_for_dag(dag)
         self.last = Update(self, dag, patiently(lambda: self.api.trigger(dag)), root)
         return self.last

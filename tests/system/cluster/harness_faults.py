@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from deploy.common.errors import ClusterError
 from deploy.local.cluster.compose import Container, docker
-from deploy.local.cluster.errors import ClusterError
 from tests.system.cluster.harness import Lab, Update, task_name
 from tests.system.cluster.harness_report import Measurement, note
 

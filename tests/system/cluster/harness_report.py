@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from deploy.local.cluster.errors import ClusterError
+from deploy.common.errors import ClusterError, UnavailableError
 from deploy.local.cluster.workdir import REPO
 
 if TYPE_CHECKING:
@@ -66,8 +64,8 @@ def diagnosis(update: Update) -> str:
             if task["state"] in ("failed", "up_for_retry", "running") or task["try_number"] > 1:
                 parts += ["", f"Log of {_name(task)}, try {task['try_number']}:"]
                 parts += update.log(task)[-_LINES:]
-    except httpx.HTTPError as error:
-        parts.append(f"Airflow's API does not answer: {error!r}")
+    except UnavailableError as error:
+        parts.append(str(error))
     parts += ["", "Containers of its tasks:", *map(str, update.containers())]
     parts += [f"scratch: {folder}" for folder in update.scratch()]
     return "\n".join([*parts, "", *_services(update)])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import httpx
+from deploy.common.errors import AnswerError, UnavailableError
 
 T = TypeVar("T")
 
@@ -29,8 +29,8 @@ def patiently(question: Callable[[], T], seconds: float = 180) -> T:
     while True:
         try:
             return question()
-        except httpx.HTTPError as error:
-            refused = isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error
+        except UnavailableError as error:
+            refused = isinstance(error, AnswerError) and 400 <= error.code < 500
             if refused or time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

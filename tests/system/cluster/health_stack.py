@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.cluster.compose import docker
+from deploy.local.cluster.workers import CHECK
 
 REPO = Path(__file__).resolve().parents[3]
+# The checkout's health checks and init job, over the image's.
+OWN_CODE = f"{REPO / 'deploy'}:/opt/corpus/lib/python3.11/site-packages/deploy:ro"
 # Celery tasks that hold a slot as a task of Airflow does: by a child process of it, and hidden from
 # debuggers, so that much of /proc cannot be read of it.
 _TASKS = """\
@@ -121,7 +124,7 @@ class Stack:
             *command,
             options=(
                 *("--tmpfs", "/var/lib/airflow:mode=0755,uid=50000,gid=50000"),
-                *("--volume", f"{REPO / 'docker/airflow/health'}:/opt/corpus/health:ro"),
+                *("--volume", OWN_CODE),
                 *("--volume", f"{self.folder / 'naps.py'}:/opt/corpus-airflow/current/naps.py:ro"),
             ),
             environment={
@@ -173,7 +176,7 @@ class Stack:
         )
 
     def health(self, role: str, part: str = "worker") -> Health:
-        done = self.call(role, "python", "-I", "/opt/corpus/health", part)
+        done = self.call(role, *CHECK, part)
         return Health(done.returncode, done.stdout.strip() or done.stderr.strip())
 
     def send(self, role: str, count: int, seconds: float) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.common.errors import ClusterError
 from deploy.local.cluster import credentials
 from deploy.local.cluster.compose import FILES, Compose, docker
 from deploy.local.cluster.configuration import images
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.timings import Phases
 from deploy.local.cluster.up import ensure_images
 from deploy.local.cluster.workdir import REPO, Place

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.cluster.compose import docker
+from deploy.local.cluster.workers import CHECK
 from tests.system.cluster.harness_faults import signal
-from tests.system.cluster.users_stack import REPO, UsersStack
+from tests.system.cluster.health_stack import OWN_CODE
+from tests.system.cluster.users_stack import UsersStack
 
 # Bringing the parts up takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(600)
@@ -130,8 +132,8 @@ def test_docker_shows_the_reason(stack: UsersStack) -> None:
         "corpus-airflow",
         *("sleep", "600"),
         options=[
-            *("--health-cmd", "python -I /opt/corpus/health worker", "--health-interval", "1s"),
-            *("--volume", f"{REPO / 'docker/airflow/health'}:/opt/corpus/health:ro"),
+            *("--health-cmd", " ".join([*CHECK, "worker"]), "--health-interval", "1s"),
+            *("--volume", OWN_CODE),
         ],
     )
     log = "{{range .State.Health.Log}}{{.Output}}{{end}}"

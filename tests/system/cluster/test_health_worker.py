@@ -178,7 +178,7 @@ def test_tasks_taken_while_postgres_is_away_are_done_when_it_is_back(stack: Stac
 def test_the_check_costs_little(stack: Stack) -> None:
     measure = (
         "import resource, subprocess;"
-        "subprocess.run(['python', '-I', '/opt/corpus/health', 'worker'], check=True);"
+        "subprocess.run(['python', '-I', '-m', 'deploy.container.health', 'worker'], check=True);"
         "used = resource.getrusage(resource.RUSAGE_CHILDREN);"
         "print(used.ru_utime + used.ru_stime)"
     )

@@ -12,7 +12,7 @@ import httpx
 from deploy.local.cluster.compose import docker
 from deploy.local.cluster.ownership import hand_over
 from deploy.local.embedded.server import free_port
-from tests.system.cluster.health_stack import Stack
+from tests.system.cluster.health_stack import OWN_CODE, Stack
 
 REPO = Path(__file__).resolve().parents[3]
 IMAGE = "corpus-airflow"
@@ -64,8 +64,7 @@ class UsersStack(Stack):
     def _options(self, *, writable: bool) -> list[str]:
         mode = "rw" if writable else "ro"
         mounts = [f"{self.users}:/run/corpus-users:{mode}", f"{self.folder / 'corpus'}:/corpus:ro"]
-        for name in ("init", "health"):
-            mounts.append(f"{REPO / 'docker/airflow' / name}:/opt/corpus/{name}:ro")
+        mounts.append(OWN_CODE)
         for name in ("dags", "plugins", "operators", "corpus"):
             mounts.append(f"{REPO / name}:/opt/corpus-airflow/current/{name}:ro")
         volumes = [f"--volume={mount}" for mount in mounts]
@@ -95,7 +94,7 @@ class UsersStack(Stack):
                 *("--network", self.name, "--tmpfs", "/tmp:mode=1777"),
                 *self._options(writable=True),
                 *variables,
-                *(IMAGE, "python", "/opt/corpus/init"),
+                *(IMAGE, "python", "-m", "deploy.container.init"),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -106,7 +105,8 @@ class UsersStack(Stack):
         name = self.start(
             "api",
             IMAGE,
-            *("python", "/opt/corpus/init/with_auth.py", "airflow", "api-server", "--workers", "1"),
+            *("python", "-m", "deploy.container.init.with_auth"),
+            *("airflow", "api-server", "--workers", "1"),
             options=[
                 *self._options(writable=False),
                 *("--publish", f"127.0.0.1:{self.port}:8080"),

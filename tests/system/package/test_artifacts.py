@@ -19,10 +19,10 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy.build.package.artifacts import lay_out
 from deploy.build.package.build import Built
-from deploy.build.package.errors import BadPackage, BadSource
 from deploy.build.package.programs import output
 from deploy.build.package.repository import Deb, Repository
 from deploy.build.package.sbom import IMAGES, REQUIREMENTS, read_lock, sbom
+from deploy.common.errors import BadPackageError, BadSourceError
 from deploy.host.manifest import Manifest
 from tests.system.package.packages import REPO, WORKTREE, checkout
 
@@ -112,14 +112,14 @@ def test_files_that_are_not_those_of_the_build_are_refused(
     dist: Path, built: Built, tmp_path: Path
 ):
     repository = Repository(tmp_path / "apt")
-    with pytest.raises(BadPackage, match="holds 0 builds of corpus-airflow 7"):
+    with pytest.raises(BadPackageError, match="holds 0 builds of corpus-airflow 7"):
         lay_out(dist, "7.0.0", repository)
     with (dist / built.deb.name).open("ab") as deb:
         deb.write(b"\n")
-    with pytest.raises(BadPackage, match=r"is not what .* lists"):
+    with pytest.raises(BadPackageError, match=r"is not what .* lists"):
         lay_out(dist, built.version, repository)
     (dist / built.deb.name).unlink()
-    with pytest.raises(BadPackage, match=r"is not what .* lists"):
+    with pytest.raises(BadPackageError, match=r"is not what .* lists"):
         lay_out(dist, built.version, repository)
     assert not (dist / "SHA256SUMS").exists()
     assert repository.published() == {}
@@ -134,7 +134,7 @@ def test_without_a_bill_nothing_is_published(
     file.write_text(re.sub(r"^numpy==\S+", "numpy==1.0", file.read_text(), flags=re.MULTILINE))
     monkeypatch.chdir(locks.parent)
     repository = Repository(tmp_path / "apt")
-    with pytest.raises(BadSource, match="numpy as"):
+    with pytest.raises(BadSourceError, match="numpy as"):
         lay_out(dist, built.version, repository)
     assert repository.published() == {}
     assert not (dist / "apt").exists()
@@ -213,7 +213,7 @@ def test_the_bill_has_licences_of_most(bill: dict[str, Any]):
 def test_a_lock_without_hashes_is_refused(tmp_path: Path, change: Callable[[str], str], said: str):
     lock = tmp_path / "services.lock"
     lock.write_text(change((REPO / REQUIREMENTS / "build.lock").read_text()))
-    with pytest.raises(BadSource, match=said):
+    with pytest.raises(BadSourceError, match=said):
         read_lock(lock)
 
 
@@ -222,7 +222,7 @@ def test_locks_that_do_not_agree_are_refused(deb: Path, tmp_path: Path):
         shutil.copy(REPO / REQUIREMENTS / f"{name}.lock", tmp_path)
     file = tmp_path / "extractor.lock"
     file.write_text(re.sub(r"^numpy==\S+", "numpy==1.0", file.read_text(), flags=re.MULTILINE))
-    with pytest.raises(BadSource, match="numpy as"):
+    with pytest.raises(BadSourceError, match="numpy as"):
         sbom(deb, tmp_path)
 
 
@@ -235,5 +235,5 @@ def test_a_package_of_another_kind_has_no_bill(tmp_path: Path):
     )
     tree.chmod(0o755)
     output("dpkg-deb", "--build", str(tree), str(tmp_path / "empty.deb"))
-    with pytest.raises(BadPackage, match=r"holds no .*release\.json"):
+    with pytest.raises(BadPackageError, match=r"holds no .*release\.json"):
         sbom(tmp_path / "empty.deb", REPO / REQUIREMENTS)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.build.images.errors import Failed
 from deploy.build.package.build import Built
 from deploy.build.package.build import build as build_tree
+from deploy.common.errors import ProgramError
 from tests.system.package.packages import Packages, checkout, source
 
 
@@ -117,7 +117,7 @@ def test_a_failing_test_stops_the_build_and_nocheck_skips_them(tmp_path: Path):
         test.write_text("def test_that_fails():\n    assert not 'a reason'\n")
 
     tree = source(tmp_path / "source", "9.2.0", add_a_test)
-    with pytest.raises(Failed, match="a reason"):
+    with pytest.raises(ProgramError, match="a reason"):
         build_tree(tree, tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
     built = build_tree(tree, tmp_path / "dist", binary_only=True, check=False)

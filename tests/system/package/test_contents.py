@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from corpus.contract.version import describe
+from deploy.build.git import git
 from deploy.build.package.build import Built
-from deploy.build.package.git import git
 from deploy.host.manifest import PACKAGES, Manifest
 from tests.system.package.packages import WORKTREE, checkout
 

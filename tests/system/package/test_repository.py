@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.build.package.errors import BadKey, BadPackage, ProgramFailed
 from deploy.build.package.programs import output
 from deploy.build.package.repository import KEY_FILE, Deb, Repository
+from deploy.common.errors import BadKeyError, BadPackageError, ProgramError
 from tests.system.package.apt_host import AptHost, published
 from tests.system.package.packages import Packages
 from tests.system.package.roots import Root, base
@@ -87,7 +87,7 @@ def test_a_version_that_is_there_changes_nothing_and_another_keeps_it(
 def test_a_version_is_never_another_build(tiny: Callable[..., Path], tmp_path: Path):
     repository = published(tmp_path, tiny("1.0.0"))
     before = state(repository.public)
-    with pytest.raises(BadPackage, match=r"1\.0\.0 was published with other contents"):
+    with pytest.raises(BadPackageError, match=r"1\.0\.0 was published with other contents"):
         repository.add([tiny("1.0.0", "otherwise"), tiny("1.2.0")])
     assert state(repository.public) == before
 
@@ -96,11 +96,11 @@ def test_what_is_no_package_of_ours_is_refused(tiny: Callable[..., Path], tmp_pa
     repository = Repository(tmp_path / "apt")
     no_package = tmp_path / "no.deb"
     no_package.write_text("This is no package at all.\n")
-    with pytest.raises(BadPackage, match="make deb"):
+    with pytest.raises(BadPackageError, match="make deb"):
         repository.add([tmp_path / "missing.deb"])
-    with pytest.raises(ProgramFailed, match="not a Debian format archive"):
+    with pytest.raises(ProgramError, match="not a Debian format archive"):
         repository.add([no_package])
-    with pytest.raises(BadPackage, match="is the package malware"):
+    with pytest.raises(BadPackageError, match="is the package malware"):
         repository.add([tiny("1.0.0", name="malware")])
     assert not repository.public.exists()
 
@@ -131,7 +131,7 @@ def test_the_key_is_chosen_kept_and_nobody_elses(
     repository.add([tiny("1.1.0")])
     assert (repository.public / KEY_FILE).read_text() == other
     for wrong in (tmp_path / "missing.asc", repository.public / KEY_FILE):
-        with pytest.raises(BadKey):
+        with pytest.raises(BadKeyError):
             repository.add([tiny("1.2.0")], wrong)
     assert "1.2.0" not in repository.published()
 

@@ -11,8 +11,10 @@ import fsspec
 import pytest
 
 from corpus.contract.progress import Progress
+from corpus.contract.reports import CollectReport
+from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError
-from corpus.services.collect.service import CollectReport, CollectRequest, collect
+from corpus.services.collect.service import collect
 from corpus.services.context import Context
 from corpus.settings import Settings
 from corpus.store.object_store import Store

@@ -16,11 +16,13 @@ import pytest
 from corpus import features
 from corpus.contract.progress import Progress
 from corpus.contract.registry import get
+from corpus.contract.reports import ExtractReport
+from corpus.contract.requests import ExtractRequest
 from corpus.errors import BadInputError, NotFoundError
 from corpus.features import FeatureSet
 from corpus.services.context import Context
 from corpus.services.extract import service as extract_module
-from corpus.services.extract.service import ExtractReport, ExtractRequest, extract
+from corpus.services.extract.service import extract
 from corpus.settings import Settings
 from corpus.store import blobs
 from corpus.store.object_store import Store

@@ -32,7 +32,7 @@ def test_a_later_update_joins_and_merges(tmp_path: Path) -> None:
     a, b, c, d = at("a", 0), at("b", 60), at("c", 30), at("d", 90)
     corpus.run("u1", [a])
     corpus.run("u2", [b])
-    before = corpus.services.split.assignment()
+    before = corpus.splits()
     report, split_report = corpus.run("u3", [c, d])
     assert before[a.sha256] == before[b.sha256]
     assert (report.merged, report.largest_group, report.joined["tlsh"]) == (1, 4, 2)

@@ -43,8 +43,8 @@ def test_every_kind_of_file_at_once(corpus: Corpus) -> None:
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
-    corpus.store.manifest("b.csv", {"sha256": "two", "verdict": "benign"})
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("b.csv", {"sha256": "two", "verdict": "benign"})
     corpus.update("u1")
     report = corpus.import_verdicts("u2")
     assert (report.files, report.already_seen, report.verdicts) == (0, 2, 0)
@@ -61,14 +61,14 @@ def test_a_file_is_read_again_only_when_it_has_changed(corpus: Corpus) -> None:
 
 
 def test_a_rescan_reads_everything_and_adds_nothing(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     corpus.update("u1")
     report = corpus.import_verdicts("u2", rescan=True)
     assert (report.files, report.verdicts, report.duplicates) == (1, 0, 1)
 
 
 def test_a_run_again_replaces_what_it_staged(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     first = corpus.import_verdicts("u1")
     digest = staged(corpus, "u1").staged_digest()
     assert corpus.import_verdicts("u1") == first
@@ -80,7 +80,7 @@ def test_a_run_again_replaces_what_it_staged(corpus: Corpus) -> None:
 
 
 def test_a_sighting_by_collect_does_not_hide_a_verdict_file(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     found = path.stat()
     sighting = {
         "location": str(path),
@@ -101,13 +101,13 @@ def test_no_urls(corpus: Corpus) -> None:
 
 
 def test_urls_of_the_request_come_before_the_settings(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     report = corpus.import_verdicts("u1", urls=[str(DATA / "manifest.csv")])
     assert (report.files, report.verdicts) == (1, 3)
 
 
 def test_a_file_that_two_urls_name_is_read_once(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     report = corpus.import_verdicts("u1", urls=[str(path), str(corpus.verdicts)])
     assert (report.files, report.verdicts, report.duplicates) == (1, 1, 0)
 
@@ -123,7 +123,7 @@ def test_a_remote_url(corpus: Corpus) -> None:
 
 
 def test_a_name_that_is_not_utf_8(corpus: Corpus) -> None:
-    path = corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     os.rename(path, os.fsencode(corpus.verdicts) + b"/b\xff\n.csv")
     corpus.update("u1", ["one"])
     rows = Snapshot.open(corpus.context.store).scan("verdicts").to_pylist()
@@ -132,8 +132,8 @@ def test_a_name_that_is_not_utf_8(corpus: Corpus) -> None:
 
 
 def test_one_wrong_row_stages_nothing(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
-    path = corpus.store.manifest(
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    path = corpus.manifest(
         "b.csv",
         {"sha256": "one", "verdict": "malicious"},
         {"sha256": "two", "verdict": "evil"},

@@ -15,11 +15,13 @@ import fsspec
 import pytest
 
 from corpus.contract.progress import Progress
+from corpus.contract.reports import IngestReport
+from corpus.contract.requests import CollectRequest, IngestRequest
 from corpus.errors import BadInputError, DamagedError, NotFoundError, PassingFaultError
-from corpus.services.collect.service import CollectRequest, collect
+from corpus.services.collect.service import collect
 from corpus.services.context import Context
 from corpus.services.ingest.identity import identify
-from corpus.services.ingest.service import IngestReport, IngestRequest, ingest
+from corpus.services.ingest.service import ingest
 from corpus.settings import Settings
 from corpus.sources.archives import Problem
 from corpus.sources.candidate import Candidate, read
@@ -404,7 +406,8 @@ def test_200_mb_pass_through_in_few_copies(corpus: Corpus) -> None:
         "import re, sys\n"
         "from corpus.contract.progress import Progress\n"
         "from corpus.services.context import Context\n"
-        "from corpus.services.ingest.service import IngestRequest, ingest\n"
+        "from corpus.contract.requests import IngestRequest\n"
+        "from corpus.services.ingest.service import ingest\n"
         "from corpus.settings import Settings\n"
         "made = Context.from_settings(Settings.load({'store': {'root': sys.argv[1]}}))\n"
         "assert ingest(IngestRequest(update='u'), made).samples == 1\n"

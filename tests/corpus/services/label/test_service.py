@@ -39,7 +39,7 @@ def report_line(sample: str, detections: int, day: int) -> str:
 
 
 def test_every_new_sample_gets_a_row(corpus: Corpus) -> None:
-    corpus.store.manifest(
+    corpus.manifest(
         "a.csv",
         {"sha256": "bad", "verdict": "malicious", "who": "analyst", "family": "Emotet"},
         {"sha256": "good", "verdict": "benign", "who": "feed"},
@@ -52,7 +52,7 @@ def test_every_new_sample_gets_a_row(corpus: Corpus) -> None:
     assert report.labels == {"malicious": 1, "benign": 1, "unknown": 2}
     assert report.reasons == {"analyst": 1, "conflict": 1, "manifest": 1, "no_verdict": 1}
     assert (report.changed, report.due_for_reread) == (0, 0)
-    labels = corpus.services.label.policy()
+    labels = corpus.labels()
     assert set(labels) == {sha(name) for name in ("bad", "good", "torn", "silent")}
     bad = labels[sha("bad")]
     assert (bad["label"], bad["family"], bad["reason"]) == ("malicious", "emotet", "analyst")
@@ -70,24 +70,24 @@ def test_nothing_new_stages_nothing(corpus: Corpus) -> None:
 
 def test_a_late_verdict_changes_the_label_at_the_next_update(corpus: Corpus) -> None:
     corpus.update("u1", ["one", "two"])
-    corpus.store.manifest("late.csv", {"sha256": "one", "verdict": "malicious", "who": "feed"})
+    corpus.manifest("late.csv", {"sha256": "one", "verdict": "malicious", "who": "feed"})
     report = corpus.update("u2", ["three"])
     assert (report.samples, report.changed) == (2, 1)
     assert report.labels == {"malicious": 1, "benign": 0, "unknown": 1}
-    labels = corpus.services.label.policy()
+    labels = corpus.labels()
     assert labels[sha("one")]["label"] == "malicious"
     assert labels[sha("one")]["update_id"] == "u2"
     assert labels[sha("two")]["update_id"] == "u1"
 
     # A second one, that agrees: what the label rests on is new, the label is not.
-    corpus.store.manifest("later.csv", {"sha256": "one", "verdict": "malicious", "who": "zoo"})
+    corpus.manifest("later.csv", {"sha256": "one", "verdict": "malicious", "who": "zoo"})
     report = corpus.update("u3")
     assert (report.samples, report.changed) == (1, 0)
-    assert corpus.services.label.policy()[sha("one")]["reason"] == "manifest: feed, zoo"
+    assert corpus.labels()[sha("one")]["reason"] == "manifest: feed, zoo"
 
 
 def test_a_verdict_may_come_before_its_sample(corpus: Corpus) -> None:
-    corpus.store.manifest("early.csv", {"sha256": "one", "verdict": "benign", "who": "feed"})
+    corpus.manifest("early.csv", {"sha256": "one", "verdict": "benign", "who": "feed"})
     corpus.update("u1", ["two"])
     assert corpus.update("u2", ["one"]).labels["benign"] == 1
 
@@ -97,17 +97,17 @@ def test_another_policy_labels_everything_again(corpus: Corpus) -> None:
         report_line("few", 6, 200) + report_line("many", 40, 200) + report_line("none", 0, 200)
     )
     corpus.update("u1", ["few", "many", "none"])
-    assert corpus.services.label.policy()[sha("few")]["label"] == "malicious"
+    assert corpus.labels()[sha("few")]["label"] == "malicious"
     corpus.overrides = {"verdicts": {"malicious_threshold": 10}}
     report = corpus.update("u2")
     assert (report.samples, report.changed) == (3, 1)
-    few = corpus.services.label.policy()[sha("few")]
+    few = corpus.labels()[sha("few")]
     assert (few["label"], few["reason"]) == ("unknown", "undecided: virustotal unknown (6 of 60)")
     assert corpus.update("u3").samples == 0
 
 
 def test_a_retry_stages_the_same_bytes(corpus: Corpus) -> None:
-    corpus.store.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     update = corpus.begin("u1", ["two", "one"])
     corpus.import_verdicts("u1")
     first = corpus.label("u1")
@@ -122,19 +122,19 @@ def test_many_samples_are_resolved_in_batches(
 ) -> None:
     names = [f"s{n}" for n in range(25)]
     for number in (1, 2):
-        corpus.store.manifest(
+        corpus.manifest(
             f"{number}.csv",
             *({"sha256": n, "verdict": "benign", "who": f"w{number}"} for n in names[number::2]),
         )
     corpus.update("u1", names)
-    whole = corpus.services.label.policy()
+    whole = corpus.labels()
     assert {row["label"] for row in whole.values()} == {"benign", "unknown"}
     monkeypatch.setattr("corpus.services.label.service._BATCH", 4)
     assert corpus.label("u2", relabel=True).samples == 25
     assert staged(corpus, "u2") == []
     corpus.overrides = {"labels": {"min_confidence": 0.6}}
     corpus.update("u3")
-    again = corpus.services.label.policy()
+    again = corpus.labels()
     assert {s: row["label"] for s, row in again.items()} == {
         s: row["label"] for s, row in whole.items()
     }
@@ -151,22 +151,20 @@ def test_reports_that_are_due(corpus: Corpus) -> None:
         report_line("young", 9, 10) + report_line("old", 9, 200) + report_line("mended", 9, 20)
     )
     corpus.update("u1", ["young", "old", "mended"])
-    assert [
-        corpus.services.label.policy()[sha(n)]["provisional"] for n in ("young", "old", "mended")
-    ] == [
+    assert [corpus.labels()[sha(n)]["provisional"] for n in ("young", "old", "mended")] == [
         True,
         False,
         True,
     ]
     (corpus.verdicts / "again.jsonl").write_text(report_line("mended", 20, 120))
     assert corpus.update("u2").due_for_reread == 2
-    assert corpus.services.label.policy()[sha("mended")]["provisional"] is False
+    assert corpus.labels()[sha("mended")]["provisional"] is False
     assert corpus.update("u3").due_for_reread == 1
 
 
 def test_labels_as_they_stood(corpus: Corpus) -> None:
     corpus.update("u1", ["one"])
-    corpus.store.manifest("late.csv", {"sha256": "one", "verdict": "malicious"})
+    corpus.manifest("late.csv", {"sha256": "one", "verdict": "malicious"})
     corpus.update("u2", ["two"])
     snapshot = Snapshot.open(corpus.context.store)
 

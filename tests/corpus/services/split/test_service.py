@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import BadSettingError
-from corpus.services.split.assignment import cuts_of
+from corpus.services.publish.head import cuts_of
 from corpus.store.staging import Update
 from tests.support.mini_corpus import START, Made, MiniCorpus, at, staged
 
@@ -49,11 +49,11 @@ def test_undated_samples_go_by_ratio_until_dates_come(tmp_path: Path) -> None:
     _, report = corpus.run("u1", [Made(f"s{n}", day=None) for n in range(30)])
     assert (report.method, report.undated) == ("ratio", 30)
     assert report.cuts["test_from"] is None
-    before = corpus.services.split.assignment()
+    before = corpus.splits()
     _, second = corpus.run("u2", [Made(f"d{n}", day=7 * n) for n in range(64)])
     assert (second.method, second.undated, second.moved) == ("mixed", 30, 0)
     assert second.cuts["test_from"] == "2024-12-30"
-    assert before.items() <= corpus.services.split.assignment().items()
+    assert before.items() <= corpus.splits().items()
     _, third = corpus.run("u3", [])
     assert third.cuts == second.cuts
 
@@ -63,7 +63,7 @@ def test_first_seen_is_the_earliest_that_anything_knows(tmp_path: Path) -> None:
     a, b, c, d = (Made(name, day=day) for name, day in zip("abcd", (90, None, 90, 0), strict=True))
     corpus.run("u1", [], verdicts=[verdict(a, 40), verdict(a, None, 1)])
     corpus.run("u2", [a, b, c, d], verdicts=[verdict(b, 0), verdict(b, 90, 1), verdict(d, 90)])
-    splits = corpus.services.split.assignment()
+    splits = corpus.splits()
     assert [splits[s.sha256] for s in (a, b, c, d)] == ["validation", "train", "test", "train"]
     assert corpus.table("splits")[a.sha256]["first_seen"] == START + timedelta(days=40)
 
@@ -73,7 +73,7 @@ def test_a_late_verdict_moves_nobody_until_asked(tmp_path: Path) -> None:
     a, b = Made("a", day=90), Made("b", day=0)
     corpus.run("u1", [a, b])
     _, report = corpus.run("u2", [], verdicts=[verdict(a, 0)])
-    assert (report.moved, corpus.services.split.assignment()[a.sha256]) == (0, "test")
+    assert (report.moved, corpus.splits()[a.sha256]) == (0, "test")
     update = corpus.stage("u3", [])
     corpus.group("u3")
     moved = corpus.split("u3", resplit=True)
@@ -89,7 +89,7 @@ def test_resplit_keeps_groups_whole_and_bridges_out(tmp_path: Path) -> None:
     mate = at("mate", 8, day=90)
     corpus.run("u1", [old, new, Made("x", day=40)])
     corpus.run("u2", [bridge, at("twin", 24, day=0)])
-    assert corpus.services.split.assignment()[bridge.sha256] == "excluded"
+    assert corpus.splits()[bridge.sha256] == "excluded"
     moved = MiniCorpus(
         tmp_path, {"splits": {"validation_from": "2023-01-01", "test_from": "2024-02-20"}}
     )
@@ -119,7 +119,7 @@ def test_bridges_are_excluded_and_say_so(tmp_path: Path) -> None:
     corpus.run("u3", [shadow])
     only = Made("only", imphash="aa", day=0)
     corpus.run("u4", [only])
-    assert corpus.services.split.assignment()[only.sha256] == "excluded"
+    assert corpus.splits()[only.sha256] == "excluded"
     assert corpus.table("splits")[only.sha256]["reason"] == "group"
 
 
@@ -198,7 +198,7 @@ def test_over_many_updates_nobody_moves_and_nothing_leaks(
                 f"u{number}", random.sample(samples, len(samples)), shards=random.randint(1, 3)
             )
             everything += samples
-            splits, groups = corpus.services.split.assignment(), corpus.group_ids()
+            splits, groups = corpus.splits(), corpus.group_ids()
             rows = corpus.table("splits")
             assert shuffled.splits() == splits
             assert shuffled.group_ids() == groups
@@ -224,7 +224,7 @@ def test_over_many_updates_nobody_moves_and_nothing_leaks(
         # Asked for, all may move, but groups do so as a whole.
         corpus = MiniCorpus(Path(folder), LATER_CUT)
         _, report = corpus.run("resplit", [], resplit=True)
-        splits = corpus.services.split.assignment()
+        splits = corpus.splits()
         assert splits.keys() == ids.keys()
         assert len(set(ids.values())) == len({(ids[s], splits[s]) for s in ids})
         for a, b in near(everything):

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 
 from corpus.contract.progress import Progress
+from corpus.contract.reports import ValidateReport
+from corpus.contract.requests import ValidateRequest
 from corpus.errors import BadSettingError, BlockedError, NotFoundError, NothingNewError
 from corpus.services.context import Context
-from corpus.services.validate.service import ValidateReport, ValidateRequest, validate
+from corpus.services.validate.service import validate
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.staging import Update

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 import shlex
@@ -20,8 +21,7 @@ from deploy.build.images.base import make_base
 from deploy.build.images.build import Build, Built, table
 from deploy.build.images.client import Client, Layer
 from deploy.build.images.context import EPOCH, make_context
-from deploy.build.images.errors import BuildError, Failed, NoClient
-from deploy.build.images.steps import run
+from deploy.common.errors import BuildError, NoClientError, ProgramError
 from tests.deploy.local.test_wheels import build as build_wheel
 
 REPO = Path(__file__).resolve().parents[4]
@@ -95,7 +95,7 @@ def test_the_wheelhouse_holds_what_the_locks_name_and_is_fetched_once(small: Pat
 def test_other_content_than_the_locked_does_not_get_into_the_wheelhouse(small: Path):
     lock = wheelhouse.lock("run")
     lock.write_text(re.sub(r"sha256:\w{64}", f"sha256:{'0' * 64}", lock.read_text()))
-    with pytest.raises(Failed, match=r"pip download failed \(status 1\)"):
+    with pytest.raises(ProgramError, match=r"pip download failed \(status 1\)"):
         wheelhouse.fetch(small)
     assert not wheelhouse.is_fresh(small)
 
@@ -122,7 +122,8 @@ def test_neither_umask_nor_checkout_shows_in_the_context(
         make_context(context, small)
     finally:
         os.umask(former)
-    assert names(context) == ["docker", "source", "wheels"]
+    assert names(context) == ["deploy", "docker", "source", "wheels"]
+    assert names(context / "deploy") == ["__init__.py", "common", "container"]
     assert names(context / "wheels") == ["airflow", "build", "extractor", "services"]
     assert (context / "source" / "corpus" / "cli" / "main.py").is_file()
     assert (context / "source" / "corpus" / "card" / "templates" / "card.html").is_file()
@@ -131,11 +132,48 @@ def test_neither_umask_nor_checkout_shows_in_the_context(
     assert code_of(context / "source").version == code_of(REPO).version
     # Files of the cluster that no image holds.
     assert not list(context.rglob("compose*.yaml"))
-    for part in ("docker", "source"):
+    for part in ("deploy", "docker", "source"):
         for path in (context / part).rglob("*"):
             info = path.stat()
             assert info.st_mtime == EPOCH
             assert stat.S_IMODE(info.st_mode) == (0o755 if path.is_dir() else 0o644)
+
+
+def test_what_runs_in_containers_needs_no_more_of_deploy_than_the_image_has(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wheelhouse.fetch(small)
+    monkeypatch.chdir(REPO)
+    make_context(tmp_path / "context", small)
+    names = ["health.__main__", "health.api_server", "health.jobs", "health.worker"]
+    names += ["init.__main__", "init.accounts", "init.with_auth"]
+    if importlib.util.find_spec("airflow"):
+        names += ["init.database", "init.fab"]
+    code = (
+        "import importlib, sys; sys.path.insert(0, sys.argv[1])\n"
+        "for name in sys.argv[2:]: importlib.import_module(f'deploy.container.{name}')\n"
+        "print(*sorted({m.__file__ for n, m in sys.modules.items() if n.startswith('deploy')}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, tmp_path / "context", *names],
+        cwd=tmp_path,
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path / "airflow")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    used = {
+        Path(name).relative_to(tmp_path / "context")
+        for name in done.stdout.splitlines()[-1].split()
+    }
+    there = {
+        path.relative_to(tmp_path / "context")
+        for path in (tmp_path / "context" / "deploy").rglob("*.py")
+    }
+    # What no process there reads has no place there.
+    assert {str(path) for path in there - used} <= {
+        *("deploy/container/init/database.py", "deploy/container/init/fab.py"),
+    }
 
 
 def client(folder: Path, version: str, buildx: int) -> Path:
@@ -160,32 +198,11 @@ def test_a_client_that_cannot_build_is_passed_over(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", f"{path}:{tmp_path / 'both'}")
     assert Client.find() == Client(str(both))
     monkeypatch.setenv("PATH", path)
-    with pytest.raises(NoClient, match="install docker-buildx"):
+    with pytest.raises(NoClientError, match="install docker-buildx"):
         Client.find()
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    with pytest.raises(NoClient, match=r"deploy/engine\.sh up"):
+    with pytest.raises(NoClientError, match=r"deploy/scripts/engine\.sh up"):
         Client.find()
-
-
-def test_a_program_that_fails_leaves_its_log_and_shows_its_end(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    log = tmp_path / "logs" / "x.log"
-    script = "for n in $(seq 60); do echo line $n; done; echo why >&2; exit 7"
-    with pytest.raises(Failed) as caught:
-        run(
-            "Counting",
-            ["sh", "-c", script],
-            log,
-            tell=lambda line: line if line.endswith("9") else None,
-        )
-    message = str(caught.value)
-    assert message.startswith("Counting failed (status 7)")
-    assert message.endswith("line 60\nwhy")
-    assert "line 30\n" not in message
-    assert len(log.read_text().splitlines()) == 61
-    told = capsys.readouterr().out.splitlines()
-    assert told == [f"  line {number}" for number in range(9, 60, 10)]
 
 
 def test_the_table_has_a_line_an_image_with_its_layers_from_the_root_on():

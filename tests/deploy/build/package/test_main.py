@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host.manifest import PACKAGES, Manifest
 from deploy.build.package.__main__ import VERBS, main
+from deploy.host.manifest import PACKAGES, Manifest
 from tests.deploy.build.package.checkouts import Checkout
 
 pytestmark = pytest.mark.fast

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.version import Version
 from deploy.build.package.build import build
 from deploy.build.package.changelog import changelog
-from deploy.build.package.errors import BadSource, ToolsMissing
 from deploy.build.package.source import Source, export
-from corpus.contract.version import Version
+from deploy.common.errors import BadSourceError, ToolsMissingError
 from tests.deploy.build.package.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -138,7 +138,7 @@ def test_what_was_exported_before_is_replaced(packaged: Checkout, tmp_path: Path
 
 
 def test_a_commit_without_packaging_is_told(checkout: Checkout, tmp_path: Path):
-    with pytest.raises(BadSource, match=r"holds no debian/control: commit it, or --worktree"):
+    with pytest.raises(BadSourceError, match=r"holds no debian/control: commit it, or --worktree"):
         export(checkout.folder, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
@@ -152,7 +152,7 @@ def test_packages_that_a_build_lacks_are_named(packaged: Checkout, tmp_path: Pat
     )
     source: Source = export(packaged.folder, tmp_path / "out", worktree=True)
     with pytest.raises(
-        ToolsMissing, match=r"apt-get install .*recommends no-such-package nor-that$"
+        ToolsMissingError, match=r"apt-get install .*recommends no-such-package nor-that$"
     ):
         build(source, tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
@@ -163,5 +163,5 @@ def test_a_clone_without_its_history_is_refused_even_at_a_tag(packaged: Checkout
     packaged.git("tag", "v1.0.0")
     clone = tmp_path / "clone"
     packaged.git("clone", "-q", "--depth=1", f"file://{packaged.folder}", str(clone))
-    with pytest.raises(BadSource, match="git fetch --unshallow --tags"):
+    with pytest.raises(BadSourceError, match="git fetch --unshallow --tags"):
         export(clone, tmp_path / "out")

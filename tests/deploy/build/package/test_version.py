@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import BadInputError, NotFoundError
 from corpus.contract.version import Version, describe
+from corpus.errors import BadInputError, NotFoundError
 from tests.deploy.build.package.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -152,7 +152,9 @@ def test_a_release_that_is_its_candidate_unchanged_is_the_release(
 def test_tags_that_name_no_version_do_not_count_but_at_the_commit_itself(checkout: Checkout):
     checkout.git("tag", "nightly")
     checkout.git("tag", "v1.4")
-    with pytest.raises(BadInputError, match=r"The tag v1\.4 names no version; a tag is as v1\.4\.0"):
+    with pytest.raises(
+        BadInputError, match=r"The tag v1\.4 names no version; a tag is as v1\.4\.0"
+    ):
         describe(checkout.folder)
     checkout.commit("Second")
     assert checkout.version == f"0.1.0~~dev2+{checkout.digits}"

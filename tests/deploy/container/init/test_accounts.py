@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-INIT = Path(__file__).resolve().parents[4] / "docker" / "airflow" / "init"
+from deploy.container.init import accounts, auth
+from deploy.container.init.errors import BadUsersError
+
 ADMIN = '[[user]]\nname = "ada"\nrole = "Admin"\n'
 
-# The image runs these files as they are, from their own folder.
-_READ = """\
-import json, sys
-import accounts, auth
-from pathlib import Path
-from typing import Any
-folder = Path(sys.argv[1])
-try:
+
+def read(folder: Path, manager: str = "fab") -> dict[str, Any]:
+    """What the init job and then the start of the API server make of a folder."""
     found = accounts.read(folder)
     made = [one.name for one in found if one.ensure_password()]
-    environment = {"CORPUS_AUTH": sys.argv[2], "AIRFLOW_HOME": str(folder)}
-    settings = auth.settings(environment, folder)
-except accounts.BadUsers as error:
-    sys.exit(str(error))
-users = {one.name: [one.role, one.email, one.active] for one in found}
-print(json.dumps({"users": users, "made": made, "settings": settings}))
-"""
-
-
-def read(folder: Path, auth: str = "fab") -> Any:
-    done = subprocess.run(
-        [sys.executable, "-c", _READ, str(folder), auth], cwd=INIT, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise ValueError(done.stderr.strip())
-    return json.loads(done.stdout)
+    environment = {"CORPUS_AUTH": manager, "AIRFLOW_HOME": str(folder)}
+    users = {one.name: [one.role, one.email, one.active] for one in found}
+    return {"users": users, "made": made, "settings": auth.settings(environment, folder)}
 
 
 def test_without_a_file_there_is_an_administrator_and_the_service_account(tmp_path: Path) -> None:
@@ -107,7 +89,7 @@ def test_the_simple_manager_gets_active_users_and_their_passwords(tmp_path: Path
 )
 def test_a_mistake_is_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "users.toml").write_text(text)
-    with pytest.raises(ValueError, match=r"users\.toml") as caught:
+    with pytest.raises(BadUsersError, match=r"users\.toml") as caught:
         read(tmp_path)
     assert message in str(caught.value)
     assert not (tmp_path / "passwords").exists()
@@ -116,6 +98,6 @@ def test_a_mistake_is_named(text: str, message: str, tmp_path: Path) -> None:
 def test_a_password_that_is_too_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "passwords").mkdir()
     (tmp_path / "passwords" / "admin").write_text("short\n")
-    with pytest.raises(ValueError, match="less than 8 characters") as caught:
+    with pytest.raises(BadUsersError, match="less than 8 characters") as caught:
         read(tmp_path)
     assert "short\n" not in str(caught.value)

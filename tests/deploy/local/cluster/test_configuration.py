@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from corpus.settings import Settings
+from deploy.common.errors import ClusterError
 from deploy.local.cluster import configuration, credentials
 from deploy.local.cluster.configuration import (
     Engine,
@@ -18,7 +19,6 @@ from deploy.local.cluster.configuration import (
     corpus_root,
     write_corpus_toml,
 )
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.up import init_makes
 from deploy.local.cluster.workdir import Place, read_env
 

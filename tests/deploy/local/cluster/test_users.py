@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.common.errors import ClusterError
 from deploy.local.cluster import credentials
-from deploy.local.cluster.errors import ClusterError
 from deploy.local.cluster.users import login, users
 from deploy.local.cluster.workdir import Place
 

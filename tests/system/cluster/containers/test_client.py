@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from operators import ContainerOperator
-from operators.containers.client import Client, EngineError, NoSuchThingError
+from operators.containers.client import Client
+from operators.errors import EngineError, NoSuchThingError
 from tests.system.cluster.containers.flaky import by_tls
 from tests.system.cluster.containers.world import URL, World
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from corpus.settings import DockerSettings
 from operators.containers.scratch import CORPUS_USER
+from operators.settings import DockerSettings
 from tests.support.airflow_home import REPO
 from tests.system.cluster.containers.world import World
 

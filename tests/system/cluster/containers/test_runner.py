@@ -29,6 +29,7 @@ from operators.runners.command import Call
 from operators.runners.docker import DockerRunner
 from operators.runners.process import ProcessRunner
 from operators.runners.runner import Runner, get_runner
+from operators.settings import WorkerSettings
 from tests.support.airflow_home import REPO
 from tests.support.archive_files import tar_of, zip_of
 from tests.system.cluster.containers.world import World, wait_for
@@ -54,7 +55,11 @@ def run(runner: Runner, asked: Call, work: Path) -> tuple[int, dict[str, Any], l
 
 
 def docker_runner(world: World) -> DockerRunner:
-    return DockerRunner(Settings.load(), world.retry(generation=world.task.generation + 1))
+    return DockerRunner(
+        Settings.load(),
+        WorkerSettings.load().docker,
+        world.retry(generation=world.task.generation + 1),
+    )
 
 
 @pytest.fixture
@@ -99,10 +104,7 @@ def test_what_reads_hostile_bytes_sees_its_workspace_and_no_more(samples: World)
     secrets = world.work / "secrets"
     secrets.mkdir()
     (secrets / "s3.toml").write_text('[store.options]\nkey = "planted-key"\n')
-    settings = Settings.load()
-    settings = settings.model_copy(
-        update={"docker": settings.docker.model_copy(update={"secrets": str(secrets)})}
-    )
+    docker = WorkerSettings.load({"docker": {"secrets": str(secrets)}}).docker
     found: dict[str, dict[str, Any]] = {}
 
     def look(line: str) -> None:
@@ -111,7 +113,7 @@ def test_what_reads_hostile_bytes_sees_its_workspace_and_no_more(samples: World)
             found[step] = world.client.inspect_container(container["Id"])
 
     run(docker_runner(world), call("collect"), world.work)
-    runner = DockerRunner(settings, world.retry())
+    runner = DockerRunner(Settings.load(), docker, world.retry())
     assert runner.run(call("ingest"), result=world.work / "result.json", on_line=look) == 0
     assert list(found) == ["stage-in", "run", "stage-out"]
     folder = Scratch(world.scratch, world.task, CORPUS_USER).path
@@ -182,12 +184,13 @@ from corpus.settings import Settings
 from operators.runners.command import Call
 from operators.task_try import TaskTry
 from operators.runners.docker import DockerRunner
+from operators.settings import WorkerSettings
 def on_line(line):
     print(line, flush=True)
     if line.startswith("shard-0000: files"):
         os.kill(os.getpid(), 9)
 task = TaskTry.from_dict({world.task.__dict__!r})
-DockerRunner(Settings.load(), task).run(
+DockerRunner(Settings.load(), WorkerSettings.load().docker, task).run(
     Call("ingest", {{"update": {UPDATE!r}}}), result=Path("unused"), on_line=on_line)
 """
     killed = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True)
@@ -198,7 +201,7 @@ DockerRunner(Settings.load(), task).run(
 def test_steps_that_were_done_are_not_done_again(samples: World) -> None:
     world = samples
     killed_in_sandbox(world)
-    runner = DockerRunner(Settings.load(), world.retry())
+    runner = DockerRunner(Settings.load(), WorkerSettings.load().docker, world.retry())
     status, result, seen = run(runner, call("ingest"), world.work)
     assert status == 0, result
     assert seen[0] == "Step 'stage-in' was done by an earlier attempt."
@@ -219,7 +222,7 @@ def test_a_task_that_another_image_began_is_begun_anew(
         build = ["docker", "build", "-q", "-t", name, "-"]
         upgraded = f"FROM {world.extractor}\nLABEL upgraded=yes\n"
         subprocess.run(build, input=upgraded.encode(), check=True)
-        runner = DockerRunner(Settings.load(), world.retry())
+        runner = DockerRunner(Settings.load(), WorkerSettings.load().docker, world.retry())
         status, result, seen = run(runner, call("ingest"), world.work)
     finally:
         world.client.remove_image(name, force=True)
@@ -350,9 +353,9 @@ def test_a_container_never_runs_as_root(world: World, monkeypatch: pytest.Monkey
 
 
 def test_the_setting_chooses_the_runner(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(get_runner(Settings.load(), world.task), DockerRunner)
+    assert isinstance(get_runner(WorkerSettings.load(), world.task), DockerRunner)
     monkeypatch.setenv("CORPUS_RUNNER", "process")
-    assert isinstance(get_runner(Settings.load(), world.task), ProcessRunner)
+    assert isinstance(get_runner(WorkerSettings.load(), world.task), ProcessRunner)
 
 
 TASK = """

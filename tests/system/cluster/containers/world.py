@@ -16,12 +16,12 @@ from airflow.sdk import DAG, BaseOperator
 from docker import APIClient
 from docker.errors import NotFoundError
 
-from corpus.settings import DockerSettings
 from operators.containers.client import Client
 from operators.containers.engine import Engine
 from operators.containers.scratch import CORPUS_USER, Scratch
 from operators.containers.spec import Bind, Limits, Spec
 from operators.containers.task_containers import TaskContainers
+from operators.settings import DockerSettings
 from operators.task_try import PREFIX, TaskTry
 from tests.support import airflow_home
 

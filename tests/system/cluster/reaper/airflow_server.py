@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 
-from corpus.settings import Settings
 from deploy.local.embedded.server import free_port
 from operators.reaper.airflow_api import AirflowApi, TaskKey
+from operators.settings import WorkerSettings
 
 REPO = Path(__file__).resolve().parents[4]
 DAG = "reaped"
@@ -71,14 +71,14 @@ class AirflowServer:
     def api(self, user: str = "reader") -> AirflowApi:
         return AirflowApi(self.url, user, self.password_file)
 
-    def settings(self, **sections: dict[str, object]) -> Settings:
+    def settings(self, **sections: dict[str, object]) -> WorkerSettings:
         reaper = {
             "api_url": self.url,
             "api_user": "reader",
             "api_password_file": str(self.password_file),
             **sections.pop("reaper", {}),
         }
-        return Settings.load({"reaper": reaper, **sections})
+        return WorkerSettings.load({"reaper": reaper, **sections})
 
     def start(self) -> None:
         with (self.home / "server.log").open("ab") as log:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import PassingFaultError
-from operators.reaper.__main__ import Reaper
 from operators.reaper.airflow_api import TaskKey
+from operators.reaper.reaper import Reaper
 from operators.reaper.report import Report
 from tests.system.cluster.containers.flaky import flaky
 from tests.system.cluster.reaper.world import World, command, environment, passes

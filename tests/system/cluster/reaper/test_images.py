@@ -12,9 +12,9 @@ import pytest
 from docker import APIClient
 from docker.errors import NotFoundError
 
-from corpus.settings import Settings
 from operators.reaper import images
 from operators.reaper.report import Report
+from operators.settings import WorkerSettings
 from tests.system.cluster.reaper.world import World
 
 
@@ -78,7 +78,7 @@ def test_old_images_of_ours_that_nothing_uses(
         client.tag(made["tagged-lately"], ours, "8")
         container = client.create_container(made["used"], ["true"])["Id"]
         world.made.append(container)
-        settings = Settings.load(
+        settings = WorkerSettings.load(
             {
                 "docker": {
                     "scratch": str(world.root),

@@ -29,8 +29,8 @@ from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
 from operators.containers.labels import SCRATCH, STEP
 from operators.containers.scratch import CORPUS_USER
-from operators.reaper.__main__ import Reaper
 from operators.reaper.airflow_api import TaskKey
+from operators.reaper.reaper import Reaper
 from operators.reaper.report import Report
 from operators.task_try import TaskTry
 from tests.support import killed_chain, launchers

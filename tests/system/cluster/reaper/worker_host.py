@@ -16,6 +16,7 @@ from pathlib import Path
 from corpus.settings import Settings
 from operators.runners.command import Call
 from operators.runners.docker import DockerRunner
+from operators.settings import WorkerSettings
 from operators.task_try import TaskTry
 
 
@@ -23,7 +24,7 @@ def main(service: str, options: str, task: str) -> int:
     tried = TaskTry(**json.loads(task))
     identity = {"dag_id": tried.dag_id, "run_id": tried.run_id, "run_uuid": tried.run_uuid}
     with tempfile.TemporaryDirectory() as folder:
-        return DockerRunner(Settings.load(), tried).run(
+        return DockerRunner(Settings.load(), WorkerSettings.load().docker, tried).run(
             Call(service, json.loads(options), identity=identity),
             result=Path(folder, "result.json"),
             on_line=lambda line: print(line, flush=True),

@@ -13,11 +13,11 @@ from docker import APIClient
 from docker.errors import NotFoundError
 
 import corpus.contract.run_identity
-from corpus.settings import Settings
 from operators.containers.labels import SCRATCH, STEP
 from operators.containers.scratch import CORPUS_USER, Scratch
-from operators.reaper.__main__ import Reaper
+from operators.reaper.reaper import Reaper
 from operators.reaper.report import Counts, Report
+from operators.settings import WorkerSettings
 from operators.task_try import TaskTry
 from tests.system.cluster.reaper.airflow_server import DAG, REPO, AirflowServer
 
@@ -34,7 +34,7 @@ class World:
         self.made: list[str] = []
         root.mkdir()
 
-    def settings(self, **reaper: object) -> Settings:
+    def settings(self, **reaper: object) -> WorkerSettings:
         docker = {"scratch": str(self.root), "host": self.host}
         return self.airflow.settings(reaper=dict(reaper), docker=docker)
 

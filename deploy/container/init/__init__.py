@@ -1,0 +1,1 @@
+"""The init job: users, roles and the metadata database; and what starts the API server with its auth manager."""
