@@ -34,7 +34,7 @@ setup-dev:
 run: setup ## Update a corpus end to end in a real Airflow on this machine
 	@exec $(EMBEDDED) run
 
-up: setup ## Start that Airflow and keep it running, for its UI
+up: setup ## Start the same Airflow and keep it running, for its UI
 	@exec $(EMBEDDED) up
 
 down: setup ## Stop what `make up` started
@@ -43,17 +43,17 @@ down: setup ## Stop what `make up` started
 check: lint ## Lint, type-check and run the tests marked fast, within a minute of one core
 	@$(VENV)/bin/pytest -q -m fast
 
-test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH only the tests there, nothing else
+test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH runs only the tests there, nothing else
 	@$(VENV)/bin/pytest $(or $(T),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered)
 
-test-browser: setup-dev ## Drive the real UI in Chromium, leaving screenshots
+test-browser: setup-dev ## Drive the real UI in Chromium, and keep screenshots
 	@[ -x /usr/bin/chromium ] || sh deploy/scripts/install.sh chromium fonts-dejavu-core
 	@$(VENV)/bin/pytest tests/system/browser
 
-test-cluster: setup-dev ## Prove the cluster in real containers, faults included (half an hour)
+test-cluster: setup-dev ## Test the cluster in real containers, faults included (half an hour)
 	@WORK="$(WORK)" sh tests/system/cluster/run.sh
 
-test-all: test test-browser test-cluster test-package ## Every suite
+test-all: test test-browser test-cluster test-package ## Run every suite
 
 lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/ruff check .
@@ -66,14 +66,14 @@ format: setup-dev ## Format the code
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
-docs: setup ## Write docs/reference/settings.md and docs/develop/stable-names.md anew from the code
+docs: setup ## Write docs/reference/settings.md and docs/develop/stable-names.md from the code
 	@$(PYTHON_RUN) -m operators.settings --reference > docs/reference/settings.md
 	@$(PYTHON_RUN) -m tests.support.stable_names
 
-images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another; RENEW=1 with today's updates
+images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another base, RENEW=1 with today's updates
 	@exec $(PYTHON_RUN) -m deploy.build.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(if $(RENEW),--renew) $(IMAGES)
 
-engine-up: ## Start a Docker engine where none answers
+engine-up: ## Start a Docker engine if none answers
 	@WORK="$(WORK)" sh deploy/scripts/engine.sh up
 
 engine-down: ## Stop the engine that engine-up started, unless systemd runs it
@@ -83,25 +83,25 @@ cluster-up: setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=
 	@exec $(CLUSTER) up $(if $(WORKERS),--workers "$(WORKERS)") $(if $(PORT),--port "$(PORT)") $(if $(PROJECT),--project "$(PROJECT)") \
 	  $(if $(TAG),--tag "$(TAG)") $(if $(INIT),--init) $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
 
-cluster-run: setup ## Update the corpus in it, and follow the update to its end
+cluster-run: setup ## Update the corpus in the cluster, and follow the update to its end
 	@exec $(CLUSTER) run
 
-cluster-status: setup ## Show its services, workers, queue, last runs and what is left over
+cluster-status: setup ## Show the cluster's services, workers, queue, last runs and what is left over
 	@exec $(CLUSTER) status
 
-cluster-logs: setup ## Show what its services say; SERVICE=worker FOLLOW=1
+cluster-logs: setup ## Show the logs of the cluster's services; SERVICE=worker FOLLOW=1
 	@exec $(CLUSTER) logs $(if $(FOLLOW),--follow) $(SERVICE)
 
-cluster-scale: setup ## Change the number of its workers; WORKERS=3
+cluster-scale: setup ## Change the number of the cluster's workers; WORKERS=3
 	@exec $(CLUSTER) scale $(WORKERS)
 
-cluster-down: setup ## Stop it; the data stays, except with PURGE=1
+cluster-down: setup ## Stop the cluster; the data stays, except with PURGE=1
 	@exec $(CLUSTER) down $(if $(PURGE),--purge)
 
-deb: ## Build the Debian package of the last commit into dist/; WORKTREE=1 of the files as they are, NOCHECK=1 without tests
+deb: ## Build the Debian package of the last commit into dist/; WORKTREE=1 from the files as they are, NOCHECK=1 without tests
 	@exec /usr/bin/python3 -m deploy.build.package build --work "$(WORK)" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
 
-apt-repo: ## Put packages into a signed apt repository; DEB=FILES (default: what dist holds) KEY=FILE REPO=.work/apt
+apt-repo: ## Put packages into a signed apt repository; DEB=FILES (default: those in dist) KEY=FILE REPO=.work/apt
 	@sh deploy/scripts/install.sh aptly gnupg
 	@exec /usr/bin/python3 -m deploy.build.package repository --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") $(or $(DEB),$(wildcard dist/*.deb))
 
@@ -111,11 +111,11 @@ $(error make release signs a commit that was tested: leave out NOCHECK and WORKT
 endif
 endif
 
-release: setup deb ## Lay out all that a release consists of in dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
+release: setup deb ## Put all parts of a release into dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
 	@sh deploy/scripts/install.sh aptly gnupg
 	@exec /usr/bin/python3 -m deploy.build.package artifacts --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") --installed "$(VENV)/lib/python3.11/site-packages"
 
-test-package: setup-dev ## Prove the package: its build, its contents, and its way onto hosts
+test-package: setup-dev ## Test the package: its build, its contents, and its installation on hosts
 	@WORK="$(WORK)" sh tests/system/package/run.sh
 
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
@@ -124,7 +124,7 @@ lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 	@for name in airflow services extractor; do \
 	  $(COMPILE) -c requirements/run.lock requirements/$$name.in -o requirements/$$name.lock || exit 1; done
 
-bench-features: setup-dev ## Measure ember-v3; REFERENCE=CHECKOUT [REFERENCE_PYTHON=PYTHON] beside EMBER2024's own
+bench-features: setup-dev ## Measure ember-v3; REFERENCE=CHECKOUT [REFERENCE_PYTHON=PYTHON] also measures EMBER2024's own
 	@$(PYTHON_RUN) bench/ember_v3.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(if $(REFERENCE_PYTHON),--reference-python "$(REFERENCE_PYTHON)") $(BENCH_OPTIONS)
 
 bench: setup-dev ## Measure what the docs claim, as ratios within one run

@@ -1,4 +1,4 @@
-"""One DAG a service, to run it alone from the UI."""
+"""Define one DAG for each service, to run it alone from the UI."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ DOC = """
 
 {summary} Runs the service alone; the DAG `corpus_update` runs all of them in order.
 
-`update` is the id of the update to work in: the task logs show it, as `--update=...`. Left empty, the
-run works in an update of its own. What is staged stays unseen until `corpus_validate` and
+`update` is the id of the update to work in; the task logs show it, as `--update=...`. If it is empty,
+the run works in a new update. Nobody else sees what is staged until `corpus_validate` and
 `corpus_publish` have run on the same update.
 
-**When it fails** the first lines of the error say what is wrong and what to do; mend that, then
+**When it fails**, the first lines of the error say what is wrong and what to do; do that, then
 clear the task. A passing fault (disk full, network down) is tried again by itself. A *ConflictError*
-says that another update was published in between: start a new one. A skipped task has found
+says that another update was published in the meantime: start a new update. A skipped task has found
 nothing to do.
 """
 
 
 def service_dag(operator: type[CorpusOperator]) -> DAG:
-    """A DAG of one task, with a param for each field of the service's request."""
+    """Build a DAG of one task, with a param for each field of the service's request."""
     service = registry.get(operator.service)
     params = params_of(service.request)
     # By subscript: `params.update` is a method of the dictionary.

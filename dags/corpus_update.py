@@ -33,29 +33,28 @@ LATE_AFTER_HOURS = 12
 TRIAGE = """
 ### Corpus update
 
-Takes in what is new in the sources and the verdicts, and publishes it as an immutable snapshot.
-Nothing is visible to readers before `publish`: whatever fails, the last snapshot stands as it was.
-Every task may be cleared and run again at any time; a task that did its work once does not add
-anything twice.
+This DAG takes in what is new in the sources and the verdicts, and publishes it as an immutable snapshot.
+Readers see nothing before `publish`: if a task fails, the last snapshot stays as it was.
+Every task may be cleared and run again at any time; it does not add anything twice.
 
 The DAG runs every day at midnight UTC, unless it is paused. The first unpause waits for the next midnight.
 After a pause or an outage at most one overdue run comes, for the last midnight; its note says for which.
 
-A run whose tasks are *skipped* from some point on has found nothing new there: that is a success.
+If the tasks of a run are *skipped* from some point on, the run found nothing new there: that is a success.
 
 | task | fails when | what to do |
 |---|---|---|
-| `collect` | a source cannot be read, or a manifest is malformed: the log names file, row and field | mend the file or the address, then clear the task |
-| `ingest` | the store cannot be written (disk full, network). Bad files do not fail it: they are rejects with a reason | mend the storage, then clear the failed shard |
-| `import_verdicts` | a verdict file is malformed: the log names file, row and field | mend the file, then clear the task |
+| `collect` | a source cannot be read, or a manifest is malformed: the log names file, row and field | correct the file or the address, then clear the task |
+| `ingest` | the store cannot be written (disk full, network). Bad files do not make it fail: they are rejects with a reason | repair the storage, then clear the failed shard |
+| `import_verdicts` | a verdict file is malformed: the log names file, row and field | correct the file, then clear the task |
 | `label` | a setting of the label policy cannot be used | correct it, then clear the task |
-| `extract` | the store cannot be written. A file that crashes, hangs or is a bomb does not fail it: it is a row of `failures` | mend the storage, then clear the failed shard |
-| `group`, `split` | the store cannot be read or written | mend the storage, then clear the task |
-| `validate` | a gate *blocks*: the log names the gate, its number and its threshold | look at what is staged. If it is right after all, raise the threshold in the settings and clear the task; if not, leave it: the next run takes the same files again |
-| `publish` | another update was published since this one began (*ConflictError*) | nothing: trigger a new run, which finds what is still new |
-| any | *DamagedError*: stored bytes are not those that were written | `corpus verify latest` names the files; restore them from a backup |
+| `extract` | the store cannot be written. A file that crashes, hangs or is a bomb does not make it fail: it is a row of `failures` | repair the storage, then clear the failed shard |
+| `group`, `split` | the store cannot be read or written | repair the storage, then clear the task |
+| `validate` | a gate *blocks*: the log names the gate, its number and its threshold | look at what is staged. If it is right, raise the threshold in the settings and clear the task; if not, leave it: the next run takes the same files again |
+| `publish` | another update was published since this one began (*ConflictError*) | trigger a new run, which finds what is still new |
+| any | *DamagedError*: stored bytes differ from those that were written | `corpus verify latest` names the files; restore them from a backup |
 
-A passing fault (disk full, network down, out of memory) is tried again after 1, 2, 4 minutes.
+After a passing fault (disk full, network down, out of memory) a task is tried again after 1, 2, 4 minutes.
 The run's `run_uuid` is on every log line, and in the manifest of its snapshot.
 """
 
@@ -66,9 +65,9 @@ with DAG(
     # Zero: the first unpause does not run the DAG for the past midnight. Airflow's default, False, does
     # so for the first tenth of the day. A start date would make zero void.
     schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC", run_immediately=timedelta(0)),
-    # After a pause or an outage only the last midnight is made up for.
+    # After a pause or an outage only the last midnight is caught up.
     catchup=False,
-    # A second update would find its base outdated at publish, and end in a conflict.
+    # A second update would find at publish that its parent is outdated, and end in a conflict.
     max_active_runs=1,
     tags=["corpus", "snapshot"],
     deadline=DeadlineAlert(
@@ -94,7 +93,8 @@ with DAG(
             type=["null", "string"],
             format="date",
             title="First day",
-            description="Take files first seen, or else last changed, on this day or later.",
+            description="Take files first seen on this day or later. If that is not known, the last "
+            "change of the file counts.",
             section="What to take",
         ),
         "until": Param(
@@ -102,7 +102,8 @@ with DAG(
             type=["null", "string"],
             format="date",
             title="Last day",
-            description="Take files first seen, or else last changed, on this day or earlier.",
+            description="Take files first seen on this day or earlier. If that is not known, the last "
+            "change of the file counts.",
             section="What to take",
         ),
         "file_types": Param(
@@ -120,15 +121,15 @@ with DAG(
             type=["null", "integer"],
             minimum=0,
             title="At most so many files",
-            description="Take at most so many new files; the next run takes the rest. 0: none, "
-            "as for a run that only catches up on known samples. Empty: all.",
+            description="Take at most this many new files; the next run takes the rest. 0: none, "
+            "for a run that only catches up on known samples. Empty: all.",
             section="What to take",
         ),
         "rescan": Param(
             False,
             type=["null", "boolean"],
             title="Read known files again",
-            description="Also read files that an earlier update has seen unchanged.",
+            description="Also read files that a previous update has seen and that are unchanged.",
             section="What to take",
         ),
         "feature_sets": Param(
@@ -146,7 +147,7 @@ with DAG(
             type=["null", "boolean"],
             title="Catch up on known samples",
             description="Re-extract: also extract known samples that lack a vector of one of these "
-            "feature sets. What they have already stays as it is.",
+            "feature sets. The vectors that they have stay as they are.",
             section="Features and labels",
         ),
         "malicious_threshold": Param(
@@ -155,7 +156,7 @@ with DAG(
             minimum=1,
             maximum=100,
             title="Detections to call it malicious",
-            description="Detections from which a VirusTotal report says malicious. "
+            description="A VirusTotal report with this many detections or more says malicious. "
             "Empty: as in the settings (EMBER2024 and the default: 5).",
             section="Features and labels",
         ),
@@ -165,7 +166,7 @@ with DAG(
             minimum=0,
             maximum=3650,
             title="Days before a report counts",
-            description="Reports made sooner than this after the file was first seen do not count. "
+            description="A report made sooner than this after the file was first seen does not count. "
             "Empty: as in the settings (default: 0).",
             section="Features and labels",
         ),
@@ -176,7 +177,7 @@ with DAG(
             values_display={
                 "publish": "Publish a snapshot",
                 "stage": "Stage only: prepare and judge the update, and keep it unpublished",
-                "dry-run": "Dry run: do it all, say what would be published, publish nothing",
+                "dry-run": "Dry run: do all the work, say what would be published, publish nothing",
             },
             title="How far to go",
             description="A staged update can be published later with the DAG corpus_publish; "
@@ -188,13 +189,13 @@ with DAG(
             type=["null", "string"],
             maxLength=500,
             title="Note",
-            description="Why this update is made; kept in the manifest and on the data card.",
+            description="Why this update is made. The manifest and the data card keep it.",
             section="Publishing",
         ),
     },
     default_args={
         **DEFAULT_ARGS,
-        # Skipped means nothing new there; what comes after may still have work.
+        # Skipped means that a task found nothing new; later tasks may still have work.
         "trigger_rule": TriggerRule.NONE_FAILED,
         "settings": {
             "features.sets": "{{ params.feature_sets | tojson }}",
