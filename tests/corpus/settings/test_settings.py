@@ -82,7 +82,7 @@ def test_what_belongs_to_workers_is_not_looked_at(tmp_path, section):
     assert settings.digest == Settings.load({"splits": {"seed": 7}}).digest
 
 
-@pytest.mark.parametrize("name", ["dokcer", "docker_", "nothing"])
+@pytest.mark.parametrize("name", ["dockr", "docker_", "nothing"])
 def test_a_section_of_nobody_is_refused(tmp_path, name):
     file = tmp_path / "corpus.toml"
     file.write_text(f"[{name}]\n")
