@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,9 +18,6 @@ from corpus.contract.splits import EXCLUDED, TEST, TRAIN, VALIDATION
 from corpus.errors import BadSettingError
 from corpus.settings import SplitSettings
 from corpus.store.manifest import SplitCuts
-
-if TYPE_CHECKING:
-    pass
 
 # EMBER2024 has 64 weeks, of which 12 are test; with 4 for validation, 48 are left to train on.
 _TRAIN_WEEKS = 48

@@ -95,9 +95,7 @@ def test_label_balance(malicious: int, benign: int, block: float, result: str) -
 
 @pytest.mark.parametrize(("was", "result"), [(90, "pass"), (5, "warn"), (0, "pass")])
 def test_growth_is_over_the_last_snapshot(was: int, result: str) -> None:
-    base = {"counts": {"samples": was}} if was else None
-    found = stats(samples=was + 10)
-    growth, lost = gates.size(found, base, SETTINGS)
+    growth, lost = gates.size(stats(samples=was + 10), stats(samples=was), SETTINGS)
     assert (growth.result, lost.result) == (result, "pass")
     assert growth.value == (10 / was if was else None)
 
