@@ -162,7 +162,7 @@ def _due(parent: Parent, began: datetime, policy: Policy) -> int:
     )
     newest = reports.group_by("sha256").aggregate([("reported_at", "max")])
     limit = pa.scalar(began - timedelta(days=policy.reread_days), TIME)
-    old = newest.filter(pc.less_equal(newest["when_max"], limit))["sha256"]
+    old = newest.filter(pc.less_equal(newest["reported_at_max"], limit))["sha256"]
     # A provisional row may since have been replaced by one that is not.
     labels = parent.scan(LABELS.name, ["provisional"], keys=old)
     return pc.sum(labels["provisional"]).as_py() or 0
