@@ -59,6 +59,7 @@ lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@MYPYPATH=bench:. $(VENV)/bin/mypy bench/*.py
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/codespell
 

@@ -107,8 +107,8 @@ def _measure(options: argparse.Namespace, image: str, work: Path) -> dict[str, l
             makers[name](name)
         with contextlib.redirect_stdout(io.StringIO()):
             ti = airflow_home.run_dag(dag).get_task_instance(name)
-        if ti.state != "success":
-            raise SystemExit(f"{name} is {ti.state}")
+        if ti is None or ti.state != "success" or ti.duration is None:
+            raise SystemExit(f"{name} is {ti and ti.state}")
         return float(ti.duration)
 
     def raw() -> float:

@@ -100,7 +100,8 @@ def main() -> None:
 def one_core(ours: FeatureSet, kinds: Kinds) -> dict[str, Any]:
     """CPU time of vectors against that of reading, sha256 and TLSH: the limit."""
     print("CPU time on one core, without the sandbox\n")
-    rows, figures = [], {}
+    rows: list[list[Any]] = []
+    figures: dict[str, Any] = {}
     for kind, some in kinds.items():
         ours.vector(some[0].path.read_bytes())
         vectors = digests = 0.0
@@ -170,7 +171,8 @@ def processes(ours: FeatureSet, some: Sequence[Sample], repeat: int) -> dict[str
     """Wall-clock speed over processes, with the sandbox's limits and without."""
     cores = len(os.sched_getaffinity(0))
     counts = sorted({1, cores, *(2**power for power in range(cores.bit_length()))} - {0})
-    rows, figures = [], {}
+    rows: list[list[Any]] = []
+    figures: dict[int, dict[str, float]] = {}
     for jobs in [count for count in counts if count <= cores]:
         # In turns, so that both have the same machine.
         times = [
@@ -194,7 +196,8 @@ def memory(ours: FeatureSet, found: Sequence[Sample], largest: int = 5) -> dict[
     by_size = sorted(found, key=lambda sample: -sample.size)
     chosen = [*by_size[:largest], by_size[len(by_size) // 2], by_size[-1]]
     empty = peak_memory(ours.name)
-    rows, figures = [], []
+    rows: list[list[Any]] = []
+    figures: list[dict[str, Any]] = []
     for sample in chosen:
         peak = peak_memory(ours.name, sample.path)
         bar = MEMORY_BAR + 2 * sample.size

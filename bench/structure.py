@@ -128,7 +128,8 @@ def circles(arrows: Iterable[Arrow]) -> list[list[str]]:
 
 def arrows_up(arrows: Arrows) -> list[Arrow]:
     """Choose the arrows that must go so that no circle is left."""
-    graph, rooms = grimp.ImportGraph(), {}
+    graph = grimp.ImportGraph()
+    rooms: dict[str, str] = {}
     graph.add_module("house")
     for (start, end), imports in arrows.items():
         # grimp weighs the arrows between a package's children by the imports below them.

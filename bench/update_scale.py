@@ -137,7 +137,7 @@ def _report(options: argparse.Namespace, runs: dict[str, list[dict[str, list[flo
     }
     for times in best.values():
         times["total"] = [sum(one[kind] for one in times.values()) for kind in (0, 1)]
-    rows = []
+    rows: list[list[Any]] = []
     for name in best["small"]:
         (small, small_cpu), (large, large_cpu) = best["small"][name], best["large"][name]
         rows.append([name, small, large, large - small, large / small, small_cpu, large_cpu])

@@ -45,8 +45,8 @@ def install() -> Path:
         incoming = site.with_suffix(".incoming")
         shutil.rmtree(incoming, ignore_errors=True)
         uv = Path(sys.executable).with_name("uv")
-        command = [uv, "pip", "install", "-q", "--python", sys.executable, "--require-hashes"]
-        subprocess.run([*command, "--target", incoming, "-r", LOCK], check=True)
+        command = [str(uv), "pip", "install", "-q", "--python", sys.executable, "--require-hashes"]
+        subprocess.run([*command, "--target", str(incoming), "-r", str(LOCK)], check=True)
         incoming.rename(site)
     return site
 

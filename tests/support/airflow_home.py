@@ -67,8 +67,9 @@ def run_dag(dag: DAG, conf: dict[str, Any] | None = None) -> DagRun:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
-    DagBundlesManager().sync_bundles_to_db()
+    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
     bag = DagBag(_BUNDLES["tests"])
     bag.bag_dag(dag)
     sync_bag_to_db(bag, "tests", None)
-    return dag.test(run_conf=conf)
+    run: DagRun = dag.test(run_conf=conf)
+    return run
