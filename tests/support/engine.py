@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "engine.sh"
+SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "scripts" / "engine.sh"
 
 
 def engine(

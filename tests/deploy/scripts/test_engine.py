@@ -1,4 +1,4 @@
-"""deploy/scripts/engine.sh where none may be started; tests/cluster has what needs one."""
+"""deploy/scripts/engine.sh where none may be started; tests/system/cluster has what needs one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def test_help_tells_the_commands():
         assert f"engine.sh {command} " in done.stderr
 
 
-@needs_root
 @needs_root
 def test_who_is_not_root_is_told_what_to_type():
     hidden = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "ENGINE_FOLDER": "/nowhere"}

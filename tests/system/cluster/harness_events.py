@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import docker
-from docker.errors import DockerException, NotFoundError
+from docker.errors import DockerException, NotFound
 
 # Each is on every container of a task.
 LABELLED = {"label": ["corpus.run_id", "corpus.task_id", "corpus.map_index", "corpus.step"]}
@@ -121,7 +121,7 @@ class Watch:
         labels = {name: value for name, value in labels.items() if name.startswith("corpus.")}
         try:
             inspected = client.api.inspect_container(id)
-        except NotFoundError:
+        except NotFound:
             inspected = None  # gone already
         now = Seen(id, labels, inspected, time.time())
         others = [one for one in self.live(now.run_id) if one.task == now.task]

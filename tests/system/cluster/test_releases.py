@@ -64,7 +64,7 @@ def payloads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 code.write(f'\nprint("{file} is of {version}")\n')
         dag = folder / version / "dags" / "corpus_update.py"
         dag.write_text(dag.read_text().replace('"snapshot"]', f'"snapshot", "{version}"]'))
-        listener = folder / version / "operators" / "listener.py"
+        listener = folder / version / "operators" / "scheduling" / "listener.py"
         hook, body = listener.read_text().split("    bind_contextvars(")
         listener.write_text(
             f'{hook}    print("operators/scheduling/listener.py is of {version}")\n    bind_contextvars({body}'

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 from docker import APIClient
-from docker.errors import NotFoundError
+from docker.errors import NotFound
 
 from operators.containers.client import Client
 from operators.containers.engine import Engine
@@ -161,7 +161,7 @@ class World:
         for container in self.live():
             try:
                 self.client.remove_container(container["Id"], force=True, v=True)
-            except NotFoundError:
+            except NotFound:
                 continue
 
 

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 from docker import APIClient
-from docker.errors import NotFoundError
+from docker.errors import NotFound
 
 from operators.reaper import images
 from operators.reaper.report import Report
@@ -107,5 +107,5 @@ def test_old_images_of_ours_that_nothing_uses(
         for image in made.values():
             try:
                 client.remove_image(image, force=True)
-            except NotFoundError:
+            except NotFound:
                 continue

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from docker import APIClient
-from docker.errors import NotFoundError
+from docker.errors import NotFound
 
 import corpus.contract.run_identity
 from corpus.contract.registry import SERVICES
@@ -116,7 +116,7 @@ class Host:
         for container in self.containers():
             try:
                 self.client.remove_container(container["Id"], force=True, v=True)
-            except NotFoundError:
+            except NotFound:
                 continue
 
 

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 from docker import APIClient
-from docker.errors import NotFoundError
+from docker.errors import NotFound
 
 import corpus.contract.run_identity
 from operators.containers.labels import SCRATCH, STEP
@@ -93,7 +93,7 @@ class World:
     def has(self, container: str) -> bool:
         try:
             self.client.inspect_container(container)
-        except NotFoundError:
+        except NotFound:
             return False
         return True
 
@@ -101,7 +101,7 @@ class World:
         for container in self.made:
             try:
                 self.client.remove_container(container, force=True)
-            except NotFoundError:
+            except NotFound:
                 continue
 
 
