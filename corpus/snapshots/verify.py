@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.changes import content
 from corpus.contract.progress import Progress
+from corpus.contract.splits import SIDES
 from corpus.errors import CorpusError, DamagedError, NotFoundError
 from corpus.store import blobs as blob_store
 from corpus.store import format as formats
@@ -26,7 +27,6 @@ from corpus.store.records import checked
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.snapshots import LATEST, Snapshot
 
-SIDES = ("train", "validation", "test")
 # Samples named in one finding; it says how many there are.
 _EXAMPLES = 3
 

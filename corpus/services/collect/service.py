@@ -176,7 +176,7 @@ def _stage(
     update: Update, rows: pa.Table, unreadable: list[Unreadable], shards: list[range]
 ) -> list[str]:
     names = [f"shard-{index:04d}" for index in range(len(shards))]
-    _drop_former(update, set(names))
+    _drop_stale(update, set(names))
     for name, span in zip(names, shards, strict=True):
         update.write(CANDIDATES.name, rows.slice(span.start, len(span)), name)
     if unreadable:
@@ -186,8 +186,8 @@ def _stage(
     return names
 
 
-def _drop_former(update: Update, names: set[str]) -> None:
-    """Remove what a former attempt made of shards that there are no more: candidates and results."""
+def _drop_stale(update: Update, names: set[str]) -> None:
+    """Remove what a previous attempt staged for shards that no longer exist: candidates and results."""
     for key in update.store.list(update.prefix):
         part = _SHARD_PART.fullmatch(key.rsplit("/", 1)[-1])
         if part and part[1] not in names:

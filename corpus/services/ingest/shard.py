@@ -142,8 +142,8 @@ class Intake:
         filtered: int,
     ) -> None:
         for sha256, location in found.items():
-            former = self.origins.get(sha256)
-            if former is None or location < former[0]:
+            known = self.origins.get(sha256)
+            if known is None or location < known[0]:
                 self.origins[sha256] = (location, candidate)
         self.rejects += [_reject(problem, candidate) for problem in problems]
         self.rejects += [

@@ -67,17 +67,8 @@ class Policy:
 
     @property
     def digest(self) -> str:
+        """sha256 of the policy, in hex: if it changes, all samples are labelled again."""
         return str(self.record()["digest"])
-
-
-def policy_record(settings: Settings) -> dict[str, Any]:
-    """The label policy of the settings as a snapshot's manifest keeps it, with its `digest`."""
-    return Policy.of(settings).record()
-
-
-def policy_digest(settings: Settings) -> str:
-    """sha256 of the label policy: where it changes, all samples are labelled again."""
-    return Policy.of(settings).digest
 
 
 class Label(NamedTuple):
