@@ -46,10 +46,8 @@ class VerifyReport(BaseModel):
     files: int = Field(description="Files that were hashed.")
     rows: int = Field(description="Rows in them.")
     vectors: int = Field(description="Vectors that were hashed.")
-    blobs: int = Field(
-        description="Samples that were read and hashed; 0 where it was not asked for."
-    )
-    content_digest: str = Field(description="The content digest, computed anew from the rows.")
+    blobs: int = Field(description="Samples that were read and hashed; 0 if it was not asked for.")
+    content_digest: str = Field(description="The content digest, computed again from the rows.")
     findings: list[Finding] = Field(description="All that is wrong.")
 
 
@@ -62,7 +60,7 @@ def verify(
 ) -> VerifyReport:
     """Re-hash a snapshot: manifest, data, stats, card, content digest, references, samples, parents.
 
-    Raises `NotFoundError` where there is no such snapshot, and `BadInputError` where the corpus has
+    Raises `NotFoundError` if there is no such snapshot, and `BadInputError` if the corpus has
     another format; all damage is a finding.
     """
     formats.check(store)

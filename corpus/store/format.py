@@ -26,7 +26,7 @@ _checked: weakref.WeakSet[Store] = weakref.WeakSet()
 def check(store: Store) -> None:
     """Refuse a corpus of another format; one that has not begun yet passes. Nothing is written.
 
-    Raises `BadInputError` for another format, and `DamagedError` where format.json names none.
+    Raises `BadInputError` for another format, and `DamagedError` if format.json names none.
     """
     if store in _checked:
         return

@@ -31,7 +31,7 @@ _SHARD_PART = re.compile(r"(?:.*-)?(shard-\d{4,})\.(?:parquet|json)")
 def collect(request: CollectRequest, context: Context) -> CollectReport:
     """Stage `candidates`, one part a shard.
 
-    Raises `BadInputError` for a source that is not there, `NotFoundError` for a feature set that is not.
+    Raises `BadInputError` if there is no such source, `NotFoundError` if there is no such feature set.
     """
     urls = request.sources or context.settings.sources.urls
     if not urls and not request.re_extract:
@@ -85,7 +85,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
 def _list(
     url: str, files: Files, settings: SourceSettings, parent: Parent
 ) -> Iterator[SourceFile | Unreadable | ManifestRow]:
-    """What a source has; a manifest's row itself where its sample is known already."""
+    """List what a source has; a row of a manifest whose sample is known already is given as it is."""
     if not is_manifest(url):
         yield from list_files(url, files, Patterns(settings.include, settings.exclude))
         return

@@ -225,6 +225,7 @@ def _reject(problem: Problem, candidate: Candidate) -> dict[str, Any]:
 
 
 def seen_file(candidate: Candidate) -> dict[str, Any]:
+    """Return the row of `seen_files` by which the next update passes the candidate over."""
     return {
         "location": candidate.location,
         "fingerprint": candidate.fingerprint,

@@ -44,7 +44,7 @@ class Policy:
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
-        """The policy of the settings. Raises `BadSettingError` where the thresholds overlap."""
+        """The policy of the settings. Raises `BadSettingError` if the thresholds overlap."""
         if settings.verdicts.benign_threshold >= settings.verdicts.malicious_threshold:
             raise BadSettingError(
                 "must be below verdicts.malicious_threshold.", field="verdicts.benign_threshold"
@@ -140,7 +140,7 @@ def resolve(
 def _newest(verdicts: Iterable[Verdict], policy: Policy) -> Iterable[tuple[int, Verdict]]:
     """The newest verdict of each level and reporter, by `reported_at`, then by the snapshot it came with.
 
-    There are several where one said different things at the same time.
+    There are several if one reporter said different things at the same time.
     """
     newest: dict[tuple[int, str], tuple[tuple[datetime, int], dict[str, Verdict]]] = {}
     for verdict in verdicts:
