@@ -52,7 +52,7 @@ def family(parent: int) -> list[psutil.Process]:
 
 TASK = """
 import sys
-from tests import airflow_home
+from tests.support import airflow_home
 from airflow.sdk import DAG
 from operators import ImportVerdictsOperator
 with DAG("killed") as dag:
@@ -84,7 +84,7 @@ def test_a_killed_task_leaves_nothing(number: signal.Signals, silence: str, tmp_
 CHATTY = """
 import sys
 import operators.base
-from tests import airflow_home
+from tests.support import airflow_home
 from airflow.sdk import DAG
 from operators import ResolveLabelsOperator
 from operators.runners.process import ProcessRunner

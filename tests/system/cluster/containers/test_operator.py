@@ -114,7 +114,7 @@ def test_a_task_beyond_its_time_leaves_nothing(world: World) -> None:
 
 TASK = """
 import sys
-from tests import airflow_home
+from tests.support import airflow_home
 from airflow.sdk import DAG
 from operators import ContainerOperator
 with DAG(sys.argv[1]) as dag:

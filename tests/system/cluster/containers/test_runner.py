@@ -360,7 +360,7 @@ def test_the_setting_chooses_the_runner(world: World, monkeypatch: pytest.Monkey
 
 TASK = """
 import sys
-from tests import airflow_home
+from tests.support import airflow_home
 from airflow.sdk import DAG
 from operators import ImportVerdictsOperator
 with DAG(sys.argv[1]) as dag:

@@ -24,7 +24,7 @@ MAPPED = 120
 
 # One plain and one mapped task; `dag.test` makes a real run of them, with all its task instances.
 _SEED = f"""
-from tests import airflow_home
+from tests.support import airflow_home
 airflow_home.migrate()
 from airflow.sdk import DAG, task
 with DAG("{DAG}", schedule=None) as dag:
