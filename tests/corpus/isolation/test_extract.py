@@ -174,6 +174,7 @@ def test_only_what_is_needed_is_in_the_workspace(two_sets: Pair) -> None:
     assert tree(folder) == sorted([
         blobs.key(three),
         blobs.key(bad),
+        "format.json",
         "workspace/pending/shard-0001.json",
         "workspace/task.json",
         "staging/u/failures/extract-b-shard-0001.parquet",
@@ -184,6 +185,7 @@ def test_only_what_is_needed_is_in_the_workspace(two_sets: Pair) -> None:
     staged_in(two_sets.parts, "extract", folder, shards=["shard-0001"], feature_sets=["a"])
     assert tree(folder) == sorted([
         blobs.key(three),
+        "format.json",
         "workspace/pending/shard-0001.json",
         "workspace/task.json",
         "staging/u/features-a/shard-0001.parquet",

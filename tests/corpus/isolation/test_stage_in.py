@@ -48,6 +48,7 @@ def test_only_what_is_needed(made: Context, tmp_path: Path, source: Path) -> Non
         "service": "ingest", "update": "u", "shards": ["shard-0001"], "files": 2, "bytes": 18,
     }  # fmt: skip
     assert tree(folder) == [
+        "format.json",
         "staging/u/candidates/shard-0001.parquet",
         "staging/u/update.json",
         "workspace/sources.json",
