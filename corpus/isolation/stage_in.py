@@ -98,7 +98,13 @@ def _new(folder: Path, update: Update) -> Store:
     except OSError as error:
         raise BadInputError(f"cannot be made a workspace: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()
-    record: UpdateRecord = {"id": update.id, "parent": None, "sequence": update.sequence}
+    record: UpdateRecord = {
+        "id": update.id,
+        "parent": None,
+        "began_at": update.record["began_at"],
+        "run": {},
+        "sequence": update.sequence,
+    }
     formats.begin(made)
     made.write_json(record_key(update.id), record)
     return made

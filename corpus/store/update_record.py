@@ -22,16 +22,16 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 class UpdateRecord(TypedDict):
     """What an update is, fixed when it begins; `parent` is the snapshot it builds on, null for the
-    first; `began_at` is ISO 8601, to the microsecond.
+    first; `began_at` is ISO 8601, to the microsecond; `run` says for whom, and is empty if nobody did.
 
     In a workspace (see corpus.isolation), which does not have the parent, `sequence` is the number of the
-    update, and nobody says when it began or for whom.
+    update, and nobody says for whom it is.
     """
 
     id: str
     parent: str | None
-    began_at: NotRequired[str]
-    run: NotRequired[RunIdentity]
+    began_at: str
+    run: RunIdentity
     sequence: NotRequired[int]
 
 

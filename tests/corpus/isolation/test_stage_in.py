@@ -57,7 +57,8 @@ def test_only_what_is_needed(made: Context, tmp_path: Path, source: Path) -> Non
         "workspace/task.json",
     ]
     record = Store(folder).read_json("staging/u/update.json")
-    assert record == {"id": "u", "parent": None, "sequence": 1}
+    began = Update.open(made.store, "u").record["began_at"]
+    assert record == {"id": "u", "parent": None, "began_at": began, "run": {}, "sequence": 1}
     files = CopiedFiles(Store(folder))
     location = str(source / "c")
     assert files.open(location).read() == b"text of c"
