@@ -55,9 +55,7 @@ def stage_in(
     for an update, a shard or a feature set that is not there, `BadInputError` for any other folder, and
     `PassingFaultError` if the disk is full.
     """
-    if request.update is None:
-        raise BadInputError("an update is needed.", field="update")
-    update = context.resume(request.update)
+    update = context.resume(request)
     if isinstance(request, IngestRequest):
         service = "ingest"
         shards = ingest.shards_of(update, request.shards, context.inputs)

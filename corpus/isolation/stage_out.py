@@ -11,7 +11,6 @@ from pathlib import Path
 
 from corpus.contract.reports import ExtractReport, IngestReport
 from corpus.contract.requests import ExtractRequest, IngestRequest
-from corpus.errors import BadInputError
 from corpus.isolation import allowed
 from corpus.isolation import extract as extracted
 from corpus.isolation.ingest import Ingested
@@ -34,9 +33,7 @@ def stage_out(
     what the service raises for an update, a shard or a feature set that is not there, for a damaged blob
     and for a full disk.
     """
-    if request.update is None:
-        raise BadInputError("an update is needed.", field="update")
-    update = context.resume(request.update)
+    update = context.resume(request)
     with UntrustedFolder(folder) as untrusted, sandbox() as box:
         decoder = Decoder(update, box)
         if isinstance(request, IngestRequest):

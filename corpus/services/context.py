@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from corpus.contract.base import Request
 from corpus.contract.progress import Progress
 from corpus.contract.run_identity import RunIdentity
+from corpus.errors import BadInputError
 from corpus.services.inputs.base import Inputs
 from corpus.services.inputs.corpus import CorpusInputs
 from corpus.services.inputs.workspace import WorkspaceInputs, is_workspace
@@ -49,9 +50,18 @@ class Context:
         who = provenance.identity(self.run)
         return self._begun(Update.open(self.store, request.update or new_update_id(), who))
 
-    def resume(self, update_id: str) -> Update:
-        """Return an update that was begun before. Raises `NotFoundError`."""
-        return self._begun(existing(self.store, update_id))
+    def resume(self, request: Request) -> Update:
+        """Return the update that a request names, which was begun before.
+
+        Raises `BadInputError` if the request names none, and `NotFoundError` if there is no such update.
+        """
+        if request.update is None:
+            raise BadInputError(
+                "an update is needed.",
+                field="update",
+                hint="`collect` begins one and prints its id.",
+            )
+        return self._begun(existing(self.store, request.update))
 
     def _begun(self, update: Update) -> Update:
         if self.service:

@@ -35,7 +35,7 @@ def extract(request: ExtractRequest, context: Context) -> ExtractReport:
     unknown update or feature set, and `BadInputError` for a shard that the update does not have.
     """
     sets = sets_of(request, context)
-    update = context.resume(request.update) if request.update else context.begin(request)
+    update = context.resume(request) if request.update else context.begin(request)
     shards = shards_of(update, request.shards, context.inputs)
     reports = []
     with _Extraction(context, update, sets, request.jobs) as extraction:

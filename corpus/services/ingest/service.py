@@ -9,7 +9,7 @@ from functools import reduce
 
 from corpus.contract.reports import IngestReport
 from corpus.contract.requests import IngestRequest
-from corpus.errors import BadInputError, NotFoundError
+from corpus.errors import NotFoundError
 from corpus.sandbox import Sandbox
 from corpus.services.context import Context
 from corpus.services.ingest.rows import Counts
@@ -25,11 +25,7 @@ def ingest(request: IngestRequest, context: Context) -> IngestReport:
     most, which the next run finds. Raises `PassingFaultError` on a full disk, `DamagedError` if a blob
     that is there already is not what it should be.
     """
-    if request.update is None:
-        raise BadInputError(
-            "an update is needed.", field="update", hint="`collect` begins one and prints its id."
-        )
-    update = context.resume(request.update)
+    update = context.resume(request)
     shards = shards_of(update, request.shards, context.inputs)
     settings = context.settings.features
     reports = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from corpus.contract.reports import PublishReport
 from corpus.contract.requests import PublishRequest
-from corpus.errors import BadInputError, BlockedError, ConflictError, NotFoundError
+from corpus.errors import BlockedError, ConflictError, NotFoundError
 from corpus.services.context import Context
 from corpus.services.publish.plan import Plan, staged_content
 from corpus.store import manifest as manifests
@@ -26,9 +26,7 @@ def publish(request: PublishRequest, context: Context) -> PublishReport:
     if another update has published since this one began, or is publishing, or if this one was published
     with other content than it has staged now.
     """
-    if request.update is None:
-        raise BadInputError("publish needs the id of an update.", field="update")
-    update = context.resume(request.update)
+    update = context.resume(request)
     store = context.store
     published = store.exists(manifests.manifest_key(update.id))
     if not published:

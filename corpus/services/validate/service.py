@@ -7,7 +7,7 @@ from typing import Any
 
 from corpus.contract.reports import ValidateReport
 from corpus.contract.requests import ValidateRequest
-from corpus.errors import BadSettingError, BlockedError
+from corpus.errors import BlockedError
 from corpus.services.context import Context
 from corpus.services.validate import gates as judge
 
@@ -18,9 +18,7 @@ def validate(request: ValidateRequest, context: Context) -> ValidateReport:
     from corpus.changes.stats import updated_stats
     from corpus.services.validate.checks import leaks, schema_violations
 
-    if request.update is None:
-        raise BadSettingError("which update to judge is not said.", field="update")
-    update = context.resume(request.update)
+    update = context.resume(request)
     settings = context.settings.gates
     found = [judge.schema(schema_violations(update))]
     counts: Mapping[str, Any] = {}

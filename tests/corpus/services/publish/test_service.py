@@ -128,7 +128,7 @@ def test_nothing_staged_is_nothing_new(made: Context) -> None:
 
 
 def test_an_update_must_be_named_and_begun(made: Context) -> None:
-    with pytest.raises(BadInputError, match="needs the id"):
+    with pytest.raises(BadInputError, match="an update is needed"):
         publish(PublishRequest(), made)
     with pytest.raises(NotFoundError):
         publish_it(made, "never")

@@ -12,7 +12,7 @@ import pytest
 from corpus.contract.progress import Progress
 from corpus.contract.reports import ValidateReport
 from corpus.contract.requests import ValidateRequest
-from corpus.errors import BadSettingError, BlockedError, NotFoundError, NothingNewError
+from corpus.errors import BadInputError, BlockedError, NotFoundError, NothingNewError
 from corpus.services.context import Context
 from corpus.services.validate.service import validate
 from corpus.settings import Settings
@@ -95,7 +95,7 @@ def test_nothing_staged_is_nothing_new(context: Context) -> None:
 
 
 def test_an_update_must_be_named_and_exist(context: Context) -> None:
-    with pytest.raises(BadSettingError):
+    with pytest.raises(BadInputError, match="an update is needed"):
         validate(ValidateRequest(), context)
     with pytest.raises(NotFoundError):
         validate(ValidateRequest(update="none"), context)
