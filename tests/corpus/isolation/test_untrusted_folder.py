@@ -299,10 +299,10 @@ ROWS: dict[str, tuple[Attack, str, int | None, str | None]] = {
     "column twice": (
         table(SAMPLES, lambda t: t.append_column("md5", t["md5"])), SAMPLES, None, "sha256"),
     "another type": (
-        table(SAMPLES, lambda t: t.set_column(2, "size", t["size"].cast(pa.int32()))),
+        table(SAMPLES, lambda t: t.set_column(3, "size", t["size"].cast(pa.int32()))),
         SAMPLES, None, "size"),
     "unknown type": (
-        table(SAMPLES, lambda t: t.set_column(2, "size", pa.array([b"1", b"2"]))), SAMPLES, None, None),
+        table(SAMPLES, lambda t: t.set_column(3, "size", pa.array([b"1", b"2"]))), SAMPLES, None, None),
     "another order": (
         table(SAMPLES, lambda t: t.select(list(reversed(t.column_names)))), SAMPLES, None, "sha256"),
     "row of another update": (cell(SAMPLES, "update_id", "v", 1), SAMPLES, 2, "update_id"),
