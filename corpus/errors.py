@@ -56,7 +56,7 @@ class CorpusError(Exception):
 
 
 class BadInputError(CorpusError):
-    """Names the `file`, and where it applies the `row` (1 is the first) and the `field`."""
+    """Names the `file` and, if it applies, the `row` (1 is the first) and the `field`."""
 
     exit_status = 2
 

@@ -127,7 +127,7 @@ class CorpusOperator(BaseOperator):
 
 
 def _setting(value: Any) -> str | None:
-    """A setting as `--set` reads it: JSON, or text that is not; None where there is none."""
+    """A setting as `--set` reads it: JSON, or text that is not JSON; None if there is no value."""
     if isinstance(value, str):
         return None if value.strip() in ("", "None", "null", "[]") else value.strip()
     if value is None or value == [] or value == ():

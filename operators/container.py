@@ -59,9 +59,9 @@ REFUSED = {
 class ContainerOperator(DockerOperator):
     """Runs a command in a container that may do nothing it was not given here.
 
-    There is one container for a task, always: where a worker was killed, the next try on the same
-    host goes on with the container that runs, or takes the result of the one that has ended. A task
-    that was cleared begins anew. When the task ends, in whichever way, its container is gone.
+    There is one container for a task, always: if a worker was killed, the next try on the same host
+    continues with the container that runs, or takes the result of the one that has ended. A task that
+    was cleared begins again. When the task ends, in whichever way, its container is removed.
 
     What is not given comes from the `docker` section of the worker's settings. Each line of output
     is shown as it comes, up to `docker.log_lines`.
@@ -69,7 +69,7 @@ class ContainerOperator(DockerOperator):
     :param image: the image's name. (templated)
     :param command: the command; text is split as a shell does. (templated)
     :param entrypoint: instead of the image's own.
-    :param environment: variables that are no secrets: they are shown in the UI. (templated)
+    :param environment: variables that are not secrets: they are shown in the UI. (templated)
     :param binds: folders of the host, read-only as `/source:/target`, writable as `/source:/target:rw`.
     :param secrets: folder of the host that is mounted read-only at /run/secrets.
     :param network: a network of the engine; by default there is none.
@@ -84,7 +84,7 @@ class ContainerOperator(DockerOperator):
     """
 
     template_fields: Sequence[str] = ("image", "command", "environment", "docker_conn_id")
-    # A command that ends with ".sh" is no file to read a template from.
+    # A command that ends with ".sh" is not a file to read a template from.
     template_ext: Sequence[str] = ()
     template_fields_renderers = {"environment": "json"}  # noqa: RUF012
 
@@ -276,5 +276,7 @@ def _checked(content: bytes, schema: Mapping[str, Any]) -> Any:
         problem = one_line(str(error).partition("\n")[0])
         raise AirflowFailException(f"Its result is not what it should be: {problem}") from None
     except jsonschema.SchemaError as error:
-        raise AirflowFailException(f"`result_schema` is no JSON schema: {error.message}") from None
+        raise AirflowFailException(
+            f"`result_schema` is not a JSON schema: {error.message}"
+        ) from None
     return result

@@ -14,7 +14,7 @@ class ResolveLabelsOperator(CorpusOperator):
 
     The policy is in the settings: `labels.*` and `verdicts.*`.
 
-    :param relabel: resolve all samples again, also where nothing seems to have changed.
+    :param relabel: resolve all samples again, even if nothing seems to have changed.
     """
 
     service = "label"

@@ -22,7 +22,7 @@ class PublishSnapshotOperator(CorpusOperator):
     """Publishes a valid update as an immutable snapshot, and tells of it as an asset event.
 
     The event's extra holds the snapshot's id, sequence, parent, counts and content digest, and the
-    address of its data card. Where nothing is published the task is skipped, and there is no event.
+    address of its data card. If nothing is published the task is skipped, and there is no event.
 
     :param note: a line for the manifest and the data card: why this update was made.
     :param mode: `publish`; `dry-run` does all checks, says what would be published, and publishes
@@ -55,7 +55,7 @@ class PublishSnapshotOperator(CorpusOperator):
 
     def execute(self, context: Context) -> Any:
         if self.mode not in MODES:
-            raise AirflowFailException(f"mode: {self.mode!r} is none of {', '.join(MODES)}.")
+            raise AirflowFailException(f"mode: {self.mode!r} is not one of {', '.join(MODES)}.")
         if self.mode == "stage":
             raise AirflowSkipException("Staged only, as asked for: nothing is published.")
         return super().execute(context)

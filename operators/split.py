@@ -12,7 +12,7 @@ from operators.templates import flag
 class SplitSamplesOperator(CorpusOperator):
     """Assigns new samples to train, validation and test: by time, no group on two sides.
 
-    :param resplit: assign all samples anew; samples of the past may move to another split.
+    :param resplit: assign all samples again; samples of the past may move to another split.
     """
 
     service = "split"

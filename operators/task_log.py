@@ -21,6 +21,7 @@ class Lines:
         self._line, self._cut = b"", 0
 
     def feed(self, chunk: bytes) -> Iterator[str]:
+        """Give the lines that end in this chunk."""
         *complete, last = chunk.split(b"\n")
         for piece in complete:
             self._append(piece)
@@ -28,7 +29,7 @@ class Lines:
         self._append(last)
 
     def rest(self) -> Iterator[str]:
-        """The last line, where the output does not end with one."""
+        """Give the last line, if the output does not end with a line end."""
         if self._line or self._cut:
             yield self._take()
 

@@ -31,6 +31,7 @@ class TaskTry:
     host: str
 
     def labels(self) -> dict[str, str]:
+        """Return the labels by which a container of this try is found."""
         return {f"{PREFIX}{name}": str(value) for name, value in asdict(self).items()}
 
     def filters(self) -> list[str]:
@@ -51,7 +52,7 @@ class TaskTry:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TaskTry | None:
-        """A try out of its fields, as text or as they are; None where one is missing or wrong."""
+        """A try out of its fields, as text or as they are; None if one is missing or wrong."""
         kinds = {field.name: int if field.type == "int" else str for field in fields(cls)}
         try:
             typed: dict[str, Any] = {name: kind(values[name]) for name, kind in kinds.items()}

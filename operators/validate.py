@@ -10,7 +10,7 @@ from operators.templates import flag
 
 
 class ValidateUpdateOperator(CorpusOperator):
-    """Judges a staged update by its gates; fails where one blocks, naming it and its number.
+    """Judges a staged update by its gates; fails if one blocks, and names it and its number.
 
     :param strict: a warning blocks, too.
     """

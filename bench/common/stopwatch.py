@@ -11,24 +11,24 @@ from typing import Any
 _PACKAGE = "corpus.features.ember_v3"
 
 EMBER_V3: Mapping[str, Sequence[str]] = {
-    "general, histogram, byteentropy": ["raw:Content", "content:Content.entropy_of"],
+    "general, histogram, byteentropy": ["raw:Content", "kernels.content:Content.entropy_of"],
     "strings": ["raw:strings"],
-    "header": ["image:read_headers", "image:header_warnings", "image:header_group"],
-    "section": ["image:read_sections", "image:address_ranges", "image:section_group"],
+    "header": ["pe.image:read_headers", "pe.image:header_warnings", "pe.image:header_group"],
+    "section": ["pe.image:read_sections", "pe.image:address_ranges", "pe.image:section_group"],
     "imports": [
-        "imports:ImportReader.imports",
-        "imports:ImportReader.delayed_imports",
+        "pe.imports:ImportReader.imports",
+        "pe.imports:ImportReader.delayed_imports",
         "raw:imports_group",
-        "image:bound_imports",
+        "pe.image:bound_imports",
     ],
-    "exports": ["image:exports"],
-    "richheader": ["image:rich_header"],
-    "warnings: resources": ["image:resources"],
-    "warnings: exceptions": ["image:runtime_functions"],
-    "warnings: relocations": ["image:relocations"],
-    "warnings: debug, TLS, load config": ["image:debug", "image:tls", "image:load_config"],
+    "exports": ["pe.image:exports"],
+    "richheader": ["pe.image:rich_header"],
+    "warnings: resources": ["pe.image:resources"],
+    "warnings: exceptions": ["pe.image:runtime_functions"],
+    "warnings: relocations": ["pe.image:relocations"],
+    "warnings: debug, TLS, load config": ["pe.image:debug", "pe.image:tls", "pe.image:load_config"],
     "authenticode": ["raw:authenticode"],
-    "pefile, for unusual files": ["pefile_path:read_image_by_pefile"],
+    "pefile, for unusual files": ["pefile_compat.fallback:read_image_by_pefile"],
     "numbers from raw features": [":vectorize"],
 }
 """Which functions make up a part, as module:name below the package."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from corpus.card.plots import plots
 from corpus.card.words import LIMITS, TABLE_WORDS, describe_splits
-from corpus.contract.splits import SPLITS
+from corpus.contract.splits import SIDES, SPLITS
 from corpus.store.manifest import Draft
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.statistics import Statistics
@@ -77,7 +77,7 @@ def _splits(stats: Statistics) -> list[tuple[str, Mapping[str, int], int]]:
     return [
         (name, counts["labels_by_split"].get(name, {}), counts["splits"].get(name, 0))
         for name in names
-        if name in SPLITS[:3] or counts["splits"].get(name)
+        if name in SIDES or counts["splits"].get(name)
     ]
 
 

@@ -28,7 +28,7 @@ _Read = Callable[[str, list[str]], pl.DataFrame]
 
 def of_snapshot(snapshot: SnapshotRows, feature_sets: Iterable[str] | None = None) -> pl.DataFrame:
     """One row a sample, in the order of their sha256: file_type, label, family, group_id, split, and
-    a column `features-NAME` with the vector_sha256 of each feature set; null where there is none, as
+    a column `features-NAME` with the vector_sha256 of each feature set; null if there is none, as
     in all rows of a set that the snapshot does not have.
     """
     sets = snapshot.feature_sets if feature_sets is None else feature_sets

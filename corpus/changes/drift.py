@@ -128,7 +128,7 @@ def decile_edges(values: Floats) -> list[float]:
 def indexes(reference: Reference, parts: Sequence[Scalars]) -> dict[str, float]:
     """PSI of each feature group (0 or more, no unit), the larger of its two scalars'.
 
-    Empty while the bins of the reference are not fixed, or where there are no new vectors.
+    Empty while the bins of the reference are not fixed, or if there are no new vectors.
     """
     if "groups" not in reference:
         return {}

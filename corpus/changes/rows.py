@@ -202,5 +202,5 @@ def _by_set(rows: pl.DataFrame) -> dict[str, int]:
 
 
 def nothing_new(update: Update) -> NothingNewError:
-    """What to raise where an update changes nothing."""
+    """Return the error for an update that changes nothing."""
     return NothingNewError(update.parent.nothing_new, snapshot=update.parent.id)

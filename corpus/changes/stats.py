@@ -32,7 +32,7 @@ UNSUPPORTED = "unsupported"
 def updated_stats(update: Update, rows: Rows | None = None) -> Statistics:
     """Stats of the snapshot that an update would become; the same whatever the order of its shards.
 
-    `rows` spares reading what the update touches where that was done before.
+    `rows` is what the update touches, if that was read before.
     """
     rows = rows or Rows.of(update)
     before = update.parent.stats

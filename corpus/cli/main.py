@@ -121,6 +121,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
+    """Call the command; show what it raises, and return the exit status of the outcome."""
     session = Session(result=_result_of(sys.argv[1:] if arguments is None else arguments))
     try:
         status = call()
@@ -157,7 +158,7 @@ def _failed(session: Session, error: CorpusError) -> int:
 
 
 def _is_of_the_network(error: Exception) -> bool:
-    """Whether the storage could not be reached. What S3's client raises then is no OSError."""
+    """Whether the storage could not be reached. S3's client then raises what is not an OSError."""
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     client = sys.modules.get("botocore.exceptions")

@@ -8,10 +8,12 @@ import click
 
 
 def json_option() -> click.Option:
+    """Return the option --json."""
     return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON.")
 
 
 def echo_report(report: dict[str, Any], as_json: bool) -> None:
+    """Print a report, as JSON or for a person."""
     if as_json:
         import json
 

@@ -64,7 +64,7 @@ class Session:
             temporary.replace(self.result)
 
     def write_failure(self, error: CorpusError, status: str = "error") -> None:
-        """Write a result of which the exit status tells the most, even where it cannot be written."""
+        """Write what went wrong; if even that fails, say so: the exit status tells the most."""
         try:
             self.write_result(status, error=error)
         except (OSError, CorpusError) as fault:

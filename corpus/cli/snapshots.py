@@ -83,7 +83,7 @@ def verify(session: Session, snapshot: str, blobs: bool, as_json: bool) -> None:
     if not report.ok:
         raise DamagedError(
             f"snapshot {report.snapshot} is damaged: {len(report.findings)} finding(s).",
-            hint="Restore the named files from a backup, or publish anew from the sources.",
+            hint="Restore the named files from a backup, or publish again from the sources.",
         )
 
 

@@ -1,4 +1,5 @@
-"""What a caller of a service knows: requests, reports, gates' results, the registry, progress, run identity.
+"""What a caller of a service knows: requests, reports, gates' results, the registry, progress,
+run identity, the names of the splits, and the version of the code.
 
 Light enough for every parse of the DAGs and for every help text: nothing here imports the store, or a
 library that reads data.

@@ -11,7 +11,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     update: str | None = Field(
-        None, description="Id of the update to work in; a new one is begun where it is left out."
+        None, description="Id of the update to work in; without it a new one is begun."
     )
 
 

@@ -16,7 +16,7 @@ class Gate(BaseModel):
 
     name: str = Field(description="Gate, and after a slash the feature set and the group it is of.")
     result: Result
-    value: float | None = Field(None, description="The number judged; null where none could be.")
+    value: float | None = Field(None, description="The number judged; null if none could be.")
     warn: float | None = Field(None, description="Threshold of a warning.")
     block: float | None = Field(None, description="Threshold of a block.")
     below: bool = Field(False, description="The thresholds are lower limits, not upper ones.")

@@ -17,9 +17,11 @@ class Progress:
         self._last = 0.0
 
     def say(self, text: str) -> None:
+        """Write a line."""
         self._write(text)
 
     def step(self, what: str, done: int, total: int | None = None) -> None:
+        """Write how much is done, unless a line was written less than `every` seconds ago."""
         now = time.monotonic()
         if now - self._last >= self.every:
             self._last = now

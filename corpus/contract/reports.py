@@ -14,6 +14,8 @@ from corpus.contract.gate import Gate, Result
 
 
 class CollectReport(Report):
+    """What was listed, and how it was cut into shards."""
+
     shards: list[str] = Field(description="Names of the shards, in order.")
     candidates: int = Field(description="Source files to ingest.")
     bytes: int = Field(description="Size of these files.")
@@ -25,13 +27,15 @@ class CollectReport(Report):
 
 
 class IngestReport(Report):
+    """What the files of some shards were."""
+
     shards: list[str] = Field(description="Names of the shards read.")
     samples: int = Field(0, description="New samples.")
     known: int = Field(0, description="Samples found that the latest snapshot has already.")
     filtered: int = Field(0, description="Executables of other types than those asked for.")
     rejects: dict[str, int] = Field(default_factory=dict, description="Files by reason.")
     unsupported: dict[str, int] = Field(
-        default_factory=dict, description="Files that are no executables, by type."
+        default_factory=dict, description="Files that are not executables, by type."
     )
     bytes: int = Field(0, description="Size of the new samples, uncompressed.")
     failures: int = Field(0, description="New samples whose identification failed.")
@@ -102,6 +106,8 @@ class SplitReport(Report):
 
 
 class ValidateReport(Report):
+    """Every gate's judgement, and the worst of them."""
+
     result: Result = Field(description="The worst gate's result; `block` publishes nothing.")
     strict: bool = Field(description="Whether a warning counted as a block.")
     gates: list[Gate] = Field(description="Every gate's judgement.")
@@ -111,6 +117,8 @@ class ValidateReport(Report):
 
 
 class PublishReport(Report):
+    """The snapshot that was published, or with `dry_run` would be."""
+
     snapshot: str = Field(description="Id of the snapshot: the update's.")
     sequence: int = Field(description="Number of the snapshot; the first is 1.")
     parent: str | None = Field(description="Id of the snapshot before it.")

@@ -49,7 +49,7 @@ class CollectRequest(Request):
 class IngestRequest(Request):
     """Read the files of an update's shards, open archives, and store each executable as a blob.
 
-    Executables are found by content. What is no executable, or cannot be read, becomes a reject with
+    Executables are found by content. What is not an executable, or cannot be read, becomes a reject with
     its reason; a file on which the identification crashes costs one row of failures.
     """
 
@@ -79,7 +79,7 @@ class LabelRequest(Request):
     """Label new samples, and older ones with new verdicts, or all when the policy has changed."""
 
     relabel: bool = Field(
-        False, description="Resolve all samples again, also where nothing seems to have changed."
+        False, description="Resolve all samples again, even if nothing seems to have changed."
     )
 
 
@@ -107,7 +107,7 @@ class SplitRequest(Request):
 
     resplit: bool = Field(
         False,
-        description="Assign all samples anew, by the cuts as they are now: samples of the past may "
+        description="Assign all samples again, by the cuts as they are now: samples of the past may "
         "move to another split.",
     )
 

@@ -5,4 +5,6 @@ from __future__ import annotations
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 # Samples whose near-duplicates lie in several splits: training or testing on one would leak.
 EXCLUDED = "excluded"
-SPLITS = (TRAIN, VALIDATION, TEST, EXCLUDED)
+# The sides of the split: no group may be on two of them.
+SIDES = (TRAIN, VALIDATION, TEST)
+SPLITS = (*SIDES, EXCLUDED)

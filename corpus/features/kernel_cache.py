@@ -14,5 +14,5 @@ class BuiltKernels(UserProvidedCacheLocator):
     """The folder NUMBA_CACHE_DIR, also where it is read-only: numba itself takes none it cannot write."""
 
     def ensure_cache_path(self) -> None:
-        """Make the folder where it is missing; raises `OSError` where that cannot be done."""
+        """Make the folder where it is missing; raises `OSError` if that cannot be done."""
         os.makedirs(self.get_cache_path(), exist_ok=True)  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ that is a corpus of its own to the service: the service stages there what it wou
 corpus. `stage_out` checks what was staged and brings it into the whole corpus. Both run on the trusted
 side; `stage_out` believes nothing that it reads. Services know nothing of this package.
 
-    staging/<update>/update.json          the update's id and `sequence`; its base snapshot stays outside
+    staging/<update>/update.json          the update's id and `sequence`; its parent snapshot stays outside
     staging/<update>/candidates/...       ingest: what to read
     workspace/task.json                   the service and the update that the workspace is for
     workspace/sources.json                ingest: the state of each source file, and which copy belongs to it

@@ -28,7 +28,7 @@ from corpus.store.faults import passing_faults
 from corpus.store.object_store import Store
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.staging import Update
-from corpus.store.update_record import record_key
+from corpus.store.update_record import UpdateRecord, record_key
 
 # A copy waits for the storage more than for the processor.
 _COPIES = 4
@@ -98,7 +98,7 @@ def _new(folder: Path, update: Update) -> Store:
     except OSError as error:
         raise BadInputError(f"cannot be made a workspace: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()
-    record = {"id": update.id, "parent": None, "sequence": update.sequence}
+    record: UpdateRecord = {"id": update.id, "parent": None, "sequence": update.sequence}
     formats.begin(made)
     made.write_json(record_key(update.id), record)
     return made

@@ -25,7 +25,7 @@ class AbandonReport(BaseModel):
 
 
 def abandon(store: Store, update_id: str) -> AbandonReport:
-    """Abandon an update; its staging is kept for `clean`. Doing so again is no error.
+    """Abandon an update; its staging is kept for `clean`. Doing so again is not an error.
 
     Raises `NotFoundError` for an update that was never begun, and `ConflictError` for one that is published or
     whose publication has begun to commit rows: that one can only be ended by `publish`.
@@ -43,7 +43,7 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
             hint="`corpus clean --dry-run` names those that are unfinished.",
             update=update_id,
         )
-    # Not by `Update.open`, which goes on with no update that was abandoned.
+    # Not by `Update.open`, which refuses an update that was abandoned.
     update = Update.begun(store, update_id)
     # Settled before the claim is given up: from here on no publication of it commits a row.
     if settle(store, update_id, "abandon") == "publish":

@@ -81,10 +81,11 @@ def clean(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> CleanReport:
-    """Remove what was last written longer than `older_than` ago and is needed no more.
+    """Remove what was last written longer than `older_than` ago and is no longer needed.
 
-    `blobs` adds blobs that no snapshot, Delta table or staging area refers to. Raises `ConflictError` then
-    where an update is unfinished: what it has stored may not be staged yet. `NotFoundError`: no such root.
+    `blobs` adds blobs that no snapshot, Delta table or staging area refers to. It raises `ConflictError`
+    if an update is unfinished: what that one has stored may not be staged yet. Raises `NotFoundError` if
+    there is no such root.
     """
     store.require_root()
     formats.check(store)
@@ -158,7 +159,7 @@ def _areas(store: Store, limit: datetime, patient: datetime) -> tuple[list[Remov
 
 
 def _kind(store: Store, update_id: str, files: Sequence[_File], latest: Parent) -> Kind | None:
-    """Why an area is needed no more; None where its update can go on."""
+    """Return why an area is no longer needed; None if its update can go on."""
     if store.exists(manifests.manifest_key(update_id)):
         # Before `latest.json` knows of it, a publication still has its last step to do.
         published = Snapshot.open(store, update_id)

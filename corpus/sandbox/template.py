@@ -81,7 +81,7 @@ class Template:
     def fork(self, channel: int, stderr: int) -> int:
         """Have a child that serves `channel`, its standard error at `stderr`; returns its id.
 
-        Raises `LostError`; `CorpusError` where the function cannot be loaded; `PassingFaultError` where that
+        Raises `LostError`; `CorpusError` if the function cannot be loaded; `PassingFaultError` if that
         takes too long, or where there can be no more processes or descriptors.
         """
         with self._lock:

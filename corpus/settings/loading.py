@@ -53,7 +53,7 @@ class _OwnPart(TomlConfigSettingsSource):
 def load(
     cls: type[S], overrides: dict[str, Any], files: list[Path], *, others: Collection[str]
 ) -> S:
-    """Read the settings of a class from files, of which a later one wins over an earlier one.
+    """Read the settings of a class from files; a later file wins over an earlier one.
 
     The environment wins over the files, and `overrides` win over all. What the files say of `others`,
     names at the top of a file, is not read. Raises `BadSettingError`.
@@ -61,7 +61,7 @@ def load(
     for name in overrides:
         if name in others:
             raise BadSettingError(
-                "this is not a setting of what is called here, so it cannot be overridden here.",
+                "this is not a setting of what is run here, so it cannot be overridden here.",
                 field=name,
                 hint="It is read from the settings file and the environment, where it is needed.",
             )

@@ -9,7 +9,10 @@ from corpus.errors import BadSettingError
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
-    """`section.key=value`; the value is JSON where it parses as such, else text."""
+    """Parse `section.key=value`: the path, and the value, which is JSON if it parses as such, else text.
+
+    Raises `BadSettingError` for text of another form.
+    """
     name, separator, value = text.partition("=")
     if not separator or not name.strip():
         raise BadSettingError(f"{text!r} is not of the form section.key=value.", field="--set")
@@ -21,6 +24,7 @@ def parse_override(text: str) -> tuple[list[str], Any]:
 
 
 def nest(target: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set a value in nested dicts, made as they are needed. Raises `BadSettingError` for a value on the way."""
     for part in path[:-1]:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):

@@ -48,7 +48,7 @@ def open_snapshot(
 ) -> Dataset:
     """Open a published snapshot for reading.
 
-    `root` is a folder or an fsspec URL; where it is left out the settings say it. Raises `NotFoundError`.
+    `root` is a folder or an fsspec URL; without it the settings say where. Raises `NotFoundError`.
     """
     if settings is None:
         settings = Settings.load({"store": {"root": os.fspath(root)}} if root is not None else None)
@@ -88,10 +88,10 @@ class Dataset:
         """One row a sample; `split`, `label` and `file_type` choose one value or several.
 
         Without `columns`: sha256, label, family, split, group_id, file_type, arch, size (bytes),
-        first_seen, source, location, tags and vector (fixed-size list of float32, null where its
+        first_seen, source, location, tags and vector (fixed-size list of float32, null if its
         extraction failed). Naming columns without `vector` reads no vectors. There are also md5,
         sha1, tlsh, imphash, confidence, family_confidence, reason, provisional and resolved_at of the
-        label, and raw (the raw features as JSON). `feature_set` says whose vectors where the
+        label, and raw (the raw features as JSON). `feature_set` says whose vectors, if the
         snapshot has several. Raises `BadInputError` for a value or a column that cannot be.
         """
         if isinstance(columns, str):
@@ -223,7 +223,8 @@ class Dataset:
         return values
 
     def _vectors(self, keys: pl.Series, name: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Vectors of these sorted keys, zeros where there is none, and which there are.
+        """Vectors of these sorted keys, zeros for those that have none, and which have one: float32 [n, dim] and
+        bool [n].
 
         Filled file by file into one array, so that no second copy of all vectors ever exists.
         """

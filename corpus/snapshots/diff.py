@@ -1,4 +1,4 @@
-"""What one snapshot has that another has not, sample by sample."""
+"""What one snapshot has and another does not, sample by sample."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def export(
 
     parquet has the columns of `Dataset.to_arrow`. npz has the samples with a vector: X
     float32 [n, dim], y int8 [n] (1 malicious, 0 benign, -1 unknown), sha256, label, split and
-    group_id as text, no pickled object. Raises `BadInputError` where the file exists, unless `force`.
+    group_id as text, no pickled object. Raises `BadInputError` if the file exists, unless `force`.
     """
     path = Path(out)
     if path.exists() and not force:

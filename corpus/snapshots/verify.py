@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpus.changes import content
 from corpus.contract.progress import Progress
+from corpus.contract.splits import SIDES
 from corpus.errors import CorpusError, DamagedError, NotFoundError
 from corpus.store import blobs as blob_store
 from corpus.store import format as formats
@@ -26,7 +27,6 @@ from corpus.store.records import checked
 from corpus.store.schemas import FEATURES_PREFIX
 from corpus.store.snapshots import LATEST, Snapshot
 
-SIDES = ("train", "validation", "test")
 # Samples named in one finding; it says how many there are.
 _EXAMPLES = 3
 
@@ -46,10 +46,8 @@ class VerifyReport(BaseModel):
     files: int = Field(description="Files that were hashed.")
     rows: int = Field(description="Rows in them.")
     vectors: int = Field(description="Vectors that were hashed.")
-    blobs: int = Field(
-        description="Samples that were read and hashed; 0 where it was not asked for."
-    )
-    content_digest: str = Field(description="The content digest, computed anew from the rows.")
+    blobs: int = Field(description="Samples that were read and hashed; 0 if it was not asked for.")
+    content_digest: str = Field(description="The content digest, computed again from the rows.")
     findings: list[Finding] = Field(description="All that is wrong.")
 
 
@@ -62,7 +60,7 @@ def verify(
 ) -> VerifyReport:
     """Re-hash a snapshot: manifest, data, stats, card, content digest, references, samples, parents.
 
-    Raises `NotFoundError` where there is no such snapshot, and `BadInputError` where the corpus has
+    Raises `NotFoundError` if there is no such snapshot, and `BadInputError` if the corpus has
     another format; all damage is a finding.
     """
     formats.check(store)

@@ -86,7 +86,7 @@ class Executable:
 
 @dataclass(frozen=True)
 class Other:
-    """A file that is no executable (of `file_type`)."""
+    """A file that is not an executable (of `file_type`)."""
 
     location: str
     file_type: str
@@ -117,7 +117,7 @@ def findings(
 ) -> Iterator[Finding]:
     """What is in the file at `location`, of `size` bytes, that the seekable `stream` reads.
 
-    Raises OSError where the stream does, `PassingFaultError` where temporary space runs out.
+    Raises OSError if the stream does, `PassingFaultError` if temporary space runs out.
     """
     reader = _Reader(settings)
     try:
@@ -279,7 +279,7 @@ class _Reader:
             yield Problem(location, "encrypted", detail, "zip", meter.packed, locked)
 
     def _unlock(self, archive: Any, info: Any, meter: Meter) -> Spool | None:
-        """A member's content by the first password that fits; None where none does."""
+        """A member's content by the first password that fits; None if none does."""
         damage: Exception | None = None
         for password in self._passwords:
             try:

@@ -30,6 +30,7 @@ class Candidate:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Candidate:
+        """Read a row of the table `candidates`."""
         return cls(
             row["location"],
             row["fingerprint"],
@@ -44,7 +45,7 @@ def read(candidate: Candidate, files: Files, settings: SourceSettings) -> Iterat
     """The findings of a candidate; a last one marked `whole` takes back those before it.
 
     With an expected sha256, the file itself must have it, or a member of the archive that it is:
-    then only that member is taken. Raises `PassingFaultError` where temporary space runs out.
+    then only that member is taken. Raises `PassingFaultError` if temporary space runs out.
     """
     location = candidate.location
     try:

@@ -84,7 +84,7 @@ def of(data: bytes) -> str:
 
 
 def arch(data: bytes) -> str | None:
-    """Processor of a PE or ELF file, from its header; None where it is not known."""
+    """Processor of a PE or ELF file, from its header; None if it is not known."""
     kind = of(data)
     if kind == "pe":
         machine = struct.unpack_from("<H", data, (_pe_header(data) or 0) + 4)[0]

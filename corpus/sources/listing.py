@@ -94,7 +94,7 @@ def list_files(url: str, files: Files, patterns: Patterns) -> Iterator[SourceFil
     """The files at or below a URL, in no particular order; a file named by the URL is always taken.
 
     Symbolic links below it are left out (what they point to inside the source is listed anyway), and
-    so are pipes, sockets and devices. Raises `BadInputError` where there is nothing at the URL.
+    so are pipes, sockets and devices. Raises `BadInputError` if there is nothing at the URL.
     """
     try:
         yield from (_local if is_local(url) else _remote)(url, files, patterns)

@@ -8,7 +8,7 @@ from typing import IO
 
 
 def expand(paths: Iterable[str]) -> Iterator[str]:
-    """Each path that is no folder, and in its place the files below each that is one.
+    """List each path that is not a folder, and in its place the files below each that is one.
 
     Those come sorted by their path, as `sorted` would have them. Links to folders are not followed
     below a folder. A folder that cannot be listed is given as it is: whoever opens it learns why.

@@ -15,7 +15,7 @@ _IN_MEMORY = 32 << 20
 class Spool:
     """The bytes of `stream` as `file`, of `size` bytes; closed with its context.
 
-    Raises what reading the stream raises, and `PassingFaultError` where temporary space runs out.
+    Raises what reading the stream raises, and `PassingFaultError` if temporary space runs out.
     """
 
     def __init__(self, stream: IO[bytes]):

@@ -20,7 +20,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
     If the block raises, nothing of it is left, and the old file of that name stays. A full disk
     is a `PassingFaultError`. A link stays one, and the file it leads to is replaced. Raises `BadInputError`
-    where there cannot be such a file.
+    if there cannot be such a file.
     """
     # A device or a pipe would be replaced by the file, /dev/null for everyone on the machine.
     if path.exists() and not path.is_file():

@@ -44,7 +44,7 @@ def key(sha256: str) -> str:
 def put(store: Store, sha256: str, data: bytes) -> BlobRecord:
     """Store `data` under its `sha256`, once.
 
-    A blob that is there already is read back and checked. Raises `DamagedError` where it does not hold
+    A blob that is there already is read back and checked. Raises `DamagedError` if it does not hold
     these bytes, or where `data` itself does not have that digest; `PassingFaultError` on a full disk.
     """
     name = key(sha256)
@@ -59,7 +59,7 @@ def put(store: Store, sha256: str, data: bytes) -> BlobRecord:
 
 
 def get(store: Store, sha256: str) -> bytes:
-    """The bytes of a sample. Raises `NotFoundError`, or `DamagedError` where they are not what was stored."""
+    """The bytes of a sample. Raises `NotFoundError`, or `DamagedError` if they are not what was stored."""
     return read(store, sha256)[1]
 
 
@@ -86,7 +86,7 @@ def _pack(data: bytes, level: int) -> bytes:
 
 
 def unpack(packed: bytes, limit: int | None = None) -> bytes:
-    """What one frame holds. Raises `ZstdError`, also where that is more than `limit` bytes."""
+    """What one frame holds. Raises `ZstdError`, also if that is more than `limit` bytes."""
     # `zstd.decompress` joins pieces at the end, and so takes twice the memory.
     decompressor = zstd.ZstdDecompressor()
     whole, given = io.BytesIO(), 0

@@ -30,6 +30,7 @@ CLAIM = TypeAdapter(Claim)
 
 
 def log_key(sequence: int) -> str:
+    """Return the key of the claim on a sequence number."""
     return f"snapshots/log/{sequence:08d}.json"
 
 

@@ -45,6 +45,7 @@ class ContentDigest:
         )
 
     def add(self, rows: Iterable[Row]) -> None:
+        """Add rows, in any order."""
         self._sums += _sum(rows)
 
     def remove(self, rows: Iterable[Row]) -> None:
@@ -53,6 +54,7 @@ class ContentDigest:
 
     @property
     def state(self) -> bytes:
+        """The state: 1,024 little-endian 16-bit numbers, 2,048 bytes."""
         return self._sums.astype("<u2").tobytes()
 
     def hexdigest(self) -> str:

@@ -36,6 +36,7 @@ _S3_NAMES = {
 
 
 def table_path(table: str) -> str:
+    """Return the key of the folder of a Delta table."""
     return f"tables/{table}"
 
 
@@ -76,7 +77,7 @@ def append(
 ) -> int:
     """Copy files into a table and add them in one commit; returns the version that it made.
 
-    Does nothing where the table already has a commit of this update. Appends of several writers at
+    Does nothing if the table already has a commit of this update. Appends of several writers at
     once all survive. The commit's metadata name the update and its run.
     """
     said = {_UPDATE: update_id, **({"run_uuid": run_uuid} if run_uuid else {})}

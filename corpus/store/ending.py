@@ -40,7 +40,7 @@ def end_of(store: Store, update_id: str) -> End | None:
 def settle(store: Store, update_id: str, end: End) -> End | None:
     """Settle how an update ends, unless it is settled already; return how it does end.
 
-    Of a publication and an abandonment at the same moment exactly one takes place. None where the
+    Of a publication and an abandonment at the same moment exactly one takes place. None if the
     staging area was removed meanwhile.
     """
     ending: Ending = {"end": end, "at": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -13,12 +13,11 @@ import weakref
 from typing import Any
 
 from corpus.errors import BadInputError, DamagedError, NotFoundError
+from corpus.store.cleaning import CLEANING
 from corpus.store.object_store import Store, to_json
 
 FORMAT = 2
 KEY = "format.json"
-# What a corpus without a format.json may hold and still be one that has not begun.
-_CLEANING = "staging/clean.json"
 
 # The stores whose format was read and is right; it never changes.
 _checked: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -27,7 +26,7 @@ _checked: weakref.WeakSet[Store] = weakref.WeakSet()
 def check(store: Store) -> None:
     """Refuse a corpus of another format; one that has not begun yet passes. Nothing is written.
 
-    Raises `BadInputError` for another format, and `DamagedError` where format.json names none.
+    Raises `BadInputError` for another format, and `DamagedError` if format.json names none.
     """
     if store in _checked:
         return
@@ -88,7 +87,7 @@ def _read(store: Store) -> int | None:
 
 
 def _has_content(store: Store) -> bool:
-    """Whether any update has begun or was published."""
+    """Whether any update has begun or was published; the sign of a `corpus clean` is neither."""
     if store.exists("snapshots/latest.json"):
         return True
-    return any(key != _CLEANING for name in ("snapshots", "staging") for key in store.list(name))
+    return any(key != CLEANING for name in ("snapshots", "staging") for key in store.list(name))

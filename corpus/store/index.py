@@ -28,6 +28,7 @@ _WIDTH = 8
 
 
 def key(table: str, sha256: str, column: str) -> str:
+    """Return the key of the index of one column of a data file, by the sha256 of the file."""
     return f"index/{table}/{sha256}.{column}"
 
 
@@ -56,7 +57,7 @@ def complete(store: Store, spec: TableSpec, files: Sequence[TableFile]) -> None:
 def look_up(
     store: Store, spec: TableSpec, files: Sequence[TableFile], column: str, values: pa.Array
 ) -> npt.NDArray[np.bool_] | None:
-    """Whether each file (row) may have each value (column); None where there is no index to tell."""
+    """Whether each file (row) may have each value (column); None without an index that tells."""
     if column not in spec.indexed:
         return None
     wanted = hashes(values.to_pylist())

@@ -41,7 +41,7 @@ class SplitCuts(TypedDict):
 
     `method` is "time", "ratio" or "mixed"; `validation_from` and `test_from` are first days
     (YYYY-MM-DD); `ratio` (shares of train, validation and test) and `seed` place what has no date;
-    `undated` counts samples without first-seen. All but the last are null where nothing is split.
+    `undated` counts samples without first-seen. All but the last are null if nothing is split.
     """
 
     method: str | None
@@ -71,7 +71,7 @@ class Contents(TypedDict):
 class Head(Contents):
     """All of a manifest that is known before its update has claimed a sequence number.
 
-    `code` has the version, and the revision where it is known; `images` are {service: images that
+    `code` has the version, and the revision if it is known; `images` are {service: images that
     it ran in}; `run` says who began the update.
     """
 
@@ -88,6 +88,8 @@ class Head(Contents):
 
 
 class Tables(TypedDict):
+    """The tables of a snapshot, by name."""
+
     tables: dict[str, TableEntry]
 
 
@@ -124,6 +126,7 @@ def no_cuts() -> SplitCuts:
 
 
 def manifest_key(snapshot_id: str) -> str:
+    """Return the key of a snapshot's manifest."""
     return f"snapshots/{snapshot_id}/manifest.json"
 
 
@@ -167,6 +170,7 @@ def table_entry(
 
 
 def data_key(table: str, sha256: str) -> str:
+    """Return the key of a data file, by the sha256 of its bytes."""
     return f"data/{table}/{sha256}.parquet"
 
 

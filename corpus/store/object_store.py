@@ -71,9 +71,11 @@ class Store:
         return store
 
     def full(self, key: str) -> str:
+        """Return the path of a key, as the file system has it."""
         return f"{self.path}/{key}"
 
     def exists(self, key: str) -> bool:
+        """Return whether there is such a key. Raises `BadSettingError` if it may not be looked at."""
         with self._reading(key):
             if not self.is_local:
                 self.fs.invalidate_cache()
@@ -89,7 +91,7 @@ class Store:
             return True
 
     def require_root(self) -> None:
-        """Raise `NotFoundError` where there is no such folder, or no such bucket of an object store."""
+        """Raise `NotFoundError` if there is no such folder, or no such bucket of an object store."""
         if self.is_local:
             there = os.path.isdir(self.path)
         else:
@@ -103,11 +105,12 @@ class Store:
             )
 
     def size(self, key: str) -> int:
+        """Return how many bytes a key has. Raises `FileNotFoundError`."""
         with self._reading(key):
             return int(self.fs.size(self.full(key)))
 
     def open(self, key: str) -> IO[bytes]:
-        """Open for reading; raises `NotFoundError` where there is no such key."""
+        """Open for reading; raises `NotFoundError` if there is no such key."""
         try:
             with self._reading(key):
                 return self.fs.open(self.full(key), "rb")  # type: ignore[no-any-return]
@@ -115,6 +118,7 @@ class Store:
             raise NotFoundError(f"{self.url}/{key} does not exist.", key=key) from error
 
     def read_bytes(self, key: str) -> bytes:
+        """Read all bytes of a key. Raises `NotFoundError`."""
         with self._reading(key), self.open(key) as stream:
             return stream.read()
 
@@ -160,7 +164,7 @@ class Store:
         return WrittenFile(key, len(data), hashlib.sha256(data).hexdigest())
 
     def create_bytes(self, key: str, data: bytes) -> bool:
-        """Write a key only where it does not exist yet; False, and nothing written, where it does.
+        """Write a key unless it exists; return whether it was written.
 
         Of several writers at once exactly one gets True (link(2) locally, If-None-Match on S3).
         """
@@ -226,11 +230,12 @@ class Store:
                 sync_folder(path.parent)
 
     def delete(self, prefix: str) -> None:
+        """Delete a key, or all keys below a prefix; none is fine, too."""
         with writing(self.url, prefix), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(prefix), recursive=True)
 
     def delete_files(self, keys: Sequence[str]) -> None:
-        """Delete files, in the order given; those that are gone already are no error."""
+        """Delete files, in the order given; those that are gone already are passed over."""
         if not self.is_local and keys:
             with writing(self.url, keys[0]), contextlib.suppress(FileNotFoundError):
                 self.fs.rm([self.full(key) for key in keys])
@@ -242,18 +247,20 @@ class Store:
     # JSON
 
     def read_json(self, key: str) -> Any:
-        """Read a JSON value. Raises `NotFoundError`, and `DamagedError` where the bytes are not JSON."""
+        """Read a JSON value. Raises `NotFoundError`, and `DamagedError` if the bytes are not JSON."""
         try:
             return json.loads(self.read_bytes(key))
         except (ValueError, RecursionError) as error:
             raise DamagedError(f"{key} is not valid JSON.", key=key) from error
 
     def write_json(self, key: str, value: Any) -> WrittenFile:
+        """Write a value as canonical JSON."""
         return self.write_bytes(key, to_json(value))
 
     # Parquet
 
     def write_table(self, key: str, table: pa.Table) -> WrittenFile:
+        """Write rows as a Parquet file; the answer says how many."""
         written = self.write_bytes(key, to_parquet(table))
         return WrittenFile(key, written.size, written.sha256, table.num_rows)
 

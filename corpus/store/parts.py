@@ -70,6 +70,7 @@ class StagedParts:
         return [k for k in self.store.list(f"{self.prefix}/{table}") if k.endswith(".parquet")]
 
     def has(self, table: str, part: str = ALL) -> bool:
+        """Return whether a part of a table is staged."""
         return self.store.exists(f"{self.prefix}/{table}/{part}.parquet")
 
     def read(
@@ -135,9 +136,11 @@ class StagedParts:
     # Reports
 
     def write_report(self, service: str, report: Mapping[str, Any], part: str = ALL) -> None:
+        """Keep the report of a service, as JSON values; one a part."""
         self.store.write_json(f"{self.prefix}/reports/{service}-{part}.json", report)
 
     def reports(self, service: str) -> list[dict[str, Any]]:
+        """Read the reports of a service, in the order of their parts' names. Raises `DamagedError`."""
         keys = self.store.list(f"{self.prefix}/reports")
         return [
             self.store.read_json(k) for k in keys if k.rsplit("/", 1)[-1].startswith(service + "-")

@@ -45,7 +45,7 @@ def identity(run: RunIdentity) -> RunIdentity:
 
 
 def record(update: Update, service: str, run: RunIdentity) -> None:
-    """Leave the images that `run` tells of with the update. Raises `BadSettingError` where they are none."""
+    """Leave the images that `run` tells of with the update. Raises `BadSettingError` if that is wrong."""
     for key in KEYS:
         if (told := run.get(key)) is None:
             continue

@@ -24,7 +24,7 @@ def read_record(store: Store, key: str, kind: TypeAdapter[T]) -> T:
 def checked(value: object, kind: TypeAdapter[T], key: str) -> T:
     """Return a JSON value as the record that it is, unchanged: keys that the kind lacks are kept.
 
-    Raises `DamagedError` where a field is missing or has the wrong type; it names `key` and `field`.
+    Raises `DamagedError` if a field is missing or has the wrong type; it names `key` and `field`.
     """
     try:
         kind.validate_python(value, strict=True)

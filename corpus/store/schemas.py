@@ -16,8 +16,10 @@ _ORIGIN = [("update_id", pa.string()), ("sequence", pa.int32())]
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table: its columns, the key of which the latest row counts (empty: all rows count), and the
-    columns that are looked up by an index (see corpus.store.index)."""
+    """One table: its columns, its key, and the columns that are looked up by an index (see corpus.store.index).
+
+    Of rows with one key the latest counts; with an empty key all rows count.
+    """
 
     name: str
     schema: pa.Schema

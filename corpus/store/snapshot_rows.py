@@ -39,12 +39,12 @@ class SnapshotRows:
         return sorted(self._tables)
 
     def table(self, name: str) -> TableEntry:
-        """The manifest's entry of a table; one without files where the snapshot does not have it."""
+        """Return the manifest's entry of a table; one without files if the snapshot does not have it."""
         return self._tables.get(name) or {"version": None, "files": []}
 
     def spec(self, table: str) -> TableSpec:
-        """The columns of a table. Vectors of a set that the snapshot does not have are of 0 dimensions:
-        there are none. Raises `KeyError` for a table that does not exist.
+        """The columns of a table. Vectors of a set that the snapshot does not have have 0 dimensions,
+        since there are none. Raises `KeyError` for a table that does not exist.
         """
         if table.startswith(FEATURES_PREFIX):
             name = table.removeprefix(FEATURES_PREFIX)

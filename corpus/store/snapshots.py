@@ -50,7 +50,7 @@ class Snapshot(SnapshotRows):
     @classmethod
     def open(cls, store: Store, snapshot_id: str = "latest") -> Snapshot:
         """Open a snapshot by its id, or the newest. Raises `NotFoundError`, `DamagedError`, and
-        `BadInputError` where the corpus has another format.
+        `BadInputError` if the corpus has another format.
         """
         formats.check(store)
         if snapshot_id == "latest":
@@ -73,7 +73,7 @@ class Snapshot(SnapshotRows):
 
     @classmethod
     def latest(cls, store: Store) -> Parent:
-        """The newest snapshot, or the empty one where none is published. Raises `DamagedError`."""
+        """Return the newest snapshot, or the empty one if none is published. Raises `DamagedError`."""
         formats.check(store)
         if not store.exists(LATEST):
             return EmptySnapshot(store)

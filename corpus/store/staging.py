@@ -40,8 +40,8 @@ class Update(StagedParts):
     def open(cls, store: Store, update_id: str, run: RunIdentity | None = None) -> Update:
         """Begin an update, or go on with one. `run` is kept as the identity of who began it.
 
-        Raises `BadInputError` where the id is none, `ConflictError` where the update was abandoned,
-        `PassingFaultError` while blobs are removed, and `DamagedError` where its record is broken.
+        Raises `BadInputError` if the id is not one, `ConflictError` if the update was abandoned,
+        `PassingFaultError` while blobs are removed, and `DamagedError` if its record is broken.
         """
         require_update_id(update_id)
         formats.begin(store)
@@ -64,7 +64,7 @@ class Update(StagedParts):
         return cls(store, record, parent_of(store, record["parent"]))
 
     def refuse_if_stale(self) -> None:
-        """Raise `ConflictError` where another update has published since this one began."""
+        """Raise `ConflictError` if another update has published since this one began."""
         latest = Snapshot.latest(self.store)
         if latest.id not in (self.id, self.parent.id):
             raise ConflictError(

@@ -24,7 +24,7 @@ class UpdateRecord(TypedDict):
     """What an update is, fixed when it begins; `parent` is the snapshot it builds on, null for the
     first; `began_at` is ISO 8601, to the microsecond.
 
-    In a workspace (see corpus.isolation), where the parent is not, `sequence` is the number of the
+    In a workspace (see corpus.isolation), which does not have the parent, `sequence` is the number of the
     update, and nobody says when it began or for whom.
     """
 
@@ -49,7 +49,7 @@ def record_key(update_id: str) -> str:
 
 
 def require_update_id(update_id: str) -> None:
-    """Raise `BadInputError` where an update cannot have this id."""
+    """Raise `BadInputError` if an update cannot have this id."""
     if not _ID.fullmatch(update_id):
         raise BadInputError(
             f"{update_id!r} is not an update id: letters, digits, '.', '_' and '-' only.",

@@ -70,7 +70,7 @@ def vectorize(
 
     `settings` has the number of child processes and their limits; `total` files are expected.
     Without the sandbox all runs in this process, without limits. An old file is overwritten. Raises
-    `NotFoundError` for an unknown set, `BadInputError` where there cannot be such a file, `PassingFaultError` where
+    `NotFoundError` for an unknown set, `BadInputError` if there cannot be such a file, `PassingFaultError` if
     the disk is full.
     """
     chosen = features.get(feature_set)

@@ -30,10 +30,12 @@ class Matrix:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with the object
 
     def append(self, row: np.ndarray) -> None:
+        """Add a row, float32 [dim]."""
         self._file.write(row.astype("<f4", copy=False).tobytes())
         self.rows += 1
 
     def write(self, archive: zipfile.ZipFile, name: str) -> None:
+        """Write all rows into an archive, float32 [n, dim]."""
         write_array(archive, name, "<f4", (self.rows, self.dim), _chunks(self._file))
 
 
@@ -49,6 +51,7 @@ class Texts:
         return len(self._sizes)
 
     def append(self, text: str) -> None:
+        """Add a text as the last row."""
         self._file.write(text.encode("utf-32-le", "surrogatepass"))
         self._sizes.append(4 * len(text))
         self.widest = max(self.widest, len(text))

@@ -1,0 +1,1 @@
+"""Formats of evidence: manifests and VirusTotal reports, read into verdicts. No store, and no labels."""

@@ -72,7 +72,7 @@ def name(value: Any) -> str:
 
 
 def family(value: Any) -> str | None:
-    """A family name in lower case; None where the name says that there is none."""
+    """A family name in lower case; None if the name says that there is none."""
     family = name(value).lower()
     return None if family in _NO_FAMILY or family.startswith("singleton:") else family
 

@@ -1,6 +1,6 @@
 """Verdict manifests: one row a verdict, as CSV with a header, JSON, JSONL or Parquet.
 
-| column | where it is left out or empty |
+| column | if it is left out or empty |
 |---|---|
 | sha256 | refused |
 | verdict: malicious, benign, unknown | refused |

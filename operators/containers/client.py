@@ -30,7 +30,7 @@ _KEEP_ALIVE = (
 class Client:
     """Speaks to the first engine that takes a connection.
 
-    Raises `EngineError` where it refuses, and `OSError` or `HTTPException` where it does not answer.
+    Raises `EngineError` if it refuses, and `OSError` or `HTTPException` if it does not answer.
 
     :param urls: `unix:///run/docker.sock`, `tcp://host:2375` or, with `tls`, `https://host:2376`.
     :param timeout_s: how long the engine may take to answer.

@@ -40,7 +40,7 @@ class Engine:
         return self.ask(question, lambda: True)
 
     def look(self, question: Callable[[Client], T]) -> T:
-        """What there is on the engine. Raises `PassingFaultError` also where it refuses to say."""
+        """What there is on the engine. Raises `PassingFaultError`, also if it refuses to say."""
         try:
             return self.once(question)
         except EngineError as error:
@@ -50,7 +50,7 @@ class Engine:
 
     def ask(self, question: Callable[[Client], T], giving_up: Callable[[], bool]) -> T:
         """The engine's answer. Raises `PassingFaultError` when it stays away or when `giving_up` says so,
-        `BadSettingError` where the worker may not talk to it, and `EngineError` when it refuses.
+        `BadSettingError` if the worker may not talk to it, and `EngineError` when it refuses.
 
         A question may be asked twice: the first answer may have been lost on its way.
         """

@@ -1,4 +1,4 @@
-"""Variables of a container: everybody who may look at its task sees them, so they are no secrets."""
+"""Variables of a container: everybody who may look at its task sees them, so they must not be secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 def without_secrets(environment: dict[str, str]) -> dict[str, str]:
-    """The variables, none of which looks like a secret. The error does not repeat a value."""
+    """Return the variables, if none looks like a secret. The error does not repeat a value."""
     # What another task will give is looked at when it is there.
     for name, value in environment.items() if isinstance(environment, dict) else ():
         if _SECRET_NAME.search(name) or _SECRET_VALUE.search(str(value)):

@@ -35,7 +35,7 @@ class ImageIds:
         self._known: dict[str, str] = {}
 
     def of(self, name: str) -> str:
-        """The digest of an image. Raises `PassingFaultError` where the engine has none."""
+        """The digest of an image. Raises `PassingFaultError` if the engine has none."""
         if name not in self._known:
             try:
                 found = self._ask(lambda client: client.image(name))

@@ -12,8 +12,8 @@ from operators.errors import EngineError, NoSuchThingError
 
 @contextlib.contextmanager
 def refusals(spec: Spec) -> Iterator[None]:
-    """Turns what the engine says to `spec` into `BadSettingError`, or `PassingFaultError` where it may say
-    otherwise another time; that a container is gone stays `NoSuchThingError`.
+    """Turn what the engine says to `spec` into `BadSettingError`, or `PassingFaultError` if it may say
+    something else another time; that a container is gone stays `NoSuchThingError`.
     """
     try:
         yield

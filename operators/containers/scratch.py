@@ -8,7 +8,7 @@
         spool/          its temporary files
         stage-in/ run/ stage-out/    a folder a step, for its result.json
         stage-in.done ...    steps that have ended well
-        given-up        there once the task was told to stop: nobody goes on with what is here
+        given-up        there once the task was told to stop: no try continues with what is here
 
 The folder is gone when its task has ended; one that stays belonged to a worker that was killed.
 """
@@ -47,7 +47,7 @@ class Scratch:
     """The folder of one task instance; all its tries on this host use the same one.
 
     :param root: the setting `docker.scratch`: the same path on the host and in the worker.
-    :param user: uid and gid that containers run as; the folder is made theirs where that is possible.
+    :param user: uid and gid that containers run as; the folder is made theirs if that is possible.
     """
 
     def __init__(self, root: Path, task: TaskTry, user: tuple[int, int]) -> None:
@@ -57,11 +57,10 @@ class Scratch:
         self.path = root / key(task)
 
     def continues(self, work: str = "") -> bool:
-        """Whether an earlier try of the same generation, at the same work, has left the folder as it
-        had it.
+        """Whether this try can continue what a previous try of the same generation, at the same work, left.
 
-        It has not where that one was told to stop, or where the host went down since: what is written
-        here is never synced to the disk.
+        It cannot if that one was told to stop, or if the host went down since: what is written here is
+        never synced to the disk.
         """
         owner = read_owner(self.path)
         if owner is None or owner.generation != self.task.generation:
@@ -72,7 +71,7 @@ class Scratch:
         return told.get("boot") == _boot() and told.get("work") == work
 
     def claim(self, work: str = "") -> None:
-        """Make this try the owner; what cannot be gone on with is removed. Raises `BadSettingError`."""
+        """Make this try the owner; what it cannot continue is removed. Raises `BadSettingError`."""
         if not self.root.is_dir():
             raise BadSettingError(
                 f"{self.root} is not a folder.",
@@ -82,14 +81,14 @@ class Scratch:
         try:
             # Or else the reaper might take the folder away in between.
             with _locked(self.root):
-                former = None if self.continues(work) else _set_aside(self.path)
+                discarded = None if self.continues(work) else _set_aside(self.path)
                 self._make(self.path)
                 time = datetime.now(UTC).isoformat(timespec="seconds")
                 owner = asdict(self.task) | {"time": time, "boot": _boot(), "work": work}
                 self.write(OWNER, json.dumps(owner))
             # Gigabytes take a while, in which all tasks of the host would wait for the lock.
-            if former:
-                remove(former)
+            if discarded:
+                remove(discarded)
         except PermissionError as error:
             raise BadSettingError(
                 f"{error.filename}: {error.strerror}.", field="docker.scratch"
@@ -100,14 +99,14 @@ class Scratch:
         return read_owner(self.path) == self.task
 
     def require_owned(self) -> None:
-        """Raises `PassingFaultError` where a later try has taken the task over: this one lost touch with
-        Airflow for a while, and what it does now would be done twice.
+        """Raise `PassingFaultError` if a later try has taken the task over: this one lost touch with Airflow
+        for a while, and what it does now would be done twice.
         """
         if not self.owned():
             raise PassingFaultError("a later attempt has taken this task over.")
 
     def give_up(self) -> None:
-        """Have later tries begin anew, even if nothing of this one can be removed any more."""
+        """Have later tries begin again, even if nothing of this one can be removed any more."""
         if self.owned():
             # On a full disk there is no more to be done.
             with contextlib.suppress(OSError):
@@ -134,7 +133,7 @@ class Scratch:
         return file
 
     def forget(self, step: str) -> None:
-        """Remove the result of a container that failed, or else its successor's might be missed."""
+        """Remove the result of a container that failed, so that it is not taken for its successor's."""
         result = self.path / step / RESULT
         with contextlib.suppress(OSError):
             try:
@@ -198,7 +197,7 @@ def is_key(name: str) -> bool:
 
 
 def read_owner(folder: Path) -> TaskTry | None:
-    """The try that owns a folder; None where it says nothing that can be read."""
+    """The try that owns a folder; None if it says nothing that can be read."""
     try:
         return TaskTry.from_dict(_read(folder))
     except (OSError, ValueError, TypeError):
@@ -221,10 +220,10 @@ def folders(root: Path) -> Iterator[Path]:
 
 
 def withdraw(folder: Path, owner: TaskTry | None) -> Path | None:
-    """Take a folder out of the way of tries to come, to be removed at leisure; its new path.
+    """Move a folder aside for later removal; return its new path.
 
-    None where it is another's than `owner`'s by now, or gone: a try that claims it at this moment
-    gets it whole, or makes a new one.
+    None if it no longer belongs to `owner`, or does not exist: a try that claims it at this moment gets
+    it whole, or makes a new one.
     """
     with _locked(folder.parent):
         if folder.is_symlink() or read_owner(folder) != owner:
@@ -233,7 +232,7 @@ def withdraw(folder: Path, owner: TaskTry | None) -> Path | None:
 
 
 def _set_aside(folder: Path) -> Path | None:
-    """Rename a folder, so that its name is free at once; its new path, None where there is none."""
+    """Rename a folder, so that its name is free at once; return its new path, None if there is no folder."""
     withdrawn = folder.with_name(f"{WITHDRAWN}{folder.name}-{uuid.uuid4().hex[:8]}")
     try:
         folder.rename(withdrawn)

@@ -40,16 +40,16 @@ class Ended:
 class TaskContainers:
     """Runs the steps of a task in containers, one at a time, and never the same work twice at once.
 
-    A context manager: it takes the task over from former tries, and in the end leaves neither a
-    container nor the scratch folder. Should a later try have taken the task over by then, because
-    this one lost touch with Airflow for a while, both are that one's and stay.
+    A context manager: it takes the task over from previous tries, and in the end leaves neither a
+    container nor the scratch folder. If a later try has taken the task over by then, because this one
+    lost touch with Airflow for a while, both belong to that one and stay.
 
     :param say: takes a line for the task's log.
     :param max_lines: lines of a container that are shown; the rest is counted.
     :param pull: pulls an image that the engine does not have; without it that is an error.
     :param images: names of the images that the task will run.
-    :param work: what else tells its work. Where that, or an image, is another than when a former try
-        began, nothing of that one is gone on with.
+    :param work: what else tells its work. If the work or an image changed since the previous try, that
+        try is discarded.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TaskContainers:
         told = [*map(self.image, self.images), *self.work]
         work = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         if self.scratch.continues(work):
-            # A former try that is not dead makes no container any more once this one has the folder.
+            # A previous try that is not dead makes no container any more once this one has the folder.
             self.scratch.claim(work)
             self._find(adopt=True)
         else:
@@ -100,7 +100,7 @@ class TaskContainers:
             self.say(f"Its folder is left to the reaper: {error}")
 
     def _find(self, adopt: bool) -> None:
-        """Look for what former tries left; what is of another generation is stopped and removed.
+        """Look for what previous tries left; what is of another generation is stopped and removed.
 
         Without `adopt` everything is, for what a container works on is not there any more.
         """
@@ -115,11 +115,11 @@ class TaskContainers:
                 self._ask(functools.partial(_end, container=container["Id"]))
 
     def image(self, name: str) -> str:
-        """The digest by which the engine knows an image. Raises `PassingFaultError` where it has none."""
+        """The digest by which the engine knows an image. Raises `PassingFaultError` if it has none."""
         return self._ids.of(name)
 
     def run(self, step: str, spec: Spec) -> Ended:
-        """Run a container to its end, or go on with the one that a former try has started.
+        """Run a container to its end, or continue with the one that a previous try has started.
 
         It is removed when this returns or raises, unless a later try has it by then.
         """
@@ -180,7 +180,7 @@ class TaskContainers:
                 time.sleep(0.2)
 
     def _adopted(self, step: str, spec: Spec) -> str | None:
-        """What a former try has started for this step, if it did not fail."""
+        """Return the container that a previous try has started for this step, if it did not fail."""
         container = self._found.pop(step, None)
         if container is None:
             return None
@@ -248,7 +248,7 @@ class TaskContainers:
             silent = time.monotonic()
             try:
                 self.engine.client.wait(container, _WAIT_S)
-                # Where it went on after its output had ended, it was the way to it that broke.
+                # If it continued after its output had ended, the connection to it broke.
                 if time.monotonic() - silent < _AT_ONCE_S:
                     return
             except Exception as error:

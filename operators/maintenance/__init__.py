@@ -1,1 +1,1 @@
-"""What keeps Airflow's own databases small."""
+"""What keeps Airflow's own databases small. Nothing here reads a corpus."""

@@ -1,4 +1,4 @@
-"""Old results of tasks go from Celery's database, where one is configured.
+"""Removes old results of tasks from Celery's database, if one is configured.
 
 Celery has a clean-up of its own, which only its beat calls, and Airflow runs none.
 

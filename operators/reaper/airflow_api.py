@@ -70,18 +70,18 @@ class AirflowApi:
         self._token: str | None = None
 
     def check(self) -> None:
-        """Raises `NoAnswerError` where nothing could be asked."""
+        """Raise `NoAnswerError` if nothing could be asked."""
         answer = self._get("dags", [("limit", 1)])
         # Someone who may see only some DAGs may be refused the list of all.
         if answer.status_code not in (requests.codes.ok, requests.codes.forbidden):
             raise NoAnswerError(f"{self.url} answered {answer.status_code}.")
 
     def find(self, keys: Collection[TaskKey]) -> dict[TaskKey, TaskState]:
-        """The tasks of one `dag_id`, `run_id` and `task_id`; one that Airflow has not is left out.
+        """The tasks of one `dag_id`, `run_id` and `task_id`; one that Airflow does not have is left out.
 
         The list for one DAG, rather than the batch call for all: that one writes into Airflow's
         audit log each time, and leaves out silently what the user may not see. Raises `NoAnswerError`,
-        and `RefusedError` where the user may not see the DAG, or Airflow cannot read it just now.
+        and `RefusedError` if the user may not see the DAG, or Airflow cannot read it just now.
         """
         wanted = sorted(keys)
         found: dict[TaskKey, TaskState] = {}

@@ -74,7 +74,7 @@ class OldImages:
         self.configured = (settings.docker.services_image, settings.docker.extractor_image)
 
     def remove(self) -> int:
-        """How many were removed. Raises `PassingFaultError` where the engine does not answer."""
+        """How many were removed. Raises `PassingFaultError` if the engine does not answer."""
         if not self.days:
             return 0
         before = datetime.now(UTC) - timedelta(days=self.days)

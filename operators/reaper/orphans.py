@@ -10,11 +10,11 @@ ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 def why_orphan(task: TaskState | None, holder: TaskTry, owner: TaskTry | None) -> str | None:
-    """Why what `holder` left on this host is lost, in words; None where it is not.
+    """Why what `holder` left on this host is lost, in words; None if it is not.
 
-    :param task: what Airflow says of the task; None where it has no such task.
+    :param task: what Airflow says of the task; None if it has no such task.
     :param holder: the try that made it.
-    :param owner: the last try that took the task over on this host; None where that is not known.
+    :param owner: the last try that took the task over on this host; None if that is not known.
     """
     if task is None:
         return "Airflow has no such task any more"
@@ -54,5 +54,5 @@ class Sightings:
         return now - first >= self.grace_s
 
     def end_pass(self) -> None:
-        """Forget what this pass has not seen: it would begin anew."""
+        """Forget what this pass has not seen: it would begin again."""
         self._first = {name: first for name, first in self._first.items() if name in self._now}

@@ -52,7 +52,7 @@ class Reaper:
         self._images_at = float("-inf")
 
     def look(self) -> Counts:
-        """One pass. Raises `CorpusError` where it could not be completed."""
+        """One pass. Raises `CorpusError` if it could not be completed."""
         try:
             counts = self._sweep.look()
         except OSError as error:
@@ -67,7 +67,7 @@ class Reaper:
                 counts.failed += 1
                 self.report.once("images", f"Old images were not looked for: {error}")
             if not self.dry_run:
-                remove_former(self.settings)
+                remove_old_health_files(self.settings)
         self.report.end_pass()
         return counts
 
@@ -109,8 +109,8 @@ def health_file(settings: WorkerSettings) -> Path:
     return Path(settings.docker.scratch, f"{_HEALTH_FILE}{quote(host, safe='')}")
 
 
-def remove_former(settings: WorkerSettings) -> None:
-    """Remove what reapers before this one have left: each container has a name of its own."""
+def remove_old_health_files(settings: WorkerSettings) -> None:
+    """Remove health files of previous reapers: each container of a reaper has a file of its own."""
     for file in Path(settings.docker.scratch).glob(f"{_HEALTH_FILE}*"):
         # Another that lives has touched its own within minutes.
         with contextlib.suppress(OSError):
@@ -119,6 +119,7 @@ def remove_former(settings: WorkerSettings) -> None:
 
 
 def is_healthy(settings: WorkerSettings) -> bool:
+    """Return whether a pass was completed lately."""
     lately = max(_HEALTHY_PASSES * settings.reaper.interval_s, _HEALTHY_S)
     try:
         return time.time() - health_file(settings).stat().st_mtime < lately

@@ -71,7 +71,7 @@ class Sweep:
         self.sightings = Sightings(grace_s)
 
     def look(self) -> Counts:
-        """One pass. Raises `PassingFaultError` where the engine or Airflow does not answer.
+        """One pass. Raises `PassingFaultError` if the engine or Airflow does not answer.
 
         What Airflow had answered for by then is dealt with, and nothing else is touched.
         """

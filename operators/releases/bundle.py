@@ -21,7 +21,7 @@ from operators.errors import ReleaseMissingError
 
 log = logging.getLogger(__name__)
 
-# What a release brings; loaded anew where a process goes from one release to another.
+# What a release brings; it is loaded again when a process goes from one release to another.
 PACKAGES = ("corpus", "operators")
 CURRENT = "current"
 # Modules of Airflow that keep plugins, or what plugins gave.
@@ -31,7 +31,7 @@ _WITH_PLUGINS = (
 )
 
 # How often a release is not taken up because DAG files are being read; and after how many waits without a task
-# that misses it a release counts as missing anew.
+# that misses it a release counts as newly missing.
 _PATIENCE = 5
 _FORGOTTEN = 20
 

@@ -122,7 +122,7 @@ def _overridden(configured: Settings, call: Call) -> Settings:
                 raise BadInputError(
                     "a run may not override this setting where services run in containers.",
                     field=inner,
-                    hint="It belongs into the settings of the worker, secrets into docker.secrets.",
+                    hint="It belongs in the settings of the worker, a secret in docker.secrets.",
                 )
         nest(overrides, path, parsed)
     return Settings.load(overrides) if overrides else configured

@@ -15,7 +15,7 @@ import corpus
 from operators.runners.command import Call
 from operators.task_log import Lines
 
-GUARD = Path(__file__).with_name("supervisor.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _CHUNK = 65_536
 
 
@@ -39,7 +39,7 @@ class ProcessRunner:
             return 128 + signal.SIGTERM
         supervisor = subprocess.Popen(
             [
-                *(sys.executable, "-I", "-S", str(GUARD), str(self.grace)),
+                *(sys.executable, "-I", "-S", str(SUPERVISOR), str(self.grace)),
                 *(*self.command, "--result", str(result), *call.arguments()),
             ],
             stdin=subprocess.PIPE,

@@ -81,8 +81,8 @@ class Outcome(BaseModel):
 def read_report(service: str, exit_status: int, file: Path) -> dict[str, Any]:
     """The report of a service that has ended.
 
-    Raises `AirflowSkipException` where there was nothing to do, `AirflowFailException` where a
-    retry cannot help, and `AirflowException` where it may.
+    Raises `AirflowSkipException` if there was nothing to do, `AirflowFailException` if a
+    retry cannot help, and `AirflowException` if it may.
     """
     outcome = _read(service, exit_status, file)
     # The exit status is looked at on its way here, a result that a sandbox wrote is not.
@@ -136,7 +136,7 @@ def read_bounded(file: Path) -> bytes | None:
 
 
 def copy_result(source: Path, target: Path) -> None:
-    """Copy a result file, where there is one, out of a folder that what ran could write to."""
+    """Copy a result file, if there is one, out of a folder that what ran could write to."""
     if (content := read_bounded(source)) is not None:
         target.write_bytes(content)
 
@@ -165,6 +165,7 @@ def as_airflow(error: CorpusError) -> AirflowException:
 
 
 def how_it_ended(exit_status: int) -> str:
+    """Say in words how a process ended; above 128 a signal ended it."""
     if exit_status > 128:
         reason = {9: " (out of memory, or killed by hand)", 15: " (stopped)"}
         number = exit_status - 128

@@ -18,7 +18,7 @@ class Runner(Protocol):
     """Runs `corpus` once. One is made for each try of a task."""
 
     def run(self, call: Call, *, result: Path, on_line: Callable[[str], object]) -> int:
-        """Run a call and return its exit status (128 + n: signal n). Raises a `CorpusError` where
+        """Run a call and return its exit status (128 + n: signal n). Raises a `CorpusError` if
         it could not be run.
 
         `on_line` gets each line of output as it is written, printable and of bounded length. What
@@ -27,7 +27,7 @@ class Runner(Protocol):
         """
 
     def stop(self) -> None:
-        """Ask what runs to end, so that `run` returns soon, also where it has not begun yet.
+        """Ask what runs to end, so that `run` returns soon, even if it has not begun yet.
 
         Callable from a signal handler: it writes nothing.
         """

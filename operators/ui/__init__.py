@@ -1,1 +1,1 @@
-"""What the Airflow UI shows of the corpus: pages and links."""
+"""What the Airflow UI shows of the corpus: pages and links. No service is run here."""

@@ -54,7 +54,7 @@ def card(snapshot: str, file: str = "index.html") -> Response:
 
 
 def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
-    """Bytes and media type of a file of a snapshot's card; None where there is none."""
+    """Bytes and media type of a file of a snapshot's card; None if there is none."""
     # One name each, so that no path leads out of a card.
     media_type = TYPES.get(file.rpartition(".")[2])
     if media_type is None or not _is_name(snapshot) or not _is_name(file):

@@ -13,7 +13,7 @@ from corpus.contract.reports import ImportVerdictsReport, LabelReport
 from corpus.contract.requests import ImportVerdictsRequest, LabelRequest
 from corpus.services.context import Context
 from corpus.services.import_verdicts.service import import_verdicts
-from corpus.services.label.policy import policy_record
+from corpus.services.label.policy import Policy
 from corpus.services.label.service import label
 from corpus.settings import Settings
 from corpus.store.object_store import Store
@@ -97,7 +97,7 @@ class Corpus:
                 found = store.measure(to)
                 entry = {"key": to, "sha256": found.sha256, "rows": rows, "size": found.size}
                 tables[table] = {"files": [*tables.get(table, {"files": []})["files"], entry]}
-        write_snapshot(update, tables, label_policy=policy_record(context.settings))
+        write_snapshot(update, tables, label_policy=Policy.of(context.settings).record())
         return Snapshot.open(store)
 
     def labels(self) -> dict[str, dict[str, Any]]:

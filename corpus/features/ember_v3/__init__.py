@@ -1,8 +1,9 @@
 """The feature set `ember-v3`: EMBER2024's, bit for bit.
 
-`raw` reads a file, `vectors` turns what was read into numbers. `image` reads PE files that are put
-together sanely, by readers of our own; `pefile_path` has pefile read all others. docs/reference/features.md
-tells the columns, and what is peculiar in the definition.
+`raw` reads a file, `vectors` turns what was read into numbers. `pe` has readers of our own
+for PE files that are put together sanely, `signature` those of Authenticode, `kernels` the compiled loops; `pefile_compat`
+has pefile read all other files. docs/reference/features.md tells the columns, and what is peculiar in the
+definition. Nothing here imports anything of the corpus but its errors.
 """
 
 from __future__ import annotations

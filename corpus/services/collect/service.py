@@ -31,7 +31,7 @@ _SHARD_PART = re.compile(r"(?:.*-)?(shard-\d{4,})\.(?:parquet|json)")
 def collect(request: CollectRequest, context: Context) -> CollectReport:
     """Stage `candidates`, one part a shard.
 
-    Raises `BadInputError` for a source that is not there, `NotFoundError` for a feature set that is not.
+    Raises `BadInputError` if there is no such source, `NotFoundError` if there is no such feature set.
     """
     urls = request.sources or context.settings.sources.urls
     if not urls and not request.re_extract:
@@ -85,7 +85,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
 def _list(
     url: str, files: Files, settings: SourceSettings, parent: Parent
 ) -> Iterator[SourceFile | Unreadable | ManifestRow]:
-    """What a source has; a manifest's row itself where its sample is known already."""
+    """List what a source has; a row of a manifest whose sample is known already is given as it is."""
     if not is_manifest(url):
         yield from list_files(url, files, Patterns(settings.include, settings.exclude))
         return
@@ -176,7 +176,7 @@ def _stage(
     update: Update, rows: pa.Table, unreadable: list[Unreadable], shards: list[range]
 ) -> list[str]:
     names = [f"shard-{index:04d}" for index in range(len(shards))]
-    _drop_former(update, set(names))
+    _drop_stale(update, set(names))
     for name, span in zip(names, shards, strict=True):
         update.write(CANDIDATES.name, rows.slice(span.start, len(span)), name)
     if unreadable:
@@ -186,8 +186,8 @@ def _stage(
     return names
 
 
-def _drop_former(update: Update, names: set[str]) -> None:
-    """Remove what a former attempt made of shards that there are no more: candidates and results."""
+def _drop_stale(update: Update, names: set[str]) -> None:
+    """Remove what a previous attempt staged for shards that no longer exist: candidates and results."""
     for key in update.store.list(update.prefix):
         part = _SHARD_PART.fullmatch(key.rsplit("/", 1)[-1])
         if part and part[1] not in names:

@@ -15,8 +15,8 @@ def cut(sizes: Sequence[int], settings: ShardSettings) -> list[range]:
     """Ranges of neighbouring files, given their sizes in bytes, that make the shards.
 
     A shard has at most `max_files` files and, unless one file alone is larger, `max_bytes` bytes.
-    Where that would make more than `max_shards`, both limits grow alike until it does not. Where
-    there are `min_files` for each, the shards are as many as keep all `workers` busy to the end.
+    If that would make more than `max_shards`, both limits grow alike until it does not. If there are
+    `min_files` for each, there are as many shards as keep all `workers` busy to the end.
     """
     scale = max(
         1.0,

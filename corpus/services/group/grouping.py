@@ -60,7 +60,7 @@ def group_samples(
     """Group new samples (columns sha256, tlsh, imphash) among themselves and with those of the parent.
 
     `parent`, the samples of the parent that they may be linked to, has the columns sha256, group_id,
-    tlsh, imphash and sequence of table `groups`. Raises `BadInputError` where a digest is malformed.
+    tlsh, imphash and sequence of table `groups`. Raises `BadInputError` if a digest is malformed.
     """
     samples = samples.select(["sha256", "tlsh", "imphash"]).sort_by("sha256").combine_chunks()
     new = NewSamples.read(samples, settings)

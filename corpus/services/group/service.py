@@ -21,7 +21,7 @@ _COLUMNS = ["sha256", "group_id", "tlsh", "imphash", "sequence"]
 
 
 def group(request: GroupRequest, context: Context) -> GroupReport:
-    """Stage groups and merges. Raises `BadInputError` where a TLSH digest is malformed."""
+    """Stage groups and merges. Raises `BadInputError` if a TLSH digest is malformed."""
     update = context.begin(request)
     samples = update.read("samples", ["sha256", "tlsh", "imphash"])
     settings = context.settings.groups

@@ -76,7 +76,7 @@ class NewSamples:
     def read(cls, samples: pa.Table, settings: GroupSettings) -> NewSamples:
         """Read the columns sha256, tlsh and imphash (strings), in the order of sha256.
 
-        Raises `BadInputError` where a TLSH digest is malformed; null is no digest.
+        Raises `BadInputError` if a TLSH digest is malformed; null is not a digest.
         """
         encoded = _linking(samples["imphash"], settings).combine_chunks().dictionary_encode()
         return cls(
@@ -147,7 +147,7 @@ def linked_rows(new: NewSamples, parent: pa.Table) -> Indices:
     """Rows of the parent that any new sample is linked to: int64 [k], ascending.
 
     `parent` has the columns tlsh and imphash (strings or null), one row a sample of the parent. A few
-    bytes of each digest tell which ones are worth parsing. Raises `BadInputError` where one that is
+    bytes of each digest tell which ones are worth parsing. Raises `BadInputError` if one that is
     read is malformed.
     """
     linked = to_numpy(pc.is_in(parent["imphash"], value_set=new.imphashes, skip_nulls=True)).copy()
@@ -167,7 +167,7 @@ def links_to_parent(new: NewSamples, parent: pa.Table, group_of_row: Indices) ->
     """Links from new samples to groups, sorted by query and group, an import hash before TLSH.
 
     `parent` has the columns tlsh and imphash (strings or null), `group_of_row`, int64 [rows], the
-    number of each row's group. Raises `BadInputError` where a TLSH digest is malformed.
+    number of each row's group. Raises `BadInputError` if a TLSH digest is malformed.
     """
     frames = [_by_tlsh(new, parent["tlsh"], group_of_row), _by_imphash(new, parent, group_of_row)]
     links = pl.concat(frames).sort("query", "group", "by_tlsh")
@@ -213,7 +213,7 @@ _LINK = {"query": pl.Int64, "group": pl.Int64, "best": pl.Int64}
 
 
 def _linking(imphashes: pa.ChunkedArray, settings: GroupSettings) -> pa.ChunkedArray:
-    """Import hashes, null where they link nothing."""
+    """Import hashes, null if they link nothing."""
     if not settings.imphash:
         return pa.chunked_array([pa.nulls(len(imphashes), pa.string())])
     ignored = pa.array(["", *map(str.lower, settings.ignored_imphashes)], pa.string())

@@ -51,7 +51,7 @@ class _Read:
 
 
 def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportVerdictsReport:
-    """Stage verdicts and seen files. Raises `BadInputError`, and stages nothing, where one file is wrong."""
+    """Stage verdicts and seen files. Raises `BadInputError` if one file is wrong; then nothing is staged."""
     update = context.begin(request)
     access = Files.beside(context.store)
     listed = _listed(request.urls or context.settings.verdicts.urls, access)

@@ -142,8 +142,8 @@ class Intake:
         filtered: int,
     ) -> None:
         for sha256, location in found.items():
-            former = self.origins.get(sha256)
-            if former is None or location < former[0]:
+            known = self.origins.get(sha256)
+            if known is None or location < known[0]:
                 self.origins[sha256] = (location, candidate)
         self.rejects += [_reject(problem, candidate) for problem in problems]
         self.rejects += [
@@ -225,6 +225,7 @@ def _reject(problem: Problem, candidate: Candidate) -> dict[str, Any]:
 
 
 def seen_file(candidate: Candidate) -> dict[str, Any]:
+    """Return the row of `seen_files` by which the next update passes the candidate over."""
     return {
         "location": candidate.location,
         "fingerprint": candidate.fingerprint,

@@ -22,10 +22,12 @@ class CopiedFiles(Files):
         self._found: dict[str, dict[str, Any]] = store.read_json(SOURCES)
 
     def stat(self, location: str) -> FileStat:
+        """Return size and version of an original. Raises `OSError` as reading it did."""
         found = self._sound(location)
         return FileStat(found["size"], found["version"], None)
 
     def open(self, location: str) -> IO[bytes]:
+        """Open the copy of an original. Raises `OSError` as reading the original did."""
         return self._store.open(source_key(self._sound(location)["copy"]))
 
     def _sound(self, location: str) -> dict[str, Any]:

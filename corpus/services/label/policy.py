@@ -44,7 +44,7 @@ class Policy:
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
-        """The policy of the settings. Raises `BadSettingError` where the thresholds overlap."""
+        """The policy of the settings. Raises `BadSettingError` if the thresholds overlap."""
         if settings.verdicts.benign_threshold >= settings.verdicts.malicious_threshold:
             raise BadSettingError(
                 "must be below verdicts.malicious_threshold.", field="verdicts.benign_threshold"
@@ -67,17 +67,8 @@ class Policy:
 
     @property
     def digest(self) -> str:
+        """sha256 of the policy, in hex: if it changes, all samples are labelled again."""
         return str(self.record()["digest"])
-
-
-def policy_record(settings: Settings) -> dict[str, Any]:
-    """The label policy of the settings as a snapshot's manifest keeps it, with its `digest`."""
-    return Policy.of(settings).record()
-
-
-def policy_digest(settings: Settings) -> str:
-    """sha256 of the label policy: where it changes, all samples are labelled again."""
-    return Policy.of(settings).digest
 
 
 class Label(NamedTuple):
@@ -149,7 +140,7 @@ def resolve(
 def _newest(verdicts: Iterable[Verdict], policy: Policy) -> Iterable[tuple[int, Verdict]]:
     """The newest verdict of each level and reporter, by `reported_at`, then by the snapshot it came with.
 
-    There are several where one said different things at the same time.
+    There are several if one reporter said different things at the same time.
     """
     newest: dict[tuple[int, str], tuple[tuple[datetime, int], dict[str, Verdict]]] = {}
     for verdict in verdicts:

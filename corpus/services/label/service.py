@@ -33,7 +33,7 @@ _LABEL = ["sha256", *Label._fields, "policy"]
 
 
 def label(request: LabelRequest, context: Context) -> LabelReport:
-    """Stage labels. Raises `BadSettingError` where the policy contradicts itself."""
+    """Stage labels. Raises `BadSettingError` if the policy contradicts itself."""
     update = context.begin(request)
     policy = Policy.of(context.settings)
     digest = policy.digest

@@ -65,7 +65,7 @@ def cuts_of(update: Update) -> SplitCuts:
 
 
 def code() -> dict[str, str]:
-    """Version of the corpus code and, where it is known, the revision it was built from."""
+    """Return the version of the corpus code and, if it is known, the revision it was built from."""
     found = current()
     revision = os.environ.get("CORPUS_CODE_VERSION") or found.revision
     return {"version": found.version, **({"revision": revision} if revision else {})}

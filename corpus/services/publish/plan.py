@@ -4,7 +4,7 @@
     staging/<update>/publish/<sha256>.json       the plan: which files, and what they amount to
 
 The claim on a sequence number names the plan by its digest, so a publication that was killed goes
-on with the very same files, even where a service has staged something else since.
+on with the very same files, even if a service has staged something else since.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Plan:
         return cls(update.id, record, stats, files)
 
     def write(self, store: Store) -> str:
-        """Stage the plan; returns its digest."""
+        """Stage the plan; return its digest."""
         record = to_json(asdict(self))
         digest = hashlib.sha256(record).hexdigest()
         store.write_bytes(_key(self.update, digest), record)
@@ -86,7 +86,7 @@ class Plan:
 
     @classmethod
     def read(cls, store: Store, update_id: str, digest: str) -> Plan:
-        """The plan of this digest. Raises `NotFoundError`, and `DamagedError` where it is not that plan."""
+        """Read the plan of this digest. Raises `NotFoundError`, and `DamagedError` if it is not that plan."""
         key = _key(update_id, digest)
         if store.measure(key).sha256 != digest:
             raise DamagedError(f"{key} is not what it was when it was written.", key=key)
@@ -123,8 +123,8 @@ def _table_file(update: Update, table: str) -> list[WrittenFile]:
 
 
 def _vector_files(update: Update, table: str) -> list[WrittenFile]:
-    # Vectors may be more than fits in memory: parts are taken as they are, save rows of a sample
-    # that an earlier part has too.
+    # Vectors may be more than fits in memory: parts are taken as they are, except
+    # rows of a sample that an earlier part has too.
     schema = update.spec(table).schema
     seen = pl.Series("sha256", [], pl.String)
     files = []

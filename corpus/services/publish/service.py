@@ -22,9 +22,9 @@ from corpus.store.staging import Update
 def publish(request: PublishRequest, context: Context) -> PublishReport:
     """Publish a validated update, or go on with a publication that was interrupted.
 
-    Raises `NothingNewError`, `BlockedError` where `validate` has not passed what is staged, and `ConflictError`
-    where another update has published since this one began, or is publishing, or where this one was
-    published with other content than it has staged now.
+    Raises `NothingNewError`; `BlockedError` if `validate` has not passed what is staged; `ConflictError`
+    if another update has published since this one began, or is publishing, or if this one was published
+    with other content than it has staged now.
     """
     if request.update is None:
         raise BadInputError("publish needs the id of an update.", field="update")

@@ -1,4 +1,4 @@
-"""Train, validation and test: by first-seen time where it is known, by group where it is not.
+"""Train, validation and test: by first-seen time if it is known, by group if it is not.
 
 A group lies on one side as a whole. A new group goes where the earliest first-seen of its members
 puts it; one without any date goes where a stable hash of its id puts it, by the shares of
@@ -19,7 +19,7 @@ from corpus.errors import BadSettingError
 from corpus.settings import SplitSettings
 from corpus.store.manifest import SplitCuts
 
-# EMBER2024 has 64 weeks, of which 12 are test; with 4 for validation, 48 are left to train on.
+# EMBER2024 has 64 weeks, and 12 of them are test; with 4 for validation, 48 are left to train on.
 _TRAIN_WEEKS = 48
 # From fewer samples, or fewer days, no cut is worth keeping for good.
 _MIN_DATED = 10
@@ -35,7 +35,7 @@ class Cuts:
 
     @classmethod
     def read(cls, values: SplitCuts) -> Cuts | None:
-        """From a manifest's `splits`; None where it has no cuts."""
+        """Read a manifest's `splits`; None if it has no cuts."""
         first, second = values["validation_from"], values["test_from"]
         if not first or not second:
             return None
@@ -106,7 +106,7 @@ def cuts_from_times(first_seen: pl.Series, settings: SplitSettings) -> Cuts | No
 
 
 def shares(settings: SplitSettings) -> tuple[float, float, float]:
-    """The ratio, summing to 1. Raises `BadSettingError` where it is not three shares."""
+    """Return the ratio, scaled to a sum of 1. Raises `BadSettingError` if it is not three shares."""
     ratio = settings.ratio
     if len(ratio) != 3 or any(not 0 <= share < float("inf") for share in ratio) or not sum(ratio):
         raise BadSettingError(
@@ -180,7 +180,7 @@ def _lookup(column: str, values: Mapping[str, str]) -> pl.Expr:
 
 
 def _by_time(column: str, cuts: Cuts | None) -> pl.Expr:
-    """The split of each time; null where there is no time, or no cut."""
+    """Return the split of each time; null if there is no time or no cut."""
     if cuts is None:
         return pl.lit(None, pl.String)
     validation, test = (

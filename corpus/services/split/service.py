@@ -27,7 +27,7 @@ _COLUMNS = ["sha256", "split", "group_id", "first_seen", "reason"]
 
 
 def split(request: SplitRequest, context: Context) -> SplitReport:
-    """Stage splits. Raises `BadSettingError` where the days or the ratio of the settings are unusable."""
+    """Stage splits. Raises `BadSettingError` if the days or the ratio of the settings are unusable."""
     update, settings = context.begin(request), context.settings.splits
     grouped = staged(update, "groups", ["sha256", "group_id", "reason"])
     merged = grouped.filter(pl.col("reason") == "merge").select("sha256", "group_id")
@@ -54,7 +54,7 @@ def split(request: SplitRequest, context: Context) -> SplitReport:
         reasons, undated = _summary(assigned)
     else:
         cuts = _cuts(update, new["first_seen"], settings)
-        # A survivor of a merge has its split from its own members, all of which had the same.
+        # A survivor of a merge has its split from its own members, which all had the same.
         new_rows = assign(new, _known(update, new["group_id"]), bridges, cuts, settings)
         rows = pl.concat([new_rows, _renamed(update, merged)]).sort("sha256")
         moved = 0

@@ -11,19 +11,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.changes.rows import Rows
+from corpus.contract.splits import SIDES, SPLITS
 from corpus.errors import NotFoundError
 from corpus.store.arrow_frame import frame
 from corpus.store.frames import published, staged_in_every_part
 from corpus.store.schemas import FEATURES_PREFIX, TableSpec
+from corpus.verdicts.record import VALUES
 
 if TYPE_CHECKING:
     from corpus.store.staging import Update
 
-SIDES = ("train", "validation", "test")
 ALLOWED: dict[str, dict[str, tuple[str, ...]]] = {
-    "labels": {"label": ("malicious", "benign", "unknown")},
-    "splits": {"split": (*SIDES, "excluded")},
-    "verdicts": {"verdict": ("malicious", "benign", "unknown")},
+    "labels": {"label": VALUES},
+    "splits": {"split": SPLITS},
+    "verdicts": {"verdict": VALUES},
 }
 _HEX = r"^[0-9a-f]{64}$"
 # Where a sha256 may be absent: nobody knows it of a file that could not be read.

@@ -61,7 +61,7 @@ def completeness(stats: Statistics, feature_sets: Sequence[str]) -> Gate:
         lacking.append("known samples catch up by re-extracting (`collect --re-extract`)")
     if orphans := stats["this_update"]["orphans"]:
         missing["a sample"] = orphans
-        lacking.append(f"rows of {orphans} that are no sample")
+        lacking.append(f"rows of {orphans} that are not samples")
     return _judged(
         "completeness", sum(missing.values()), None, 0,
         f"of {counts['samples']} samples: {', '.join(lacking)}" if lacking

@@ -214,7 +214,7 @@ def test_what_former_reapers_have_left_goes_after_a_day(tmp_path: Path) -> None:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
     os.utime(tmp_path / "a task's folder", (0, 0))
-    reaper.remove_former(settings)
+    reaper.remove_old_health_files(settings)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {".reaper-now", ".reaper-beside", "a task's folder"}
 

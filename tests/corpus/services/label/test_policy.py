@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import BadSettingError
-from corpus.services.label.policy import Label, Policy, policy_digest, policy_record, resolve
+from corpus.services.label.policy import Label, Policy, resolve
 from corpus.settings import Settings
 from corpus.verdicts.record import Verdict
 
@@ -260,21 +260,21 @@ class TestProperties:
 
 class TestPolicy:
     def test_the_digest_follows_what_decides_labels_and_nothing_else(self) -> None:
-        usual = policy_digest(Settings())
-        assert policy_digest(Settings.load({"groups": {"tlsh_distance": 20}})) == usual
+        usual = Policy.of(Settings()).digest
+        assert Policy.of(Settings.load({"groups": {"tlsh_distance": 20}})).digest == usual
         for change in (
             {"labels": {"min_confidence": 0.6}},
             {"labels": {"precedence": ["virustotal"]}},
             {"verdicts": {"malicious_threshold": 10}},
             {"verdicts": {"reread_days": 30}},
         ):
-            assert policy_digest(Settings.load(change)) != usual
+            assert Policy.of(Settings.load(change)).digest != usual
 
     def test_the_record_has_the_settings_and_their_digest(self) -> None:
-        record = policy_record(Settings())
+        record = Policy.of(Settings()).record()
         assert record["precedence"] == ["analyst", "manifest", "virustotal"]
-        assert record["digest"] == policy_digest(Settings())
+        assert record["digest"] == Policy.of(Settings()).digest
 
     def test_thresholds_that_overlap_are_refused(self) -> None:
         with pytest.raises(BadSettingError, match="benign_threshold"):
-            policy_digest(Settings.load({"verdicts": {"benign_threshold": 5}}))
+            Policy.of(Settings.load({"verdicts": {"benign_threshold": 5}}))
