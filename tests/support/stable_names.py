@@ -22,6 +22,7 @@ from corpus.settings import Settings
 from corpus.store.schemas import CANDIDATES, TABLES, features_spec
 from operators.containers import labels
 from operators.runners.result import Outcome, Problem
+from operators.settings import WorkerSettings
 from operators.task_try import PREFIX, TaskTry
 from tests.support import airflow_home
 
@@ -151,7 +152,7 @@ def _pattern(key: str) -> str:
 
 
 def settings() -> Rows:
-    return [(_code(name),) for name in _setting_names(Settings)]
+    return [(_code(name),) for kind in (Settings, WorkerSettings) for name in _setting_names(kind)]
 
 
 def _setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What holds of all feature sets, whatever the bytes are: hypothesis looks for those of which it does not.
 
-tests/fuzz looks longer, at real files damaged on purpose.
+tests/support/fuzz looks longer, at real files damaged on purpose.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy.common.airflow_api import AirflowApi
-from deploy.common.errors import ClusterError
+from deploy.common.errors import DeployError
 from deploy.local.cluster.compose import Compose, Container, docker
 from deploy.local.cluster.up import IMAGES
 from deploy.local.cluster.users import login
@@ -85,7 +85,7 @@ def engine() -> None:
     """A Docker engine that has all images."""
     try:
         missing = [name for name in IMAGES if not docker("images", "-q", f"corpus-{name}").strip()]
-    except (ClusterError, OSError) as error:
+    except (DeployError, OSError) as error:
         pytest.skip(f"there is no Docker engine: {error}")
     if missing:
         pytest.skip(f"images are missing ({', '.join(missing)}): `make images` builds them")

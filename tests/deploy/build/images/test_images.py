@@ -1,4 +1,4 @@
-"""What `make images` does before and after docker builds; the builds are in tests/cluster."""
+"""What `make images` does before and after docker builds; the builds are in tests/system/cluster."""
 
 from __future__ import annotations
 

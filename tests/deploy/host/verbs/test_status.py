@@ -1,4 +1,4 @@
-"""What the command says of a host where no engine is; tests/package asks a real one."""
+"""What the command says of a host where no engine is; tests/system/package asks a real one."""
 
 from __future__ import annotations
 
