@@ -47,7 +47,9 @@ def fetch(cache: Path = CACHE) -> list[Path]:
         print(f"Bringing {len(missing)} wheels ({size:.0f} MB) ...", flush=True)
     gone = [wheel.name for wheel, arrived in download(wheels, cache) if not arrived]
     if gone:
-        raise SystemExit(f"Not to be had, or not as pinned: {', '.join(gone)}.")
+        raise SystemExit(
+            f"Could not be downloaded, or differs from the pinned file: {', '.join(gone)}."
+        )
     return [cache / wheel.name for wheel in wheels]
 
 

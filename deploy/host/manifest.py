@@ -31,7 +31,7 @@ class Manifest:
     def __post_init__(self) -> None:
         if not VERSION.fullmatch(self.version):
             raise BadInputError(
-                f"{self.version!r} is no version of a release, as 1.4.0 or 1.4.0+15.gabc is."
+                f"{self.version!r} is not a release version (expected something like 1.4.0 or 1.4.0+15.gabc)."
             )
 
     @property

@@ -71,7 +71,7 @@ def fetch(folder: Path) -> tuple[Path, Path]:
         )
         launchers(samples)
     elif gone:
-        print(f"Not to be had, so left out: {', '.join(gone)}.", flush=True)
+        print(f"Skipped, because it could not be downloaded: {', '.join(gone)}.", flush=True)
     _write_verdicts(samples, verdicts, wheels)
     return samples, verdicts
 

@@ -213,7 +213,7 @@ def test_the_current_release_is_not_removed(releases: Releases, payload: Payload
 
 @pytest.mark.parametrize("version", ["", "current", "../1.0.0", "v1", "1.0 0", ".new"])
 def test_a_version_is_also_a_safe_name(tmp_path: Path, version: str):
-    with pytest.raises(BadInputError, match="no version of a release"):
+    with pytest.raises(BadInputError, match="not a release version"):
         Manifest.of(tmp_path, version, "abc")
 
 
