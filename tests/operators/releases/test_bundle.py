@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+import corpus.errors
+import operators.errors
 import operators.releases.bundle
 from operators.errors import ReleaseMissingError
 from operators.releases.bundle import ReleaseBundle
 
+REPO = Path(__file__).resolve().parents[3]
 # Tells, for each version, what is imported by the process and by one that it starts.
 PROCESS = """
 import json, subprocess, sys
@@ -46,7 +49,16 @@ def releases(tmp_path: Path) -> Path:
             folder.mkdir(parents=True)
             (folder / "__init__.py").touch()
             (folder / "version.py").write_text(f"VERSION = {version!r}\n")
-        shutil.copy(operators.releases.bundle.__file__, tmp_path / version / "operators")
+        (tmp_path / version / "operators" / "releases").mkdir()
+        # What the bundle itself consists of.
+        for module in (
+            operators.releases,
+            operators.releases.bundle,
+            operators.errors,
+            corpus.errors,
+        ):
+            file = Path(module.__file__ or "")
+            shutil.copy(file, tmp_path / version / file.relative_to(REPO))
     (tmp_path / "current").symlink_to("1.0.0")
     return tmp_path
 

@@ -15,7 +15,7 @@ from operators.runners.result import MAX_BYTES, read_report
 from operators.task_log import MAX_LINE
 
 REPORT = {"update": "u1", "samples": 3, "changed": 0, "due_for_reread": 0}
-REPORT |= {"labels": {"malicious": 3}, "reasons": {}}
+REPORT |= {"labels": {"malicious": 3}, "reasons": {}, "policy": {"digest": "d"}}
 
 
 def outcome(tmp_path: Path, **content: Any) -> Path:
