@@ -61,6 +61,7 @@ lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/mypy
 	@MYPYPATH=bench:. $(VENV)/bin/mypy bench/*.py
 	@$(VENV)/bin/lint-imports
+	@$(PYTHON_RUN) bench/structure.py --check
 	@$(VENV)/bin/codespell
 
 format: setup-dev ## Format the code

@@ -2,6 +2,7 @@
 
     python bench/structure.py                    # this checkout
     python bench/structure.py --root DIR         # another one, an older commit's for example
+    python bench/structure.py --check            # as `make lint` does: fail if the plan is broken
 
 It reads the imports with grimp, as the contracts in `make lint` do, and imports nothing itself.
 Imports inside functions and those for types alone count as well: a reader follows them too.
@@ -51,6 +52,7 @@ PLANNED = {
         *("split", "validate"),
     },
 }
+LONGEST = 320
 NO_MODULES_OF_THEIR_OWN = {"__init__", "__main__"}
 
 # From room to room: the imports that make the arrow, as pairs of modules.
@@ -99,9 +101,10 @@ def read(root: Path) -> House:
     for module in sorted(inside):
         for imported in sorted(graph.find_modules_directly_imported_by(module)):
             if imported in outside:
-                # A script finds what lies beside it by its plain name.
-                imported = f"{room(module)}.{imported}"
-                if imported not in inside:
+                # What lies beside the script that was started is found by its plain name. Deeper down that
+                # is a folder: a library may have the name of a script, as Karton has.
+                imported = f"{module.partition('.')[0]}.{imported}"
+                if imported not in (inside if module.count(".") == 1 else packages):
                     continue
             if room(imported) == module:
                 continue
@@ -229,11 +232,27 @@ def main() -> None:
     here = Path(__file__).resolve().parents[1]
     parser.add_argument("--root", type=Path, default=here, metavar="DIR", help="checkout to read")
     parser.add_argument("--json", type=Path, metavar="FILE", help="leave the figures here")
+    parser.add_argument(
+        "--check", action="store_true", help="print only what breaks the plan; exit 1"
+    )
     options = parser.parse_args()
     found = measure(options.root.resolve())
+    if options.check:
+        sys.exit("\n".join(broken(found)) or None)
     for line in report(found):
         print(line)
     table.leave(options.json, {"benchmark": "structure", **found})
+
+
+def broken(found: dict[str, Any]) -> Iterator[str]:
+    """Say what breaks the plan: circles, arrows up, modules without a room, files past one noun."""
+    yield from (f"circle between folders: {' '.join(names)}" for names in found["circles"])
+    yield from (f"arrow up: {arrow}" for arrow in found["arrows_up"])
+    for package, modules in found["not_planned"].items():
+        yield from (f"{package}/{name}.py belongs into a room" for name in modules)
+    longest = found["longest_file"]
+    if longest["lines"] > LONGEST:
+        yield f"{longest['name']} has {longest['lines']} lines, more than {LONGEST}: is it two nouns?"
 
 
 def report(found: dict[str, Any]) -> Iterator[str]:

@@ -15,13 +15,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import TypeAdapter
 
 from corpus.store.object_store import Store, WrittenFile
+from corpus.store.records import read_record
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX, TABLES, TableSpec, features_spec
 
 ALL = "all"
 # Where `publish` keeps what it has put together; not a table.
 PUBLISH = "publish"
+ANY_REPORT = TypeAdapter(dict[str, Any])
 
 
 class StagedParts:
@@ -139,9 +142,11 @@ class StagedParts:
         """Keep the report of a service, as JSON values; one a part."""
         self.store.write_json(f"{self.prefix}/reports/{service}-{part}.json", report)
 
-    def reports(self, service: str) -> list[dict[str, Any]]:
-        """Read the reports of a service, in the order of their parts' names. Raises `DamagedError`."""
+    def reports(self, service: str, kind: TypeAdapter[Any] = ANY_REPORT) -> list[Any]:
+        """Read the reports of a service, in the order of their parts' names.
+
+        `kind` has the fields that the caller needs. Raises `DamagedError` as `checked` does.
+        """
         keys = self.store.list(f"{self.prefix}/reports")
-        return [
-            self.store.read_json(k) for k in keys if k.rsplit("/", 1)[-1].startswith(service + "-")
-        ]
+        own = [key for key in keys if key.rsplit("/", 1)[-1].startswith(service + "-")]
+        return [read_record(self.store, key, kind) for key in own]

@@ -14,7 +14,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+
+# Before Python 3.12 pydantic checks only TypedDicts of this module.
+from typing_extensions import TypedDict
 
 from corpus.contract import run_identity
 from corpus.contract.run_identity import RunIdentity
@@ -36,6 +39,17 @@ class Image(BaseModel):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[!-~]+$")]
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class _Staged(TypedDict):
+    """An image as it is left with an update."""
+
+    service: str
+    name: str
+    digest: str
+
+
+_STAGED = TypeAdapter(_Staged)
 
 
 def identity(run: RunIdentity) -> RunIdentity:
@@ -64,7 +78,7 @@ def record(update: Update, service: str, run: RunIdentity) -> None:
 def of(update: Update) -> dict[str, list[run_identity.Image]]:
     """The distinct images that each service of an update ran in, as the manifest has them."""
     images: dict[str, set[tuple[str, str]]] = {}
-    for entry in update.reports(REPORT):
+    for entry in update.reports(REPORT, _STAGED):
         images.setdefault(entry["service"], set()).add((entry["name"], entry["digest"]))
     return {
         service: [{"name": name, "digest": digest} for name, digest in sorted(found)]

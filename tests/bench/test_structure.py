@@ -129,3 +129,32 @@ def test_what_cannot_be_read_is_named(tmp_path):
     done = command(house)
     assert done.returncode == 1
     assert "dags/update.py is not Python: line 1" in done.stderr
+
+
+def test_the_check_is_silent_about_a_sound_house(tmp_path):
+    done = command(build(tmp_path), "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([("corpus/store/blobs.py", "import corpus.stages.label\n")], "circle between folders"),
+        ([("corpus/loose.py", "")], "corpus/loose.py belongs into a room"),
+        ([("dags/update.py", "x = 1\n" * 330)], ""),
+        ([("dags/update.py", "def f(): ...\n" * 330)], "dags/update.py has 330 lines"),
+        (
+            [
+                ("bench/common/table.py", "from other import rows\n"),
+                ("bench/other/__init__.py", ""),
+                ("bench/other/rows.py", "from common import table\n"),
+            ],
+            "circle between folders: bench.common bench.other",
+        ),
+    ],
+    ids=["circle", "loose", "data table", "long file", "bench"],
+)
+def test_the_check_names_what_breaks_the_plan(tmp_path, changes, said):
+    done = command(build(tmp_path, *changes), "--check")
+    assert said in done.stderr
+    assert done.returncode == bool(said)

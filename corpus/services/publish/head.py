@@ -7,6 +7,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, cast
 
+from pydantic import TypeAdapter
+
+# Before Python 3.12 pydantic checks only TypedDicts of this module.
+from typing_extensions import TypedDict
+
 from corpus.contract.version import current
 from corpus.settings import Settings
 from corpus.store import provenance
@@ -15,6 +20,21 @@ from corpus.store.format import FORMAT
 from corpus.store.manifest import Head, SplitCuts
 from corpus.store.staging import Update
 from corpus.store.statistics import Changes, Statistics
+
+
+class _Labelled(TypedDict):
+    """What a manifest takes from the report of `label`."""
+
+    policy: dict[str, Any]
+
+
+class _Split(TypedDict):
+    """What a manifest takes from the report of `split`."""
+
+    cuts: SplitCuts
+
+
+_LABELLED, _SPLIT = TypeAdapter(_Labelled), TypeAdapter(_Split)
 
 
 def head(
@@ -50,7 +70,7 @@ def head(
 
 def policy_of(update: Update) -> dict[str, Any]:
     """The label policy that an update's labels follow, as `label` reported it; else the parent's."""
-    reports = update.reports("label")
+    reports = update.reports("label", _LABELLED)
     policy: dict[str, Any] = (
         reports[-1]["policy"] if reports else update.parent.manifest["label_policy"]
     )
@@ -59,7 +79,7 @@ def policy_of(update: Update) -> dict[str, Any]:
 
 def cuts_of(update: Update) -> SplitCuts:
     """How the corpus is split once an update is published, as `split` reported it; else the parent's."""
-    reports = update.reports("split")
+    reports = update.reports("split", _SPLIT)
     cuts: SplitCuts = reports[-1]["cuts"] if reports else update.parent.manifest["splits"]
     return cuts
 

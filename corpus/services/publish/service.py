@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
+# Before Python 3.12 pydantic checks only TypedDicts of this module.
+from typing_extensions import TypedDict
+
 from corpus.contract.reports import PublishReport
 from corpus.contract.requests import PublishRequest
 from corpus.errors import BlockedError, ConflictError, NotFoundError
@@ -81,9 +86,20 @@ def _refuse_other_content(update: Update, snapshot: Snapshot) -> None:
         )
 
 
+class _Judged(TypedDict):
+    """What decides whether a judged update may be published."""
+
+    staged_digest: str
+    result: str
+    gates: list[dict[str, Any]]
+
+
+_JUDGED = TypeAdapter(_Judged)
+
+
 def _require_valid(update: Update) -> None:
     again = f"Run `corpus validate --update {update.id}`, then publish."
-    reports = update.reports("validate")
+    reports = update.reports("validate", _JUDGED)
     if not reports:
         raise BlockedError(f"update {update.id} was not validated.", hint=again, update=update.id)
     for report in reports:

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from corpus.cli.session import Session
+from corpus.contract.requests import PublishRequest, ValidateRequest
 from corpus.errors import BadSettingError, CorpusError, DamagedError
 from corpus.maintenance.abandon import abandon
 from corpus.services.context import Context
 from corpus.services.publish.plan import Plan
+from corpus.services.publish.service import publish
+from corpus.services.validate.service import validate
 from corpus.store.claims import claim_of, log_key
 from corpus.store.cleaning import CLEANING, being_cleaned
 from corpus.store.ending import end_of
@@ -147,3 +150,20 @@ def test_an_identity_that_is_none_begins_nothing(
         assert isinstance(session.context, Context)
     assert isinstance(caught.value, BadSettingError)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("service", "field"),
+    [("validate", "staged_digest"), ("label", "policy"), ("split", "cuts"), ("image", "service")],
+)
+def test_a_report_that_lacks_what_publish_reads(tmp_path: Path, service: str, field: str) -> None:
+    made = context(tmp_path / "corpus")
+    stage(Update.open(made.store, "u"), range(3))
+    validate(ValidateRequest(update="u"), made)
+    key = f"staging/u/reports/{service}-all.json"
+    made.store.write_json(key, {"update": SECRET})
+    with pytest.raises(DamagedError) as caught:
+        publish(PublishRequest(update="u"), made)
+    assert caught.value.fields == {"key": key, "field": field}
+    assert SECRET not in str(caught.value)
+    assert Snapshot.latest(made.store).id is None
