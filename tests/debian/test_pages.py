@@ -18,7 +18,7 @@ def test_a_page_that_is_named_is_installed(name: str):
     # Roff writes a hyphen with a backslash.
     named = _PAGE.findall((REPO / "debian" / name).read_text().replace("\\-", "-"))
     assert named
-    installed = (REPO / "debian" / "docs").read_text().split()
+    installed = (REPO / "debian" / "install").read_text().split()
     for page in named:
         assert (REPO / "docs" / page).is_file(), page
         assert f"docs/{page.partition('/')[0]}" in installed, page
