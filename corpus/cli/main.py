@@ -6,7 +6,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -18,18 +17,18 @@ from corpus.cli.session import Session
 from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
 from corpus.settings.overrides import nest, parse_override
 
-# Commands that are not services, and the module of this package that each is in.
-_MODULES = {
-    "vectorize": "vectorize",
-    "snapshots": "snapshots",
-    "verify": "snapshots",
-    "diff": "snapshots",
-    "export": "snapshots",
-    "abandon": "upkeep",
-    "clean": "upkeep",
-    "workspace": "workspace",
-    "config": "config",
-}
+# Commands that are not services, in the order of the help.
+_OTHERS = (
+    "vectorize",
+    "snapshots",
+    "verify",
+    "diff",
+    "export",
+    "abandon",
+    "clean",
+    "workspace",
+    "config",
+)
 
 
 class Commands(click.Group):
@@ -38,7 +37,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         from corpus.contract.registry import SERVICES
 
-        return [*SERVICES, *_MODULES]
+        return [*SERVICES, *_OTHERS]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from corpus.contract.registry import SERVICES
@@ -47,10 +46,49 @@ class Commands(click.Group):
             from corpus.cli.services import service_command
 
             return service_command(SERVICES[name])
-        if name not in _MODULES:
-            return None
-        command: click.Command = getattr(import_module(f"corpus.cli.{_MODULES[name]}"), name)
-        return command
+        return _other(name)
+
+
+def _other(name: str) -> click.Command | None:
+    """Import a command that is not a service; None if there is no such command."""
+    match name:
+        case "vectorize":
+            from corpus.cli.vectorize import vectorize
+
+            return vectorize
+        case "snapshots":
+            from corpus.cli.snapshots import snapshots
+
+            return snapshots
+        case "verify":
+            from corpus.cli.snapshots import verify
+
+            return verify
+        case "diff":
+            from corpus.cli.snapshots import diff
+
+            return diff
+        case "export":
+            from corpus.cli.snapshots import export
+
+            return export
+        case "abandon":
+            from corpus.cli.upkeep import abandon
+
+            return abandon
+        case "clean":
+            from corpus.cli.upkeep import clean
+
+            return clean
+        case "workspace":
+            from corpus.cli.workspace import workspace
+
+            return workspace
+        case "config":
+            from corpus.cli.config import config
+
+            return config
+    return None
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
