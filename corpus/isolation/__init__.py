@@ -5,6 +5,7 @@ that is a corpus of its own to the service: the service stages there what it wou
 corpus. `stage_out` checks what was staged and brings it into the whole corpus. Both run on the trusted
 side; `stage_out` believes nothing that it reads. Services know nothing of this package.
 
+    format.json                           which format the files have, as in every corpus
     staging/<update>/update.json          the update's id, `began_at` and `sequence`; its parent snapshot stays outside
     staging/<update>/candidates/...       ingest: what to read
     workspace/task.json                   the service and the update that the workspace is for
