@@ -10,8 +10,8 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import Response
 
 from corpus.errors import NotFoundError
-from corpus.services.context import Context
 from corpus.settings import Settings
+from corpus.store.object_store import Store
 
 # A card shows text out of samples and file names. Its page gets no script, no form, no frame and no
 # address but its own; `allow-same-origin` lets its pictures carry the reader's cookie.
@@ -59,7 +59,10 @@ def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
     media_type = TYPES.get(file.rpartition(".")[2])
     if media_type is None or not _is_name(snapshot) or not _is_name(file):
         return None
-    store = Context.from_settings(Settings.load()).store
+    # Not by a service's context: the web server's image has no library that reads tables.
+    settings = Settings.load().store
+    options = {name: value.get_secret_value() for name, value in settings.options.items()}
+    store = Store(settings.root, options)
     try:
         return store.read_bytes(f"snapshots/{snapshot}/card/{file}"), media_type
     except NotFoundError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +110,13 @@ def test_no_path_leads_out_of_a_card(path: str, client: TestClient, token: str) 
     answer = client.get(path, headers={"Authorization": f"Bearer {token}"}, follow_redirects=False)
     assert answer.status_code == 404
     assert "secret" not in answer.text
+
+
+def test_the_page_needs_no_library_that_reads_tables():
+    """The image of the web server has none of them."""
+    code = (
+        "import sys\n"
+        "for name in ('pyarrow', 'polars', 'deltalake', 'numpy', 'lief'): sys.modules[name] = None\n"
+        "import operators.ui.cards"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=airflow_home.REPO, check=True)
