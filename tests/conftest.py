@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def _feature_sets_of_the_product() -> Iterator[None]:
     yield
     features._SETS.clear()
     features._SETS.update(before)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes started meanwhile take SIGINT, also if these tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

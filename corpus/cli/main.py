@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 import corpus
 from corpus.cli.session import Session
+from corpus.cli.stop import Stops
 from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
 from corpus.settings.overrides import nest, parse_override
 
@@ -147,14 +146,9 @@ def cli(
         nest(session.overrides, ["store", "root"], root)
 
 
-def _stop(signum: int, frame: FrameType | None) -> NoReturn:
-    # An orderly end: open context managers stop their children.
-    raise SystemExit(128 + signum)
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and end the process with the exit status of the outcome."""
-    signal.signal(signal.SIGTERM, _stop)
+    Stops()
     sys.exit(run(lambda: cli.main(arguments, prog_name="corpus", standalone_mode=False), arguments))
 
 

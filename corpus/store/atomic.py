@@ -12,6 +12,7 @@ from typing import IO
 from corpus.errors import BadInputError
 from corpus.store.faults import passing_faults
 from corpus.store.object_store import sync_folder
+from corpus.store.unfinished import unfinished
 
 
 @contextlib.contextmanager
@@ -31,6 +32,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     if not os.access(path.parent, os.W_OK):
         raise BadInputError("its folder cannot be written to.", file=str(path))
     temporary = path.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
+    unfinished.add(temporary)
     try:
         with passing_faults(str(path)):
             with temporary.open("xb") as stream:
@@ -41,3 +43,4 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        unfinished.discard(temporary)

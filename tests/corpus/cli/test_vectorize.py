@@ -244,6 +244,7 @@ def test_what_is_being_written_is_not_among_the_files_of_its_folder(tmp_path):
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)]
 )
+@pytest.mark.usefixtures("interruptible")
 def test_stopped_half_way_it_leaves_the_old_file_and_nothing_else(samples, out, number, status):
     out.write_bytes(b"old")
     raw = out.with_name("raw.jsonl")

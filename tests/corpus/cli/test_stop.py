@@ -1,0 +1,120 @@
+"""A stop ends a command whatever it is at, and leaves nothing half-written."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BEGIN = """
+import os, signal, sys, threading
+from pathlib import Path
+from corpus.cli.stop import Stops
+from corpus.store.atomic import atomic_write
+Stops()
+def say(word):
+    print(word, flush=True)
+"""
+# What the main thread may be at. Each says "ready" just before.
+WORK = {
+    "an-orderly-end": """
+try:
+    with atomic_write(Path(sys.argv[1])) as stream:
+        stream.write(b"half")
+        say("ready")
+        sys.stdin.read()
+finally:
+    say("cleaned")
+""",
+    "a-lock-that-the-stop-left-taken": """
+try:
+    with atomic_write(Path(sys.argv[1])) as stream:
+        stream.write(b"half")
+        say("ready")
+        sys.stdin.read()
+finally:
+    lock = threading.Lock()
+    lock.acquire()
+    with lock:
+        say("not reached")
+""",
+    "a-second-stop-while-it-cleans": """
+try:
+    with atomic_write(Path(sys.argv[1])) as stream:
+        stream.write(b"half")
+        say("ready")
+        sys.stdin.read()
+finally:
+    os.kill(os.getpid(), signal.SIGTERM)
+    say("cleaned")
+""",
+    # The signal goes to a thread that is not the main one, so that nothing interrupts the reading.
+    "a-read-that-began-just-before": """
+def to_this_thread():
+    signal.pthread_kill(threading.get_ident(), int(sys.argv[2]))
+threading.Timer(0.3, to_this_thread).start()
+try:
+    with atomic_write(Path(sys.argv[1])) as stream:
+        stream.write(b"half")
+        say("ready")
+        sys.stdin.read()
+finally:
+    say("cleaned")
+""",
+}
+
+
+def stopped(work: str, out: Path, number: int) -> tuple[int, str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", BEGIN + WORK[work], str(out), str(int(number))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        if "to_this_thread" not in WORK[work]:
+            process.send_signal(number)
+        status = process.wait(60)
+        return status, process.stdout.read()
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_it_and_nothing_half_written_is_left(work, number, tmp_path):
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    status, said = stopped(work, out, number)
+    # Python ends by the signal itself where nobody caught what SIGINT raised; the command catches it.
+    assert status in {128 + number, -number}
+    assert "not reached" not in said
+    assert ("cleaned" in said) == (work != "a-lock-that-the-stop-left-taken")
+    assert out.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_a_shell_started_in_the_background_is_not_interrupted(tmp_path):
+    script = """
+        trap '' INT
+        "$1" -c "$2" "$3" <<< '' > "$3.said"
+    """
+    ended = subprocess.run(
+        ["bash", "-c", script, "bash", sys.executable, BEGIN + IGNORED, str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "out.said").read_text() == "went on\n"
+
+
+IGNORED = """
+os.kill(os.getpid(), signal.SIGINT)
+say("went on")
+"""
