@@ -51,17 +51,15 @@ class Session:
     ) -> None:
         if self.result is None:
             return
-        from corpus.store.faults import passing_faults
+        from corpus.store.atomic import atomic_write
 
         outcome = {
             "status": status,
             "report": report,
             "error": error.to_dict() if error else None,
         }
-        temporary = self.result.with_name(f".tmp-{os.getpid()}-{self.result.name}")
-        with passing_faults(str(self.result)):
-            temporary.write_text(json.dumps(outcome))
-            temporary.replace(self.result)
+        with atomic_write(self.result) as stream:
+            stream.write(json.dumps(outcome).encode())
 
     def write_failure(self, error: CorpusError, status: str = "error") -> None:
         """Write what went wrong; if even that fails, say so: the exit status tells the most."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import BaseModel
 
 from corpus.cli.output import echo_report, json_option
 from corpus.cli.services import option, request_of
 from corpus.cli.session import Session
 from corpus.contract.registry import SERVICES
+
+if TYPE_CHECKING:
+    from corpus.services.context import Context
 
 # The services that run in a sandbox.
 _SANDBOXED = [service.name for service in SERVICES.values() if service.hostile]
@@ -26,40 +31,34 @@ class _Services(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _SANDBOXED:
             return None
-        return (_stage_in if self.name == "stage-in" else _stage_out)(name)
+        if self.name == "stage-in":
+            summary = f"Make a folder a workspace in which `{name}` has all it needs."
+            return _command(name, summary, "--to", _stage_in)
+        summary = f"Check what `{name}` staged in a workspace, and stage it."
+        return _command(name, summary, "--from", _stage_out)
 
 
-def _stage_in(name: str) -> click.Command:
+def _stage_in(request: Any, context: Context, folder: Path) -> BaseModel:
+    from corpus.isolation.stage_in import stage_in
+
+    return stage_in(request, context, folder)
+
+
+def _stage_out(request: Any, context: Context, folder: Path) -> BaseModel:
+    from corpus.isolation.stage_out import stage_out
+
+    return stage_out(request, context, folder)
+
+
+def _command(name: str, summary: str, flag: str, step: Callable[..., BaseModel]) -> click.Command:
     @click.pass_obj
     def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
-        from corpus.isolation.stage_in import stage_in
-
         context = replace(session.context, service=name)
-        request: Any = request_of(SERVICES[name].request, options)
-        report = stage_in(request, context, folder)
-        _answer(session, report.model_dump(mode="json"), as_json)
+        report = step(request_of(SERVICES[name].request, options), context, folder)
+        content = report.model_dump(mode="json")
+        session.write_result("ok", content)
+        echo_report(content, as_json)
 
-    return _command(
-        name, f"Make a folder a workspace in which `{name}` has all it needs.", "--to", call
-    )
-
-
-def _stage_out(name: str) -> click.Command:
-    @click.pass_obj
-    def call(session: Session, /, folder: Path, as_json: bool, **options: Any) -> None:
-        from corpus.isolation.stage_out import stage_out
-
-        context = replace(session.context, service=name)
-        request: Any = request_of(SERVICES[name].request, options)
-        report = stage_out(request, context, folder)
-        _answer(session, report.model_dump(mode="json"), as_json)
-
-    return _command(
-        name, f"Check what `{name}` staged in a workspace, and stage it.", "--from", call
-    )
-
-
-def _command(name: str, summary: str, flag: str, call: Any) -> click.Command:
     folder = click.Option(
         [flag, "folder"],
         required=True,
@@ -79,11 +78,6 @@ def _command(name: str, summary: str, flag: str, call: Any) -> click.Command:
         help=f"{summary} The options are those of `corpus {name}`.",
         short_help=summary,
     )
-
-
-def _answer(session: Session, report: dict[str, Any], as_json: bool) -> None:
-    session.write_result("ok", report)
-    echo_report(report, as_json)
 
 
 workspace = click.Group(

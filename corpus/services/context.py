@@ -39,8 +39,7 @@ class Context:
         Only here is it asked which of the two it is. A workspace is lost with its task, so nothing in it
         waits for the disk.
         """
-        options = {name: value.get_secret_value() for name, value in settings.store.options.items()}
-        store = Store(settings.store.root, options)
+        store = Store(settings.store.root, settings.store.revealed())
         if is_workspace(store):
             return cls(settings, store.fleeting(), run=run or {}, inputs=WorkspaceInputs())
         return cls(settings, store, run=run or {})

@@ -16,6 +16,10 @@ class StoreSettings(Section):
         description="Options for the fsspec file system (for s3: key, secret, endpoint_url).",
     )
 
+    def revealed(self) -> dict[str, str]:
+        """Return the options with their secrets, for the file system alone."""
+        return {name: value.get_secret_value() for name, value in self.options.items()}
+
 
 class SourceSettings(Section):
     urls: list[str] = Field(

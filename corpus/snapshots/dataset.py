@@ -52,9 +52,8 @@ def open_snapshot(
     """
     if settings is None:
         settings = Settings.load({"store": {"root": os.fspath(root)}} if root is not None else None)
-    options = {name: value.get_secret_value() for name, value in settings.store.options.items()}
     url = settings.store.root if root is None else os.fspath(root)
-    return Dataset(Snapshot.open(Store(url, options), id))
+    return Dataset(Snapshot.open(Store(url, settings.store.revealed()), id))
 
 
 class Dataset:

@@ -61,8 +61,7 @@ def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
         return None
     # Not by a service's context: the web server's image has no library that reads tables.
     settings = Settings.load().store
-    options = {name: value.get_secret_value() for name, value in settings.options.items()}
-    store = Store(settings.root, options)
+    store = Store(settings.root, settings.revealed())
     try:
         return store.read_bytes(f"snapshots/{snapshot}/card/{file}"), media_type
     except NotFoundError:

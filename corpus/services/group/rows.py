@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from corpus.services.group.similarity import NO_LINK, ROW_BITS, Components, NewSamples, ParentLinks
 from corpus.services.group.tlsh_index import Indices
-from corpus.store.schemas import GROUPS
 
 
 @dataclass(frozen=True)
@@ -130,17 +129,17 @@ def rows_of_absorbed_groups(
     numbers = of_row[rows].tolist()
     root = linked.components.root[len(linked.new) :].tolist()
     old = linked.parent.take(pa.array(rows))
-    names = GROUPS.schema.names[:7]
-    columns = {
-        "sha256": old["sha256"],
-        "group_id": pa.array([group_ids[root[n]] for n in numbers], pa.string()),
-        "tlsh": old["tlsh"],
-        "imphash": old["imphash"],
-        "reason": pa.array(["merge"] * len(numbers), pa.string()),
-        "neighbour": pa.array([via[linked.known.ids[n]] for n in numbers], pa.string()),
-        "distance": pa.nulls(len(numbers), pa.int32()),
-    }
-    return pa.table([columns[name] for name in names], names=names)
+    return pa.table(
+        {
+            "sha256": old["sha256"],
+            "group_id": pa.array([group_ids[root[n]] for n in numbers], pa.string()),
+            "tlsh": old["tlsh"],
+            "imphash": old["imphash"],
+            "reason": pa.array(["merge"] * len(numbers), pa.string()),
+            "neighbour": pa.array([via[linked.known.ids[n]] for n in numbers], pa.string()),
+            "distance": pa.nulls(len(numbers), pa.int32()),
+        }
+    )
 
 
 def largest_group(linked: Linked) -> int:
