@@ -7,7 +7,7 @@ It fetches the wheels of bench/wheels.csv and takes the PE files inside. Baselin
 reading, sha256 and TLSH of the same bytes (the limit); plain processes without limits, for the
 sandbox; and, where a checkout of the reference is given (the folder with src/thrember, and an
 interpreter that has what it needs), the reference file by file beside ours, vectors compared bit for
-bit. CPU time is that of one process. Exit status 1 where a bar (not a goal) is missed.
+bit. CPU time is that of one process. Exit status 1 if a bar (not a goal) is missed.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def staged(update: pinned.PinnedUpdate, feature_sets: Sequence[str]) -> Found:
 
 
 def require_equal(rows: Found, run: KartonRun) -> None:
-    """End the benchmark where the two sides did not do the same."""
+    """End the benchmark if the two sides did not do the same."""
     names = [*_IDENTITY, "vectors_sha256"]
     theirs = {row["sha256"]: {name: row[name] for name in names} for row in run.rows}
     differing = sorted(key for key in rows.keys() | theirs if rows.get(key) != theirs.get(key))

@@ -6,7 +6,7 @@
 The corpus is made of the executables inside the wheels of bench/wheels.csv, collected and ingested
 beforehand and cut for two workers. A worker takes shard after shard, as a worker of the cluster does;
 what it runs stays on its core. Baseline of the same run: one such worker, in turns with the two.
-Exit status 1 where the bar is missed.
+Exit status 1 if the bar is missed.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class DockerSettings(Section):
     )
     user: str = Field(
         "",
-        description="`uid:gid` that containers run as; empty: the worker's own, or 50000:50000 where "
+        description="`uid:gid` that containers run as; empty: the worker's own, or 50000:50000 if "
         "that is root.",
         pattern=r"^(\d+:\d+)?$",
     )

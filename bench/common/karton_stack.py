@@ -211,7 +211,7 @@ class KartonStack:
             )
 
     def _line(self, role: str, seconds: float) -> str:
-        """The next line that a role prints; ends the benchmark where none comes."""
+        """The next line that a role prints; ends the benchmark if none comes."""
         stream: IO[str] | None = self._processes[role].stdout
         assert stream is not None
         if select.select([stream], [], [], seconds)[0] and (line := stream.readline()):

@@ -45,7 +45,7 @@ class Task:
 
 
 def cores(count: int) -> list[int]:
-    """The cores to pin workers to; ends the benchmark where there are fewer."""
+    """The cores to pin workers to; ends the benchmark if there are fewer."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < count:
         raise SystemExit(f"{count} workers need {count} cores, and here are {len(allowed)}.")

@@ -125,7 +125,7 @@ def _given(paths: tuple[str, ...], from_list: str | None) -> Iterator[str]:
 
 
 def _total(paths: tuple[str, ...], from_list: str | None) -> int | None:
-    """How many files there are, for the progress; None where only one look can be had."""
+    """How many files there are, for the progress; None if only one look can be had."""
     if from_list is not None and not os.path.isfile(from_list):
         return None
     return sum(1 for _ in expand(_given(paths, from_list)))

@@ -26,7 +26,7 @@ class CollectRequest(Request):
 
     sources: list[str] = Field(
         default_factory=list,
-        description="Folder, file, manifest or fsspec URL to list; `sources.urls` where left out.",
+        description="Folder, file, manifest or fsspec URL to list; `sources.urls` if left out.",
     )
     since: date | None = Field(
         None,
@@ -54,7 +54,7 @@ class IngestRequest(Request):
     """
 
     shards: list[str] = Field(
-        default_factory=list, description="Shard to read; all of the update where left out."
+        default_factory=list, description="Shard to read; all of the update if left out."
     )
     file_types: list[FileType] = Field(
         default_factory=lambda: list(_FILE_TYPES),
@@ -68,7 +68,7 @@ class ImportVerdictsRequest(Request):
     urls: list[str] = Field(
         default_factory=list,
         description="Verdict files, or folders or fsspec URLs of them; `verdicts.urls` of the "
-        "settings where left out.",
+        "settings if left out.",
     )
     rescan: bool = Field(
         False, description="Read all files again, also those that have not changed."

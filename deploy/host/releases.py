@@ -69,9 +69,9 @@ class Releases:
         """Copy a payload to a release of its own and return its name, the version; `flip` makes it `current` too.
 
         The copy is checked against the manifest (the payload's own by default), and by `validate`, which says
-        what it did, before it gets its name: where either raises, nothing has changed. Where the release is here
+        what it did, before it gets its name: if either raises, nothing has changed. Where the release is here
         nothing is copied.
-        Raises `BadInputError` where another build has the name, and what `switch` does.
+        Raises `BadInputError` if another build has the name, and what `switch` does.
         """
         wanted = manifest or Manifest.read(payload)
         wanted.check(payload)
@@ -95,7 +95,7 @@ class Releases:
     def switch(self, name: str) -> None:
         """Make `current` another release, in one step.
 
-        Raises `BadInputError`, `DamagedError` where the release is, and `UnrecordedError`.
+        Raises `BadInputError`, `DamagedError` if the release is, and `UnrecordedError`.
         """
         with self._lock():
             self._flip(name)
@@ -163,7 +163,7 @@ class Releases:
             (self._tried / name).unlink(missing_ok=True)
 
     def tried(self, name: str) -> str:
-        """What `validate` said of a release when it was installed; empty where that is not known."""
+        """What `validate` said of a release when it was installed; empty if that is not known."""
         try:
             return (self._tried / name).read_text(encoding="utf-8").strip()
         except OSError:
@@ -184,7 +184,7 @@ class Releases:
         return self.folder / ".history"
 
     def _has(self, wanted: Manifest) -> bool:
-        """Whether a release is here and whole. Raises `BadInputError` where its name is another build's."""
+        """Whether a release is here and whole. Raises `BadInputError` if its name is another build's."""
         there = self.folder / wanted.version
         if not there.is_dir():
             return False

@@ -40,7 +40,7 @@ class Validation:
     told: str = ""
 
     def __call__(self, copy: Path) -> str:
-        """What was done. Raises `DamagedError` where the release is unfit, `DeployError` where that is not known."""
+        """What was done. Raises `DamagedError` if the release is unfit, `DeployError` if that is not known."""
         why = self._without_image()
         if why:
             self.told = f"{compiled(copy)} files compile, DAGs not loaded: {why}"

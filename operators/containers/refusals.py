@@ -24,7 +24,7 @@ def refusals(spec: Spec) -> Iterator[None]:
                 f"{problem.rpartition(': ')[2]} is not there on the engine's host.",
                 hint="The folders of the settings are mounted into the containers: make it there.",
             ) from error
-        # Not where the network is only named, as that to which an endpoint could not be added just now.
+        # Not if the network is only named, as that to which an endpoint could not be added just now.
         if isinstance(error, NoSuchThingError) and f"network {spec.network}" in problem:
             raise BadSettingError(f"{problem}.", field="docker.network") from error
         if isinstance(error, NoSuchThingError) and "image" not in problem:

@@ -30,7 +30,7 @@ class Counts:
 
 
 class Report:
-    """Writes lines to standard output; as JSON objects where `as_json`."""
+    """Writes lines to standard output; as JSON objects if `as_json`."""
 
     def __init__(self, *, as_json: bool = False, dry_run: bool = False) -> None:
         self._as_json = as_json

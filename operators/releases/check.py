@@ -3,7 +3,7 @@
     python -m operators.releases.check DAGS_FOLDER
 
 Prints a line of JSON, {"dags": [id, ...], "errors": {file: message}}, the last one of the output. Exit status 0,
-or 1 where there is an error or no DAG at all. It needs no database and no network.
+or 1 if there is an error or no DAG at all. It needs no database and no network.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _PARSER.parse_symtab_symbols = False
 
 
 def read(data: bytes) -> Executable | None:
-    """The structure of a file that begins as an ELF; None where LIEF cannot make sense of it."""
+    """The structure of a file that begins as an ELF; None if LIEF cannot make sense of it."""
     binary = lief.ELF.parse(data, _PARSER)
     if binary is None:
         return None

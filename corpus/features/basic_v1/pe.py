@@ -47,7 +47,7 @@ _PARSER.parse_signature = False
 
 
 def read(data: bytes) -> Executable | None:
-    """The structure of a file that begins as a PE; None where LIEF cannot make sense of it."""
+    """The structure of a file that begins as a PE; None if LIEF cannot make sense of it."""
     binary = lief.PE.parse(data, _PARSER)
     if binary is None:
         return None

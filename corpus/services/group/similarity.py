@@ -1,6 +1,6 @@
 """Links between near-duplicates: among new samples, and from them to groups of the parent.
 
-Two samples are linked where their TLSH distance is within the limit, or their import hashes are
+Two samples are linked if their TLSH distance is within the limit, or their import hashes are
 equal. Work on the parent is array operations only, never a loop over its rows. A TLSH distance is
 a whole number from 0 (see corpus.services.group.tlsh_index); arrays of positions are int64.
 """

@@ -5,7 +5,7 @@ Chen, "TLSH - A Locality Sensitive Hash", 2013. A digest is `T1` and 35 bytes as
 length, the two quartile ratios (each of these three with its hex digits swapped), and a body of 128
 buckets of two bits. The distance is the sum of
 
-- 1 where the checksums differ;
+- 1 if the checksums differ;
 - the step between the lengths, modulo 256: 1 for one step, else 12 for each;
 - the step between each of the ratios, modulo 16: 1 for one step, else 12 for each but the first;
 - 0, 1, 2 or 6 for each bucket whose values are 0, 1, 2 or 3 apart.
@@ -105,7 +105,7 @@ class Neighbours(NamedTuple):
 def parse(digests: pa.Array | pa.ChunkedArray) -> Digests:
     """Parse n digests of 72 characters (`T1` and 70 hex digits), in their order.
 
-    Raises `BadInputError`, field `tlsh`, where one is null or malformed.
+    Raises `BadInputError`, field `tlsh`, if one is null or malformed.
     """
     chunks = digests.chunks if isinstance(digests, pa.ChunkedArray) else [digests]
     raw = [_raw_bytes(chunk) for chunk in chunks if len(chunk)]
@@ -127,7 +127,7 @@ def parse(digests: pa.Array | pa.ChunkedArray) -> Digests:
 def cells(digests: pa.ChunkedArray) -> npt.NDArray[np.uint16]:
     """Read `Digests.cell`, uint16 [n], of digests: a fraction of the work of `parse`.
 
-    Raises `BadInputError`, field `tlsh`, where one is null or does not have 72 characters.
+    Raises `BadInputError`, field `tlsh`, if one is null or does not have 72 characters.
     """
     found = [np.empty(0, np.uint16)]
     for chunk in digests.chunks:

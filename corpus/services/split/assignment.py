@@ -75,7 +75,7 @@ def cuts_from_times(first_seen: pl.Series, settings: SplitSettings) -> Cuts | No
     """Cuts for a first snapshot: the last weeks, the newest one counted, are test.
 
     Weeks begin on Monday, UTC. A span too short for these weeks is cut, by days, in the proportions
-    that they have beside EMBER2024's 48 weeks of training. None where times are too few (10 samples)
+    that they have beside EMBER2024's 48 weeks of training. None if times are too few (10 samples)
     or too close together (3 days).
     """
     times = first_seen.drop_nulls()

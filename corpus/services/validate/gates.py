@@ -199,7 +199,7 @@ def leakage(across: Sequence[str], twice: Sequence[str], stale: Sequence[str]) -
 
 
 def overall(gates: Sequence[Gate], *, strict: bool = False) -> Result:
-    """The worst of the results; where `strict`, a warning counts as a block."""
+    """The worst of the results; if `strict`, a warning counts as a block."""
     results = {gate.result for gate in gates}
     if "block" in results or (strict and "warn" in results):
         return "block"

@@ -77,7 +77,7 @@ def _dry_run(options: argparse.Namespace) -> int:
     plan = _plan(options, base or OWN)
     say("would run      sh deploy/scripts/engine.sh up")
     if not base:
-        say(f"would pull     the base, or make {OWN} where no registry is reached")
+        say(f"would pull     the base, or make {OWN} if no registry is reached")
     if not wheelhouse.is_fresh(wheels):
         say(f"would fetch    what {' and '.join(f'{n}.lock' for n in wheelhouse.COMPLETE)} name")
     for name in options.names:

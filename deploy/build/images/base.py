@@ -1,4 +1,4 @@
-"""The base of all images: Debian's own from a registry, or one made here where none is reached."""
+"""The base of all images: Debian's own from a registry, or one made here if none is reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWN = f"corpus-base:bookworm-{hashlib.sha256(_RECIPE.read_bytes()).hexdigest()[:
 
 def base_image(client: Client, asked: str | None) -> str | None:
     """The image to build on: what is asked for, else Debian's or our own, whichever is here or can
-    be pulled. None where one has to be made, by `make_base`."""
+    be pulled. None if one has to be made, by `make_base`."""
     if asked:
         return asked
     for name in (DEBIAN, OWN):

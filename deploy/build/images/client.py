@@ -69,7 +69,7 @@ class Client:
         return [Layer(int(row["Size"]), row["CreatedBy"]) for row in rows if int(row["Size"])]
 
     def pull(self, name: str) -> bool:
-        """Bring an image from its registry; False where that fails."""
+        """Bring an image from its registry; False if that fails."""
         return self._call("pull", "--quiet", name).returncode == 0
 
     def remove(self, image: str) -> None:

@@ -68,7 +68,7 @@ def version() -> str:
 
 
 def revision() -> str:
-    """The commit of this checkout, `-dirty` where what enters an image differs from it; else unknown."""
+    """The commit of this checkout, `-dirty` if what enters an image differs from it; else unknown."""
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return "unknown"

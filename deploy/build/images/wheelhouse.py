@@ -51,7 +51,7 @@ def is_fresh(folder: Path) -> bool:
 def fetch(folder: Path) -> None:
     """Bring what is missing, check all of it against the locks' hashes, remove the rest.
 
-    Raises `ProgramError` where pip does.
+    Raises `ProgramError` if pip does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".locks").unlink(missing_ok=True)

@@ -33,7 +33,7 @@ def lay_out(
 ) -> list[Path]:
     """Make a build in `dist` a release, and return its files; the signature comes last.
 
-    Raises `BadPackageError` where the files are not those of the build, and what `sbom` and `Repository.add` do.
+    Raises `BadPackageError` if the files are not those of the build, and what `sbom` and `Repository.add` do.
     """
     built = list(_built(dist, version))
     (package,) = [file for file in built if file.suffix == ".deb"]

@@ -48,7 +48,7 @@ class Keys:
     def choose(self, file: Path | None = None) -> None:
         """Sign with the secret key in a file; without one with that of last time, or with a new one.
 
-        Raises `BadKeyError` where the file holds not exactly one secret key.
+        Raises `BadKeyError` if the file holds not exactly one secret key.
         """
         if file is None:
             if not self._chosen.is_file():

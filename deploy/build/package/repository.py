@@ -66,7 +66,7 @@ class Repository:
         self.public = self.folder / "public"
 
     def add(self, files: Sequence[Path], key: Path | None = None) -> bool:
-        """Add packages, sign, and publish; False where all of that was so already.
+        """Add packages, sign, and publish; False if all of that was so already.
 
         :param key: a file with an exported secret key; without it the one used last, or else one that is made.
 

@@ -133,7 +133,7 @@ def describe(file: Path) -> Described:
 
 
 def read_lock(file: Path) -> dict[str, Pinned]:
-    """What a lock names, by canonical name. Raises `BadSourceError` where something has no hash."""
+    """What a lock names, by canonical name. Raises `BadSourceError` if something has no hash."""
     found: dict[str, Pinned] = {}
     last = None
     for line in file.read_text(encoding="utf-8").splitlines():

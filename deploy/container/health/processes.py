@@ -69,7 +69,7 @@ def descendants(pid: int, among: list[Process]) -> list[Process]:
 def main_process(among: list[Process]) -> Process:
     """What this container was started for: PID 1, or the child of an init that is PID 1.
 
-    Raises `HealthError` where PID 1 is neither: that is a host.
+    Raises `HealthError` if PID 1 is neither: that is a host.
     """
     first = next((one for one in among if one.pid == 1), None)
     if first and _INIT.match(first.title):

@@ -77,7 +77,7 @@ def check() -> str:
 
 
 def _consuming(redis: Redis) -> str:
-    """Raises `HealthError` where each look shows free slots, and none that the worker waits for a task."""
+    """Raises `HealthError` if each look shows free slots, and none that the worker waits for a task."""
     for look in range(_LOOKS):
         if look:
             time.sleep(_PAUSE)

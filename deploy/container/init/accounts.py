@@ -50,7 +50,7 @@ class Account:
     active: bool = True
 
     def password(self) -> str:
-        """Raises `BadUsersError` where there is none, or one that is too short."""
+        """Raises `BadUsersError` if there is none, or one that is too short."""
         try:
             password = self.password_file.read_text().rstrip("\r\n")
         except FileNotFoundError:
@@ -67,7 +67,7 @@ class Account:
         return password
 
     def ensure_password(self) -> bool:
-        """Make a password where there is none; True where one was made. Raises `BadUsersError`."""
+        """Make a password where there is none; True if one was made. Raises `BadUsersError`."""
         if self.password_file.exists():
             self.password()
             return False

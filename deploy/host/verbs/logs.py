@@ -55,7 +55,7 @@ class Found:
 
 
 def clean(logs: Logs, *, dry_run: bool = False) -> str:
-    """What was removed, in a line. Raises `BadInputError` where there is no folder."""
+    """What was removed, in a line. Raises `BadInputError` if there is no folder."""
     if not (logs.days or logs.max_gb):
         return Off("Off: logs.days and logs.max_gb are 0.")
     if not logs.folder.is_dir():
@@ -125,7 +125,7 @@ def _found(root: Path, now: float) -> Found:
 
 
 def _can_be_walked(name: str, parent: int) -> bool:
-    """False where the walk, which passes over what it cannot open, would miss a folder."""
+    """False if the walk, which passes over what it cannot open, would miss a folder."""
     try:
         os.close(os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`reap`: what killed workers left on this host is removed, where no reaper does so all the time."""
+"""`reap`: what killed workers left on this host is removed, if no reaper does so all the time."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def to(releases: Releases, name: str, *, dry_run: bool) -> int:
 
 
 def back(releases: Releases) -> str:
-    """The release before the current one. Raises `BadInputError` where there is none."""
+    """The release before the current one. Raises `BadInputError` if there is none."""
     previous = releases.previous
     if previous is None:
         raise BadInputError(

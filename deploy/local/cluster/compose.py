@@ -131,7 +131,7 @@ def _docker_config() -> str:
 
 
 def start_engine() -> None:
-    """Start the machine's engine where none answers. Raises `ClusterError`."""
+    """Start the machine's engine if none answers. Raises `ClusterError`."""
     _engine("up")
 
 

@@ -45,7 +45,7 @@ class Engine:
 
 
 def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> dict[str, str]:
-    """The variables for compose.env. Raises `ClusterError` where site.env says something else."""
+    """The variables for compose.env. Raises `ClusterError` if site.env says something else."""
     before, own = place.chosen(), place.own()
 
     def chosen(name: str, wanted: str | int | None, default: str | int) -> str:

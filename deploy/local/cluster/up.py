@@ -89,7 +89,7 @@ def find_engine() -> Engine:
 def ensure_images(phases: Phases, variables: Mapping[str, str]) -> str:
     """Build the images where one is missing; the id of Airflow's.
 
-    Raises `ClusterError` where one is missing that cannot be built here: a registry's, or a pinned one.
+    Raises `ClusterError` if one is missing that cannot be built here: a registry's, or a pinned one.
     """
     names, tag = images(variables), variables["CORPUS_IMAGE_TAG"] or "latest"
     built_here = {name for name in IMAGES if names[name] == f"corpus-{name}:{tag}"}
@@ -114,7 +114,7 @@ def ensure_images(phases: Phases, variables: Mapping[str, str]) -> str:
 
 
 def image_id(name: str) -> str | None:
-    """Id of an image by its name, digest or id; None where the engine has none such."""
+    """Id of an image by its name, digest or id; None if the engine has none such."""
     try:
         return docker("image", "inspect", "--format", "{{.Id}}", name).strip()
     except ClusterError as error:

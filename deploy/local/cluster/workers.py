@@ -41,6 +41,6 @@ def check(worker: Container) -> tuple[bool, str]:
 
 
 def waiting(compose: Compose) -> int:
-    """Tasks in the queue that no worker has taken. Raises `ClusterError` where Redis does not answer."""
+    """Tasks in the queue that no worker has taken. Raises `ClusterError` if Redis does not answer."""
     command = f"{_REDIS_CLI} llen {_QUEUE}"
     return int(compose.run("exec", "-T", "redis", "sh", "-c", command, capture=True))

@@ -45,7 +45,7 @@ class Content:
         )
 
     def entropy_of(self, start: int, stop: int) -> float:
-        """Entropy of the bytes `data[start:stop]`, bits per byte; 0.0 where there are none.
+        """Entropy of the bytes `data[start:stop]`, bits per byte; 0.0 if there are none.
 
         Costs the 32 KiB at the ends of the range at most, the rest is known from the first pass.
         """

@@ -69,7 +69,7 @@ def _locate(
 ) -> tuple[int, int, int]:
     """The file offset of an RVA, how many bytes there are from it on, and its section (-1: none).
 
-    As AddressMap does it. The offset is -1 where that raises OutOfFileError, the section is to be
+    As AddressMap does it. The offset is -1 if that raises OutOfFileError, the section is to be
     `last` the next time if there is one. Of the arrays it gets the addresses.
     """
     section = last

@@ -61,7 +61,7 @@ class PatternTable:
                     case matters, else -1; 1 if it is a word plus 2 if it repeats; rows of `sets`
                     for before and after, else -1
     texts           uint8 [n], the literals in which case matters
-    sets            uint8 [n, 256], 1 where a byte is in a class of characters
+    sets            uint8 [n, 256], 1 if a byte is in a class of characters
     btc_column      of the matcher BTC_WALLET, which has no literal; -1 if there is none
     """
 

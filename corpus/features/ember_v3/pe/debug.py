@@ -19,7 +19,7 @@ _MISC_UNICODE = 8  # offset of the byte that says whether the data are UTF-16
 def debug(address_map: AddressMap, rva: int, size: int) -> set[str]:
     """The warnings of `parse_debug_directory`, as lines of format_warnings.
 
-    Raises UnusualError where pefile fails with AttributeError.
+    Raises UnusualError if pefile fails with AttributeError.
     """
     warnings: set[str] = set()
     for entry in range(rva, rva + size // _SIZE * _SIZE, _SIZE):

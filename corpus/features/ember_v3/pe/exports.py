@@ -1,6 +1,6 @@
 """Exports of a PE file, as pefile 2024.8.26 reads them.
 
-The reader raises `UnusualError` where pefile would meet something broken. Its limits on the number of
+The reader raises `UnusualError` if pefile would meet something broken. Its limits on the number of
 symbols stay in force: large libraries reach them.
 """
 

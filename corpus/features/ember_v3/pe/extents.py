@@ -15,7 +15,7 @@ _MAX_TEXT = 1 << 16
 class Extent:
     """What one section has in the file from an RVA on; what lies elsewhere is looked up as usual.
 
-    `start` is the file offset of `rva`; `length`, in bytes, is 0 where no section has the RVA.
+    `start` is the file offset of `rva`; `length`, in bytes, is 0 if no section has the RVA.
     Raises UnusualError if sections overlap: which of them pefile reads from then depends on all the
     look-ups before, and an extent leaves most of them out.
     """

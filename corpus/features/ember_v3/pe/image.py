@@ -46,7 +46,7 @@ def read_image(data: bytes, entropy: Entropy) -> dict[str, Any] | None:
     file, and "pefilewarnings" the set of the warnings, each a kind of format_warnings or as much of
     pefile's text as tells its kind. "time_stamp" is that of the file header.
 
-    Raises `UnusualError` where pefile has to read the file, `BadInputError` where pefile fails with it.
+    Raises `UnusualError` if pefile has to read the file, `BadInputError` if pefile fails with it.
     """
     headers = read_headers(data)
     if headers is None:

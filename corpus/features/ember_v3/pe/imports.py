@@ -1,6 +1,6 @@
 """Imports of a PE file, also the delayed ones, as pefile 2024.8.26 reads them.
 
-The readers raise `UnusualError` where pefile would meet something that it repairs or gives up on, except
+The readers raise `UnusualError` if pefile would meet something that it repairs or gives up on, except
 for its limit on the number of symbols, which ordinary large files reach.
 """
 

@@ -48,7 +48,7 @@ def load_config(
     """Whether there are dynamic relocations, and the warnings of `parse_directory_load_config`.
 
     The magic of the file is that of PE32 or PE32+. `sections` is the VirtualAddress of each section
-    in pefile's order. The warnings are lines of format_warnings. Raises UnusualError where pefile fails
+    in pefile's order. The warnings are lines of format_warnings. Raises UnusualError if pefile fails
     with anything but PEFormatError.
     """
     layout = _LAYOUT_PLUS if pe_plus else _LAYOUT

@@ -15,7 +15,7 @@ def rich_header(data: bytes, optional_header: int) -> tuple[list[int], set[str]]
     """Decoded values (tool id and count by turns) and warnings, as pefile 2024.8.26 reads them.
 
     `optional_header` is that header's offset, where the search for the mark "Rich" ends. Raises
-    `BadInputError` where pefile fails: the mark comes so early that it stands in for words before it.
+    `BadInputError` if pefile fails: the mark comes so early that it stands in for words before it.
     """
     mark = data.find(b"Rich", _START, optional_header)
     if mark == -1:

@@ -11,7 +11,7 @@ from corpus.features.ember_v3.kernels.compiled import byte_array
 
 
 class OutOfFileError(Exception):
-    """No byte of the file stands for an RVA; pefile raises PEFormatError where this is raised."""
+    """No byte of the file stands for an RVA; pefile raises PEFormatError if this is raised."""
 
     def __init__(self, rva: int) -> None:
         super().__init__(f"nothing in the file stands for RVA 0x{rva:x}")
@@ -78,7 +78,7 @@ class AddressMap:
     def offset(self, rva: int) -> int:
         """The file offset of an RVA, which may lie past the file: `get_offset_from_rva`.
 
-        Raises OutOfFileError where neither a section nor the file itself has the RVA.
+        Raises OutOfFileError if neither a section nor the file itself has the RVA.
         """
         section = self.section(rva)
         if section >= 0:
@@ -91,7 +91,7 @@ class AddressMap:
     def read(self, rva: int, length: int) -> bytes:
         """Up to `length` bytes from an RVA, fewer where its section's data end: `get_data`.
 
-        Raises OutOfFileError where neither a section nor the file itself has the RVA.
+        Raises OutOfFileError if neither a section nor the file itself has the RVA.
         """
         section = self.section(rva)
         if section >= 0:
@@ -111,7 +111,7 @@ class AddressMap:
     def string(self, rva: int, max_length: int) -> bytes:
         """The bytes from an RVA up to the first zero, `max_length` at most: `get_string_at_rva`.
 
-        Empty where the file has none.
+        Empty if the file has none.
         """
         section = self.section(rva)
         if section >= 0:

@@ -1,7 +1,7 @@
 """A signature, read by asn1crypto field by field in the order in which signify 0.7.1 reads it.
 
 asn1crypto parses a field only when somebody looks at it. So a damaged field that nobody looks at is
-no error, and where two are damaged, the first one looked at decides whether the reference counts a
+no error, and if two are damaged, the first one looked at decides whether the reference counts a
 parse error or fails. Hence this module looks at each field that signify looks at, in its order,
 even if the value is of no further use, and does not stand in the way of asn1crypto's errors.
 """
@@ -36,7 +36,7 @@ class SignatureError(ValueError):
 def read(content_info: bytes) -> SignedData:
     """The signature in a DER or BER ContentInfo.
 
-    Raises ValueError or KeyError where the reference counts a parse error, and any other exception
+    Raises ValueError or KeyError if the reference counts a parse error, and any other exception
     where the reference fails.
     """
     return SignedData(_enclosed(cms.ContentInfo.load(content_info)))
