@@ -14,7 +14,7 @@ from deploy.build.images.base import OWN, base_image, make_base
 from deploy.build.images.build import NAMES, Build, build, table
 from deploy.build.images.client import Client
 from deploy.build.images.context import make_context, revision, version
-from deploy.common.errors import DeployError
+from deploy.common.errors import DeployError, ProgramError
 from deploy.common.shell import run, say
 
 
@@ -51,9 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _images(options: argparse.Namespace) -> int:
     begin = time.monotonic()
     work = options.work / "images"
-    engine = run(["sh", "deploy/scripts/engine.sh", "up"], capture=False)
-    if engine.returncode:
-        return engine.returncode
+    _start_engine()
     client = Client.find()
     base = base_image(client, options.base) or make_base(client, work)
     if options.only_base:
@@ -63,10 +61,17 @@ def _images(options: argparse.Namespace) -> int:
         wheelhouse.fetch(wheels)
     plan = _plan(options, base)
     make_context(plan.context, wheels)
-    images = [build(client, plan, name, work) for name in options.names]
+    images = [build(client, plan, name, work, _start_engine) for name in options.names]
     say("\n" + table(images, plan.tags))
     say(f"\nDone in {time.monotonic() - begin:.0f} s, on {base}.")
     return 0
+
+
+def _start_engine() -> None:
+    """Start one unless one answers. Raises `ProgramError`; the script has said why."""
+    engine = run(["sh", "deploy/scripts/engine.sh", "up"], capture=False)
+    if engine.returncode:
+        raise ProgramError("There is no Docker engine to build with.", engine.returncode)
 
 
 def _dry_run(options: argparse.Namespace) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.build.images.client import Client, Layer
+from deploy.common.errors import ProgramError
 from deploy.common.shell import run_logged, say
 
 NAMES = ("airflow", "services", "extractor", "redis", "postgres")
@@ -54,22 +55,39 @@ class Built:
     seconds: float
 
 
-def build(client: Client, plan: Build, name: str, logs: Path) -> Built:
-    """Build and tag one image; the one that bore the tag before goes, unless it is in use. Raises `ProgramError`."""
+def build(
+    client: Client, plan: Build, name: str, logs: Path, start_engine: Callable[[], None]
+) -> Built:
+    """Build and tag one image; the one that bore the tag before goes, unless it is in use.
+
+    If the engine dies of it, as Docker 20.10's builder now and then does, it is started again, and the
+    build with it, once. Raises `ProgramError`.
+    """
     say(f"Building corpus-{name}")
     reference = f"corpus-{name}:{plan.tags[0]}"
     former = client.image(reference)
-    seconds = run_logged(
+    try:
+        seconds = _run(client, plan, name, logs)
+    except ProgramError:
+        if client.reaches_engine():
+            raise
+        say(f"The Docker engine died while it built corpus-{name}: starting both again.")
+        start_engine()
+        seconds = _run(client, plan, name, logs)
+    image = client.image(reference) or {}
+    if former and former["Id"] != image["Id"]:
+        client.remove(former["Id"])
+    return Built(name, image["Id"], image["Size"], client.layers(reference), seconds)
+
+
+def _run(client: Client, plan: Build, name: str, logs: Path) -> float:
+    return run_logged(
         f"Building corpus-{name}",
         plan.command(client, name),
         logs / f"build-{name}.log",
         environment={"DOCKER_BUILDKIT": "1"},
         tell=_progress,
     )
-    image = client.image(reference) or {}
-    if former and former["Id"] != image["Id"]:
-        client.remove(former["Id"])
-    return Built(name, image["Id"], image["Size"], client.layers(reference), seconds)
 
 
 def table(images: Iterable[Built], tags: Sequence[str]) -> str:

@@ -55,6 +55,10 @@ class Client:
             return True
         return self._call("buildx", "version").returncode == 0
 
+    def reaches_engine(self) -> bool:
+        """Whether an engine answers."""
+        return self._call("version", "--format", "{{.Server.Version}}").returncode == 0
+
     def image(self, name: str) -> dict[str, Any] | None:
         """What `docker image inspect` tells of an image; None where it is not on this machine."""
         found = self._call("image", "inspect", name)

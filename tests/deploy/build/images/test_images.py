@@ -18,7 +18,7 @@ from corpus.contract.version import code_of
 from deploy.build.images import wheelhouse
 from deploy.build.images.__main__ import main, parse
 from deploy.build.images.base import make_base
-from deploy.build.images.build import Build, Built, table
+from deploy.build.images.build import Build, Built, build, table
 from deploy.build.images.client import Client, Layer
 from deploy.build.images.context import EPOCH, make_context
 from deploy.common.errors import BuildError, NoClientError, ProgramError
@@ -281,3 +281,50 @@ def test_linters_have_nothing_to_say(tool: str, files: list[str | Path]):
     )
     assert done.stdout + done.stderr == ""
     assert done.returncode == 0
+
+
+DYING = """#!/bin/sh
+# A client whose engine dies of the first build, and lives again once "started" is there.
+echo "$1" >> "$PLACE/calls"
+case $1 in
+    --version) echo "Docker version 20.10.24+dfsg1, build 297e128" ;;
+    version) [ -e "$PLACE/started" ] ;;
+    build) [ -e "$PLACE/started" ] || { echo "unexpected EOF"; exit 1; } ;;
+    image) echo '[{"Id": "sha256:abc", "Size": 1}]' ;;
+    history) ;;
+esac
+"""
+
+
+@pytest.fixture
+def dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    client = tmp_path / "docker"
+    client.write_text(DYING)
+    client.chmod(0o755)
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    return Client(str(client))
+
+
+def plan_in(folder: Path) -> Build:
+    return Build(folder, base="debian", tags=["latest"], version="1", revision="r", renewed="")
+
+
+def test_a_build_goes_on_after_the_engine_died_of_it(dying, tmp_path, capsys):
+    built = build(dying, plan_in(tmp_path), "services", tmp_path, (tmp_path / "started").touch)
+    assert built.id == "sha256:abc"
+    assert "engine died" in capsys.readouterr().out
+    assert (tmp_path / "calls").read_text().split().count("build") == 2
+
+
+def test_an_engine_that_dies_again_is_an_error(dying, tmp_path):
+    with pytest.raises(ProgramError, match="unexpected EOF"):
+        build(dying, plan_in(tmp_path), "services", tmp_path, lambda: None)
+    assert (tmp_path / "calls").read_text().split().count("build") == 2
+
+
+def test_a_build_that_fails_on_a_living_engine_is_not_tried_again(dying, tmp_path):
+    script = Path(dying.path)
+    script.write_text(DYING.replace('version) [ -e "$PLACE/started" ] ;;', "version) ;;"))
+    with pytest.raises(ProgramError, match="unexpected EOF"):
+        build(dying, plan_in(tmp_path), "services", tmp_path, lambda: None)
+    assert (tmp_path / "calls").read_text().split().count("build") == 1
