@@ -63,8 +63,24 @@ tables() {
     fi
 }
 
+# Where dockerd has died, its containerd lives on for a while, and the next one's waits in vain for the files
+# that it holds. Containers are not its children and live on.
+end_orphan() {
+    pid=$(cat /var/run/docker/containerd/containerd.pid 2>/dev/null) || return 0
+    tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline" | grep -q "^containerd --config /var/run/docker/" || return 0
+    [ "$(cat "/proc/$(cut -d' ' -f4 "/proc/$pid/stat")/comm" 2>/dev/null)" != dockerd ] || return 0
+    say "Stopping the containerd ($pid) of an engine that died."
+    kill "$pid" 2>/dev/null || return 0
+    for _ in $(seq 40); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.25
+    done
+    kill -9 "$pid" 2>/dev/null || true
+}
+
 start() {
     mkdir -p "$state" "$folder"
+    end_orphan
     grep -q cgroup /proc/mounts || cgroupfs-mount
     tables
     # Left by a machine that went down; its process number may be another program's now.

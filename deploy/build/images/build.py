@@ -12,6 +12,8 @@ from deploy.common.errors import ProgramError
 from deploy.common.shell import run_logged, say
 
 NAMES = ("airflow", "services", "extractor", "redis", "postgres")
+# How many deaths of the engine one build survives.
+_DEATHS = 3
 # "#12 [extractor-libraries 1/1] RUN --mount=...": a step that BuildKit begins, or has in its cache.
 _STEP = re.compile(r"^#\d+ \[(?P<stage>[a-z-]+) \d+/\d+\] (?P<what>.*)")
 
@@ -61,19 +63,20 @@ def build(
     """Build and tag one image; the one that bore the tag before goes, unless it is in use.
 
     If the engine dies of it, as Docker 20.10's builder now and then does, it is started again, and the
-    build with it, once. Raises `ProgramError`.
+    build with it, up to three times. Raises `ProgramError`.
     """
     say(f"Building corpus-{name}")
     reference = f"corpus-{name}:{plan.tags[0]}"
     former = client.image(reference)
-    try:
-        seconds = _run(client, plan, name, logs)
-    except ProgramError:
-        if client.reaches_engine():
-            raise
+    for left in range(_DEATHS, -1, -1):
+        try:
+            seconds = _run(client, plan, name, logs)
+            break
+        except ProgramError:
+            if not left or client.reaches_engine():
+                raise
         say(f"The Docker engine died while it built corpus-{name}: starting both again.")
         start_engine()
-        seconds = _run(client, plan, name, logs)
     image = client.image(reference) or {}
     if former and former["Id"] != image["Id"]:
         client.remove(former["Id"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,18 @@ def test_a_socket_that_was_shared_is_taken_back(tmp_path: Path):
     assert not socket.exists()
     assert str(socket) not in Path("/proc/mounts").read_text()
     assert engine("status").returncode == 0
+
+
+def test_an_engine_that_was_killed_is_started_again():
+    if "started here" not in engine("status").stdout:
+        pytest.skip("the engine was started by somebody else, who may want to keep it")
+    pid = int((Path(os.environ.get("WORK", ".work")) / "engine" / "dockerd.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
+        time.sleep(0.1)
+    done = engine("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "started here" in engine("status").stdout
 
 
 def test_compose_is_found_or_brought(tmp_path: Path):
