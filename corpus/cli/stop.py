@@ -7,9 +7,10 @@ comes never, or leaves the lock taken for ever. So a thread of its own learns of
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
-import sys
 import threading
 import time
 from types import FrameType
@@ -20,14 +21,15 @@ from corpus.store.unfinished import drop_unfinished
 # Less than the patience of those who kill what does not end: the process runner's is 3 s.
 _PATIENCE_S = 2.0
 _NUDGE_S = 0.1
+_STDERR = 2
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stops:
-    """From now on SIGTERM, and SIGINT unless it is ignored, end this process with 128 plus its number.
+    """From now on SIGTERM and SIGINT, unless they are ignored, end this process with 128 plus their number.
 
     The main thread gets `SystemExit` or `KeyboardInterrupt`, so that open context managers stop their
-    children. If the process is still there 2 s later, files half written by `atomic_write` are
+    children. If the process is still there 2 s later, what it has half written to local files is
     removed and it ends at once. A second signal within that time changes nothing.
     """
 
@@ -55,12 +57,21 @@ class Stops:
         number = 0
         while number not in _STOPS:
             number = os.read(reader, 1)[0]
-        end = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < end:
-            time.sleep(_NUDGE_S)
-            if not self._raised:
-                # It waits for what may never come; a signal of its own interrupts that.
-                signal.pthread_kill(main, number)
-        drop_unfinished()
-        print("Stopped.", file=sys.stderr, flush=True)
-        os._exit(128 + number)
+        try:
+            end = time.monotonic() + _PATIENCE_S
+            while time.monotonic() < end:
+                time.sleep(_NUDGE_S)
+                if not self._raised:
+                    # It waits for what may never come; a signal of its own interrupts that.
+                    signal.pthread_kill(main, number)
+            _tell("Stopped.\n")
+            drop_unfinished()
+        finally:
+            os._exit(128 + number)
+
+
+def _tell(words: str) -> None:
+    """Write to standard error if that can be done at once: its stream may be locked, its reader gone."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [_STDERR], [], 0)[1]:
+            os.write(_STDERR, words.encode())

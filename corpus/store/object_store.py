@@ -25,6 +25,7 @@ import fsspec.implementations.local
 
 from corpus.errors import DamagedError, NotFoundError
 from corpus.store.faults import reading, writing
+from corpus.store.unfinished import unfinished
 
 # Airflow reads data cards of the store, and has no pyarrow in its image.
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ class Store:
         temporary = (
             target.parent / f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}"
         )
+        unfinished.add(temporary)
         try:
             with open(temporary, "xb") as stream:
                 stream.write(data)
@@ -207,6 +209,7 @@ class Store:
                 sync_folder(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
+            unfinished.discard(temporary)
         return True
 
     def copy(self, source: str, target: str) -> None:

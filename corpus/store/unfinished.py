@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+# Threads of one process write side by side; adding and discarding are atomic.
 unfinished: set[Path] = set()
 
 

@@ -8,13 +8,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from deploy.container.health.errors import HealthError, UnreachableError
+from deploy.container.health.errors import HealthError, RedisError, UnreachableError
 
 SECONDS = 5.0
-
-
-class RedisError(Exception):
-    """Redis answered with an error."""
 
 
 class Redis:

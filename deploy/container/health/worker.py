@@ -56,11 +56,11 @@ def check() -> str:
     try:
         with Redis(setting("celery", "broker_url")) as redis:
             done = _consuming(redis)
-    except (UnreachableError, OSError) as error:
+    except (UnreachableError, RedisError, OSError) as error:
         # The worker cannot be blamed, and gets its whole time to come back when Redis has.
         patience.forget()
         raise (
-            error if isinstance(error, HealthError) else UnreachableError(f"Redis: {error}")
+            error if isinstance(error, UnreachableError) else UnreachableError(f"Redis: {error}")
         ) from None
     except HealthError as failure:
         if time.time() - worker.main.started < _START_SECONDS:

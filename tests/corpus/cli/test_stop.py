@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -67,6 +69,10 @@ finally:
 }
 
 
+# Where what it says goes: nobody reads any more, or nobody reads for now.
+HEARERS = {"gone": lambda reader: os.close(reader), "busy": lambda reader: None}
+
+
 def stopped(work: str, out: Path, number: int) -> tuple[int, str]:
     process = subprocess.Popen(
         [sys.executable, "-c", BEGIN + WORK[work], str(out), str(int(number))],
@@ -97,6 +103,56 @@ def test_a_stop_ends_it_and_nothing_half_written_is_left(work, number, tmp_path)
     assert ("cleaned" in said) == (work != "a-lock-that-the-stop-left-taken")
     assert out.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("hearer", HEARERS)
+def test_it_ends_also_if_nobody_hears_what_it_says(hearer, tmp_path):
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    work = WORK["a-lock-that-the-stop-left-taken"]
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN + work, str(tmp_path / "out")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=writer, text=True,
+    ) as process:  # fmt: skip
+        os.close(writer)
+        HEARERS[hearer](reader)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_store_was_writing_is_not_left(tmp_path):
+    script = (
+        BEGIN
+        + """
+from corpus.store import object_store
+def full(stream):
+    say("ready")
+    sys.stdin.read()
+object_store.os = type("os", (), {**vars(os), "fsync": staticmethod(full)})
+try:
+    object_store.Store(sys.argv[1]).write_bytes("some/key", b"half")
+finally:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+"""
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_what_a_shell_started_in_the_background_is_not_interrupted(tmp_path):

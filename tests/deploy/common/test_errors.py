@@ -19,13 +19,15 @@ def _classes(file: Path) -> dict[str, list[str]]:
 
 
 def test_every_exception_of_deploy_ends_on_the_tree():
-    found = {
-        name: bases
+    defined = [
+        (name, bases)
         for file in sorted((REPO / "deploy").rglob("*.py"))
         for name, bases in _classes(file).items()
         if name.endswith("Error")
         or {"Exception", "RuntimeError", "ValueError", "OSError"} & {*bases}
-    }
+    ]
+    found = dict(defined)
+    assert len(found) == len(defined), "two errors have one name"
     roots = {name for name, bases in found.items() if not set(bases) & found.keys()}
     assert roots == {"DeployError"}
     assert all(name.endswith("Error") for name in found)
