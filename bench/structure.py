@@ -53,6 +53,9 @@ PLANNED = {
     },
 }
 LONGEST = 320
+FLOORS = 10
+# `open_snapshot`, `features`, and `__version__`.
+FACE = 3
 NO_MODULES_OF_THEIR_OWN = {"__init__", "__main__"}
 
 # From room to room: the imports that make the arrow, as pairs of modules.
@@ -248,6 +251,10 @@ def broken(found: dict[str, Any]) -> Iterator[str]:
     """Say what breaks the plan: circles, arrows up, modules without a room, files past one noun."""
     yield from (f"circle between folders: {' '.join(names)}" for names in found["circles"])
     yield from (f"arrow up: {arrow}" for arrow in found["arrows_up"])
+    if len(found["floors"]) > FLOORS:
+        yield f"{len(found['floors'])} floors, more than {FLOORS}"
+    if len(found["public_face"]) > FACE:
+        yield f"the public face grows: {'; '.join(found['public_face'])}"
     for package, modules in found["not_planned"].items():
         yield from (f"{package}/{name}.py belongs into a room" for name in modules)
     longest = found["longest_file"]

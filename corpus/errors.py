@@ -10,6 +10,10 @@
     ├── DamagedError            7   stored bytes are not what they were when they were written
     └── PassingFaultError      75   disk full, network down: a later try may succeed
 
+Nothing else leaves the function of the corpus that was called. Inside one room an exception may also be a
+signal to the room's own code, which catches it: DiedError, TimedOutError, LostError and BadAnswerError in
+sandbox, BombError in sources, OutOfFileError, UnusualError and SignatureError in features.ember_v3.
+
 Each error keeps its fields, and builds its message from them, so that a program can read what a
 person reads.
 """

@@ -31,7 +31,7 @@ PLANTED = {
     ),
     "ember-v3 imports nothing of the corpus but errors": (
         "corpus/features/ember_v3/raw.py",
-        "import corpus.settings",
+        "import corpus.features.basic_v1",
     ),
     "What a DAG parse loads of the corpus reads no data": (
         "corpus/contract/requests.py",

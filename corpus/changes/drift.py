@@ -36,7 +36,7 @@ Binned = dict[str, dict[str, Bins]]
 
 
 class Group(Protocol):
-    """A named range of a vector's dimensions; `corpus.features` defines them."""
+    """A named range of a vector's dimensions, from `start` to before `stop`; `corpus.features` defines them."""
 
     @property
     def name(self) -> str: ...
@@ -73,7 +73,7 @@ def no_reference() -> Reference:
 def extended(reference: Reference, parts: Sequence[Scalars]) -> Reference:
     """The reference with the scalars of an update's vectors added, as `scalars` gives them.
 
-    The order of `parts` makes no difference. The reference that was handed in stays as it is.
+    Each part is {group: {"mean": float64 [n], "norm": float64 [n]}}, with an n of its own. The order of `parts` makes no difference. The reference that was handed in stays as it is.
     """
     new = _merged(parts)
     total = reference["vectors"] + _count(new)

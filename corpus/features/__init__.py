@@ -1,6 +1,6 @@
 """Named, versioned feature sets. docs/reference/features.md defines each one.
 
-A new set is one entry here and one module with `raw` and `vectorize` (and `vector`, where it is
+A new set is one entry here and one module with `raw` and `vectorize` (and `vector`, if it is
 faster without the raw features). A definition never changes under its name: a change is a new
 version. Nothing heavy is imported before a set is used.
 """

@@ -35,7 +35,7 @@ class FeatureSet:
     """Computes vectors of `dim` float32 columns in `groups`; the same bytes always give the same.
 
     `module` is imported at first use. It has `raw(data) -> dict` and `vectorize(raw) -> array`, and
-    may have `vector(data) -> array` where the way through the raw features is slower.
+    may have `vector(data) -> array` if the way through the raw features is slower.
     """
 
     def __init__(self, name: str, module: str, sizes: Mapping[str, int]):

@@ -11,8 +11,8 @@ from numba.core.caching import UserProvidedCacheLocator
 
 
 class BuiltKernels(UserProvidedCacheLocator):
-    """The folder NUMBA_CACHE_DIR, also where it is read-only: numba itself takes none it cannot write."""
+    """The folder NUMBA_CACHE_DIR, even if it is read-only: numba itself takes none it cannot write."""
 
     def ensure_cache_path(self) -> None:
-        """Make the folder where it is missing; raises `OSError` if that cannot be done."""
+        """Make the folder if it is missing; raises `OSError` if that cannot be done."""
         os.makedirs(self.get_cache_path(), exist_ok=True)  # type: ignore[no-untyped-call]

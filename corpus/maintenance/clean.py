@@ -230,7 +230,7 @@ def _alone(store: Store) -> Iterator[Callable[[], None]]:
 
 
 def _nothing() -> None:
-    """No sign of life is needed where nothing is removed."""
+    """No sign of life is needed if nothing is removed."""
 
 
 def _steps(progress: Progress, sign_of_life: Callable[[], None]) -> Callable[[str, int], None]:

@@ -82,7 +82,7 @@ class Template:
         """Have a child that serves `channel`, its standard error at `stderr`; returns its id.
 
         Raises `LostError`; `CorpusError` if the function cannot be loaded; `PassingFaultError` if that
-        takes too long, or where there can be no more processes or descriptors.
+        takes too long, or if there can be no more processes or descriptors.
         """
         with self._lock:
             self._await_ready()

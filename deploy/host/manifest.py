@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from deploy.common.digest import sha256
 from deploy.common.errors import BadInputError, DamagedError
 
 # The packages of the bundle, beside each other in a release.
@@ -43,7 +44,7 @@ class Manifest:
     @classmethod
     def of(cls, folder: Path, version: str, revision: str) -> Manifest:
         """Describe the packages in a folder as they are now."""
-        return cls(version, revision, {name: _sha256(folder / name) for name in _files(folder)})
+        return cls(version, revision, {name: sha256(folder / name) for name in _files(folder)})
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -69,7 +70,7 @@ class Manifest:
         wrong += [
             f"{name} was changed"
             for name in self.files.keys() & there
-            if _sha256(folder / name) != self.files[name]
+            if sha256(folder / name) != self.files[name]
         ]
         if wrong:
             told = "".join(f"\n  {line}" for line in sorted(wrong)[:_TOLD])
@@ -91,8 +92,3 @@ def _files(folder: Path) -> Iterator[str]:
                 if path.is_symlink():
                     raise DamagedError(f"{path} is a link; a release holds files.")
                 yield str(path.relative_to(folder))
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

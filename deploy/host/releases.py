@@ -69,7 +69,7 @@ class Releases:
         """Copy a payload to a release of its own and return its name, the version; `flip` makes it `current` too.
 
         The copy is checked against the manifest (the payload's own by default), and by `validate`, which says
-        what it did, before it gets its name: if either raises, nothing has changed. Where the release is here
+        what it did, before it gets its name: if either raises, nothing has changed. If the release is here
         nothing is copied.
         Raises `BadInputError` if another build has the name, and what `switch` does.
         """
@@ -114,7 +114,7 @@ class Releases:
         self._record()
 
     def _record(self) -> None:
-        """Note what is current, and since when, where that was not done: a flip may have been cut short after it."""
+        """Note what is current, and since when, if that was not done: a flip may have been cut short after it."""
         current, history = self.current, self.history()
         if current is None or (history and history[-1][1] == current):
             return

@@ -58,7 +58,7 @@ class Executable:
 
 
 def text(name: str | bytes) -> str:
-    """A name as LIEF gives it: bytes where they are not UTF-8."""
+    """A name as LIEF gives it: bytes if they are not UTF-8."""
     decoded = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
     return decoded[:MAX_NAME]
 

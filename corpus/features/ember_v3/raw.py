@@ -24,7 +24,7 @@ NO_PE: dict[str, Any] = {
     "authenticode": {},
     "pefilewarnings": [],
 }
-"""The raw features of a PE file's structure where there is none."""
+"""The raw features of a PE file's structure if there is none."""
 
 
 def examine(data: bytes) -> tuple[Content, dict[str, Any] | None]:

@@ -60,7 +60,7 @@ class Client:
         return self._call("version", "--format", "{{.Server.Version}}").returncode == 0
 
     def image(self, name: str) -> dict[str, Any] | None:
-        """What `docker image inspect` tells of an image; None where it is not on this machine."""
+        """What `docker image inspect` tells of an image; None if it is not on this machine."""
         found = self._call("image", "inspect", name)
         return json.loads(found.stdout)[0] if found.returncode == 0 else None
 

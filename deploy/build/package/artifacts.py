@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from corpus.contract.version import Version, describe
 from deploy.build.package.changelog import NAME
 from deploy.build.package.repository import KEY_FILE, Repository
 from deploy.build.package.sbom import sbom
+from deploy.common.digest import sha256
 from deploy.common.errors import BadPackageError
 
 CHECKSUMS = "SHA256SUMS"
@@ -47,7 +47,7 @@ def lay_out(
     _copy(repository.public, dist / "apt")
     shutil.copyfile(repository.public / KEY_FILE, dist / KEY_FILE)
     files = sorted([*built, bill])
-    lines = [f"{_sha256(file)}  {file.name}\n" for file in files]
+    lines = [f"{sha256(file)}  {file.name}\n" for file in files]
     (dist / CHECKSUMS).write_text("".join(lines))
     with repository.keys() as keys:
         keys.sign(dist / CHECKSUMS)
@@ -67,7 +67,7 @@ def _built(dist: Path, version: str) -> Iterator[Path]:
             break
         digest, _, name = line.split()
         file = dist / name
-        if not file.is_file() or _sha256(file) != digest:
+        if not file.is_file() or sha256(file) != digest:
             raise BadPackageError(
                 f"{file} is not what {found[0].name} lists: `make deb` builds it again."
             )
@@ -81,11 +81,6 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source, new)
     shutil.rmtree(target, ignore_errors=True)
     new.rename(target)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

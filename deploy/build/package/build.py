@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from deploy.build.package import source as sources
 from deploy.build.package.changelog import NAME
 from deploy.build.package.source import Source, export
+from deploy.common.digest import sha256
 from deploy.common.errors import ToolsMissingError
 from deploy.common.shell import run, run_logged, say
 
@@ -130,11 +130,6 @@ def main(options: argparse.Namespace) -> int:
     shutil.rmtree(source.folder)
     say("")
     for file in built.files:
-        say(f"{_sha256(file)}  {file.stat().st_size / 1000:8.0f} kB  {file}")
+        say(f"{sha256(file)}  {file.stat().st_size / 1000:8.0f} kB  {file}")
     say(f"\nDone in {built.seconds:.1f} s.")
     return 0
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -45,7 +45,7 @@ class Deb:
 
     @classmethod
     def read(cls, file: Path) -> Deb:
-        """Raises `BadPackageError` for what is no package of ours."""
+        """Raises `BadPackageError` for what is not one of our packages."""
         if not file.is_file():
             raise BadPackageError(f"There is no package {file}: `make deb` builds one.")
         told = output("dpkg-deb", "--field", str(file), "Package", "Version")
@@ -70,7 +70,7 @@ class Repository:
 
         :param key: a file with an exported secret key; without it the one used last, or else one that is made.
 
-        Raises `BadPackageError` for what is no package of ours, or is another build of a version that was published.
+        Raises `BadPackageError` for what is not one of our packages, or is another build of a version that was published.
         """
         need("aptly", "gpg", "gpgconf", "dpkg-deb")
         wanted = {file: Deb.read(file) for file in files}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -79,11 +78,9 @@ def settle(source: Source) -> None:
 
 
 def _archive(repo: Path, folder: Path) -> None:
-    with tempfile.TemporaryFile() as stream:
-        # git has said which commit it is, so it can be read.
-        subprocess.run(["git", "-C", str(repo), "archive", "HEAD"], check=True, stdout=stream)
-        stream.seek(0)
-        with tarfile.open(fileobj=stream) as archive:
+    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+        git(repo, "archive", f"--output={file.name}", "HEAD")
+        with tarfile.open(file.name) as archive:
             archive.extractall(folder)  # noqa: S202 - made by git a moment ago
 
 

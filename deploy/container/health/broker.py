@@ -44,7 +44,7 @@ class Redis:
         return self._reply()
 
     def clients(self) -> list[dict[str, str]]:
-        """Those connected to Redis, with the fields of CLIENT LIST. Raises `RedisError` where it is not allowed."""
+        """Those connected to Redis, with the fields of CLIENT LIST. Raises `RedisError` if it is not allowed."""
         lines = str(self.command("CLIENT", "LIST")).splitlines()
         return [dict(field.partition("=")[::2] for field in line.split()) for line in lines]
 

@@ -78,7 +78,7 @@ def main_process(among: list[Process]) -> Process:
         if first is None:
             raise StartingError("nothing of Airflow runs yet")
     if first is None or not _AIRFLOW.search(first.title):
-        raise HealthError("this is no container of a part of Airflow")
+        raise HealthError("this is not the container of a part of Airflow")
     return first
 
 

@@ -11,9 +11,14 @@ import re
 import time
 from dataclasses import dataclass
 
-from deploy.container.health.broker import Redis, RedisError
+from deploy.container.health.broker import Redis
 from deploy.container.health.configuration import setting
-from deploy.container.health.errors import HealthError, StartingError, UnreachableError
+from deploy.container.health.errors import (
+    HealthError,
+    RedisError,
+    StartingError,
+    UnreachableError,
+)
 from deploy.container.health.patience import Patience
 from deploy.container.health.processes import (
     Process,
@@ -105,7 +110,7 @@ def _consuming(redis: Redis) -> str:
 
 
 def _seen(redis: Redis, ports: set[int]) -> bool | None:
-    """Whether Redis sees this container wait for a message; None where it sees no connection of it."""
+    """Whether Redis sees this container wait for a message; None if it sees no connection of it."""
     try:
         clients = redis.clients()
     except RedisError:

@@ -1,7 +1,7 @@
 """Who may log in: `users.toml` and the passwords' files, in one folder.
 
 <CORPUS_USERS>/users.toml       [[user]] tables: name, role, and what `_FIELDS` lists
-<CORPUS_USERS>/passwords/NAME   the password of each; made where it is missing
+<CORPUS_USERS>/passwords/NAME   the password of each; made if it is missing
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Account:
         return password
 
     def ensure_password(self) -> bool:
-        """Make a password where there is none; True if one was made. Raises `BadUsersError`."""
+        """Make a password if there is none; True if one was made. Raises `BadUsersError`."""
         if self.password_file.exists():
             self.password()
             return False
@@ -119,7 +119,7 @@ def _account(entry: Any, file: Path) -> Account:
     name = entry.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadUsersError(
-            f"{file}: {name!r} is no name of a user: letters, digits, and ._@- after the first."
+            f"{file}: {name!r} is not a user name: letters, digits, and ._@- after the first."
         )
     for field, value in entry.items():
         if field not in _FIELDS:

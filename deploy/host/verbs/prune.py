@@ -1,4 +1,4 @@
-"""`prune`: releases that nobody needs any more are removed; where that cannot be known, none is."""
+"""`prune`: releases that nobody needs any more are removed; if that cannot be known, none is."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def prune(settings: Settings) -> str:
 
 
 def judged(settings: Settings) -> dict[str, str | None]:
-    """Why each release stays, oldest first; None where it may go. Raises `DeployError`."""
+    """Why each release stays, oldest first; None if it may go. Raises `DeployError`."""
     releases = Releases(settings.releases.folder)
     if not releases.folder.is_dir():
         raise BadInputError(

@@ -53,7 +53,7 @@ class Compose:
         return [*command, *arguments]
 
     def run(self, *arguments: str, capture: bool = False, input: str | None = None) -> str:
-        """Run to the end; its output where that is captured. Raises `ClusterError`."""
+        """Run to the end; its output if that is captured. Raises `ClusterError`."""
         return call(self.arguments(*arguments), capture=capture, input=input)
 
     def ps(self) -> list[Container]:

@@ -51,7 +51,7 @@ def generate(folder: Path) -> None:
 
 
 def generate_users(folder: Path) -> None:
-    """Make users.toml and the passwords of those in it, where they are missing.
+    """Make users.toml and the passwords of those in it, if they are missing.
 
     The init job would make the passwords too, but of a group that a person is not in.
     """

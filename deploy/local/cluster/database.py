@@ -21,7 +21,7 @@ _PSQL = (
 
 
 def prepare(compose: Compose) -> None:
-    """Make Celery's user and database, where they are missing."""
+    """Make Celery's user and database, if they are missing."""
     password = (compose.place / "secrets" / "celery_password").read_text()
     _sql(compose, f"\\set password '{password}'\n{_CELERY}")
 

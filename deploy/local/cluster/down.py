@@ -12,7 +12,7 @@ from deploy.local.cluster.workdir import Place
 def down(place: Place, *, purge: bool = False, seconds: int | None = None) -> None:
     """Stop all services, once their tasks have ended or their time to do so is over.
 
-    :param seconds: how long a service may take; its `stop_grace_period` where not given.
+    :param seconds: how long a service may take; its `stop_grace_period` if not given.
     """
     if not place.exists:
         print("There is no cluster in this work folder.")

@@ -80,14 +80,14 @@ _UP = ("up", "--detach", "--no-build", "--pull", "never", "--wait", "--wait-time
 
 
 def find_engine() -> Engine:
-    """Start the engine where it does not run; where its socket is."""
+    """Start the engine if it does not run; return where its socket is."""
     start_engine()
     socket = Path(os.environ.get("ENGINE_FOLDER", "/run/corpus-engine"), "docker.sock")
     return Engine(socket.parent, socket.stat().st_gid)
 
 
 def ensure_images(phases: Phases, variables: Mapping[str, str]) -> str:
-    """Build the images where one is missing; the id of Airflow's.
+    """Build the images if one is missing; the id of Airflow's.
 
     Raises `ClusterError` if one is missing that cannot be built here: a registry's, or a pinned one.
     """
@@ -124,7 +124,7 @@ def image_id(name: str) -> str | None:
 
 
 def init_makes(place: Place, image: str) -> str:
-    """What the init job goes by: where this is another than at its last run, it has to run again."""
+    """What the init job goes by: if this differs from what it was at its last run, it has to run again."""
     auth = place.settings().get("CORPUS_AUTH") or "fab"
     return f"{image} {auth} {_digest(place / 'users')}"
 

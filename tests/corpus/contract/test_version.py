@@ -13,7 +13,7 @@ import pytest
 
 from corpus.contract.version import Code, code_of, describe
 from deploy.host.manifest import Manifest
-from tests.deploy.build.package.checkouts import Checkout
+from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

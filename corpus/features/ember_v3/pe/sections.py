@@ -54,7 +54,7 @@ class AddressMap:
             owners[first:after] = [section] * (after - first)
         self._bounds = bounds
         self._owners = owners
-        # For the kernels of walks.py, in the order of their arguments.
+        # For the kernels of kernels/directory_kernels.py, in the order of their arguments.
         self.arrays = (
             byte_array(data),
             np.array(spans, np.int64).reshape(-1, 4),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.build.package.checkouts import Checkout
+from tests.support.checkouts import Checkout
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.build.package.__main__ import VERBS, main
 from deploy.host.manifest import PACKAGES, Manifest
-from tests.deploy.build.package.checkouts import Checkout
+from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.fast
 

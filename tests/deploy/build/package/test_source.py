@@ -17,7 +17,7 @@ from deploy.build.package.build import build
 from deploy.build.package.changelog import changelog
 from deploy.build.package.source import Source, export
 from deploy.common.errors import BadSourceError, ToolsMissingError
-from tests.deploy.build.package.checkouts import Checkout
+from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 needs_dpkg_dev = pytest.mark.skipif(

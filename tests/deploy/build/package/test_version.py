@@ -11,7 +11,7 @@ import pytest
 
 from corpus.contract.version import Version, describe
 from corpus.errors import BadInputError, NotFoundError
-from tests.deploy.build.package.checkouts import Checkout
+from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

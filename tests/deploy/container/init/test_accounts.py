@@ -76,8 +76,8 @@ def test_the_simple_manager_gets_active_users_and_their_passwords(tmp_path: Path
     [
         ("[[user]", "cannot be read"),
         ("x = 1\n" + ADMIN, "something else than [[user]] tables: x"),
-        ('[[user]]\nname = "a:b"\nrole = "Admin"\n', "'a:b' is no name of a user"),
-        ('[[user]]\nrole = "Admin"\n', "None is no name of a user"),
+        ('[[user]]\nname = "a:b"\nrole = "Admin"\n', "'a:b' is not a user name"),
+        ('[[user]]\nrole = "Admin"\n', "None is not a user name"),
         (ADMIN.replace("Admin", "admin"), "has the role 'admin'; there are Viewer"),
         (ADMIN + 'mail = "a@b"\n', "has an unknown field 'mail'"),
         (ADMIN + 'active = "no"\n', "active of user ada is no bool"),
