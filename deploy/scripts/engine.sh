@@ -63,19 +63,28 @@ tables() {
     fi
 }
 
-# Where dockerd has died, its containerd lives on for a while, and the next one's waits in vain for the files
-# that it holds. Containers are not its children and live on.
+# Where dockerd has died, its containerd may live on for a while, and hold files that the next one's needs. Or it
+# is a zombie that nobody has waited for: the next dockerd takes that for a containerd that is about to answer.
+# Containers are not its children and live on.
 end_orphan() {
-    pid=$(cat /var/run/docker/containerd/containerd.pid 2>/dev/null) || return 0
-    tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline" | grep -q "^containerd --config /var/run/docker/" || return 0
-    [ "$(cat "/proc/$(cut -d' ' -f4 "/proc/$pid/stat")/comm" 2>/dev/null)" != dockerd ] || return 0
-    say "Stopping the containerd ($pid) of an engine that died."
-    kill "$pid" 2>/dev/null || return 0
-    for _ in $(seq 40); do
-        kill -0 "$pid" 2>/dev/null || return 0
-        sleep 0.25
-    done
-    kill -9 "$pid" 2>/dev/null || true
+    file=/var/run/docker/containerd/containerd.pid
+    pid=$(cat "$file" 2>/dev/null) || return 0
+    if is_containerd "$pid"; then
+        [ "$(cat "/proc/$(cut -d' ' -f4 "/proc/$pid/stat")/comm" 2>/dev/null)" != dockerd ] || return 0
+        say "Stopping the containerd ($pid) of an engine that died."
+        kill "$pid" 2>/dev/null || true
+        for _ in $(seq 40); do
+            is_containerd "$pid" || break
+            sleep 0.25
+        done
+        ! is_containerd "$pid" || kill -9 "$pid" 2>/dev/null || true
+    fi
+    rm -f "$file"
+}
+
+# A zombie has no command line.
+is_containerd() {
+    tr '\0' ' ' 2>/dev/null < "/proc/$1/cmdline" | grep -q "^containerd --config /var/run/docker/"
 }
 
 start() {
