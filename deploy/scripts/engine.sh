@@ -48,10 +48,10 @@ install_engine() {
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || fail "No Docker engine answers, and this is no Debian. Install Docker 20.10 or newer, then try again."
     say "Installing Debian packages: $missing"
-    apt-get update -q >/dev/null
+    sh deploy/scripts/apt.sh update
     # In runlevel 1 no package starts its daemon: a second one on the same folder would undo the first.
     # shellcheck disable=SC2086 # a list of package names
-    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >/dev/null
+    RUNLEVEL=1 sh deploy/scripts/apt.sh install -y --no-install-recommends $missing
 }
 
 # Debian's iptables needs nf_tables of the kernel; where there is none, the older one may do.

@@ -8,13 +8,18 @@ for package in "$@"; do
         || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
+apt=$(dirname "$0")/apt.sh
 install="apt-get install -y --no-install-recommends$missing"
 if [ "$(id -u)" = 0 ]; then
     echo "Installing Debian packages:$missing"
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive $install; } > /dev/null
+    sh "$apt" update
+    # shellcheck disable=SC2086 # a list of package names
+    sh "$apt" install -y --no-install-recommends $missing
 elif sudo -n true 2> /dev/null; then
     echo "Installing Debian packages with sudo:$missing"
-    sudo -n sh -c "apt-get update -q && DEBIAN_FRONTEND=noninteractive $install" > /dev/null
+    sudo -n sh "$apt" update
+    # shellcheck disable=SC2086 # a list of package names
+    sudo -n sh "$apt" install -y --no-install-recommends $missing
 else
     echo "Debian packages are missing. Type this, then try again:" >&2
     echo "    sudo $install" >&2

@@ -8,8 +8,8 @@ epoch=1735689600
 
 if ! command -v debootstrap > /dev/null; then
     echo "== Installing debootstrap"
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends debootstrap
+    sh "$(dirname "$0")/../../scripts/apt.sh" update
+    sh "$(dirname "$0")/../../scripts/apt.sh" install -y --no-install-recommends debootstrap
 fi
 # From where this machine has its own packages: the archive, its updates and its security updates.
 # shellcheck disable=SC2016 # apt's own names
