@@ -9,11 +9,15 @@ SEED ?= 1
 COUNT ?= 20000
 FUZZ_FILES ?=
 REPO ?= $(WORK)/apt
-export VENV
+# What a person gives reaches the program by the environment, so that no shell reads it once more. Make exports
+# what was given to it; these have a default.
+export REPO VENV WORK
+# A C locale, as in many a container, would make of a path whatever it likes.
+export PYTHONUTF8 = 1
 
 PYTHON_RUN = $(VENV)/bin/python
-EMBEDDED = $(PYTHON_RUN) -m deploy.local.embedded --work "$(WORK)" $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
-CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$(WORK)"
+EMBEDDED = $(PYTHON_RUN) -m deploy.local.embedded --work "$$WORK" $(if $(SAMPLES),--samples "$$SAMPLES") $(if $(VERDICTS),--verdicts "$$VERDICTS")
+CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$$WORK"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
@@ -51,7 +55,7 @@ test-browser: setup-dev ## Drive the real UI in Chromium, and keep screenshots
 	@$(VENV)/bin/pytest tests/system/browser
 
 test-cluster: setup-dev ## Test the cluster in real containers, faults included (half an hour)
-	@WORK="$(WORK)" sh tests/system/cluster/run.sh
+	@sh tests/system/cluster/run.sh
 
 test-all: test test-browser test-cluster test-package ## Run every suite
 
@@ -73,17 +77,17 @@ docs: setup ## Write docs/reference/settings.md and docs/develop/stable-names.md
 	@$(PYTHON_RUN) -m tests.support.stable_names
 
 images: setup ## Build the cluster's images; IMAGES="services extractor" only these, BASE=IMAGE on another base, RENEW=1 with today's updates
-	@exec $(PYTHON_RUN) -m deploy.build.images --work "$(WORK)" $(if $(BASE),--base "$(BASE)") $(if $(RENEW),--renew) $(IMAGES)
+	@exec $(PYTHON_RUN) -m deploy.build.images --work "$$WORK" $(if $(BASE),--base "$$BASE") $(if $(RENEW),--renew) $(IMAGES)
 
 engine-up: ## Start a Docker engine if none answers
-	@WORK="$(WORK)" sh deploy/scripts/engine.sh up
+	@sh deploy/scripts/engine.sh up
 
 engine-down: ## Stop the engine that engine-up started, unless systemd runs it
-	@WORK="$(WORK)" sh deploy/scripts/engine.sh down
+	@sh deploy/scripts/engine.sh down
 
 cluster-up: setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=
-	@exec $(CLUSTER) up $(if $(WORKERS),--workers "$(WORKERS)") $(if $(PORT),--port "$(PORT)") $(if $(PROJECT),--project "$(PROJECT)") \
-	  $(if $(TAG),--tag "$(TAG)") $(if $(INIT),--init) $(if $(SAMPLES),--samples "$(SAMPLES)") $(if $(VERDICTS),--verdicts "$(VERDICTS)")
+	@exec $(CLUSTER) up $(if $(WORKERS),--workers "$$WORKERS") $(if $(PORT),--port "$$PORT") $(if $(PROJECT),--project "$$PROJECT") \
+	  $(if $(TAG),--tag "$$TAG") $(if $(INIT),--init) $(if $(SAMPLES),--samples "$$SAMPLES") $(if $(VERDICTS),--verdicts "$$VERDICTS")
 
 cluster-run: setup ## Update the corpus in the cluster, and follow the update to its end
 	@exec $(CLUSTER) run
@@ -95,17 +99,17 @@ cluster-logs: setup ## Show the logs of the cluster's services; SERVICE=worker F
 	@exec $(CLUSTER) logs $(if $(FOLLOW),--follow) $(SERVICE)
 
 cluster-scale: setup ## Change the number of the cluster's workers; WORKERS=3
-	@exec $(CLUSTER) scale $(WORKERS)
+	@exec $(CLUSTER) scale "$$WORKERS"
 
 cluster-down: setup ## Stop the cluster; the data stays, except with PURGE=1
 	@exec $(CLUSTER) down $(if $(PURGE),--purge)
 
 deb: ## Build the Debian package of the last commit into dist/; WORKTREE=1 from the files as they are, NOCHECK=1 without tests
-	@exec /usr/bin/python3 -m deploy.build.package build --work "$(WORK)" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
+	@exec /usr/bin/python3 -m deploy.build.package build --work "$$WORK" $(if $(WORKTREE),--worktree) $(if $(NOCHECK),--nocheck)
 
 apt-repo: ## Put packages into a signed apt repository; DEB=FILES (default: those in dist) KEY=FILE REPO=.work/apt
 	@sh deploy/scripts/install.sh aptly gnupg
-	@exec /usr/bin/python3 -m deploy.build.package repository --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") $(or $(DEB),$(wildcard dist/*.deb))
+	@exec /usr/bin/python3 -m deploy.build.package repository --repo "$$REPO" $(if $(KEY),--key "$$KEY") $(or $(DEB),$(wildcard dist/*.deb))
 
 ifneq (,$(filter release,$(MAKECMDGOALS)))
 ifneq (,$(NOCHECK)$(WORKTREE))
@@ -115,10 +119,10 @@ endif
 
 release: setup deb ## Put all parts of a release into dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
 	@sh deploy/scripts/install.sh aptly gnupg
-	@exec /usr/bin/python3 -m deploy.build.package artifacts --repo "$(REPO)" $(if $(KEY),--key "$(KEY)") --installed "$(VENV)/lib/python3.11/site-packages"
+	@exec /usr/bin/python3 -m deploy.build.package artifacts --repo "$$REPO" $(if $(KEY),--key "$$KEY") --installed "$(VENV)/lib/python3.11/site-packages"
 
 test-package: setup-dev ## Test the package: its build, its contents, and its installation on hosts
-	@WORK="$(WORK)" sh tests/system/package/run.sh
+	@sh tests/system/package/run.sh
 
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 	@for name in build run dev cluster; do \
@@ -133,7 +137,7 @@ bench: setup-dev ## Measure what the docs claim, as ratios within one run
 	@for script in bench/*.py; do echo "== $$script"; $(PYTHON_RUN) $$script || exit 1; done
 
 fuzz: setup-dev ## Feed mutated executables to all feature sets; SEED=1 COUNT=20000
-	@$(PYTHON_RUN) -m tests.support.fuzz --seed $(SEED) --count $(COUNT) --keep "$(WORK)/fuzz" $(FUZZ_FILES)
+	@$(PYTHON_RUN) -m tests.support.fuzz --seed $(SEED) --count $(COUNT) --keep "$$WORK/fuzz" $(FUZZ_FILES)
 
 clean: ## Remove the virtual environment and the work folder, WORK
-	@rm -rf "$(VENV)" "$(WORK)"
+	@rm -rf "$$VENV" "$$WORK"
