@@ -129,6 +129,25 @@ class ReaperSettings(Section):
     )
 
 
+class MetricsSettings(Section):
+    statsd: str = Field(
+        "",
+        description="`host:port` of a StatsD server that gets Airflow's metrics; empty: none. Read where "
+        "`make run` and `make up` start Airflow.",
+        pattern=r"^$|^(\[[0-9A-Fa-f:]+\]|[^\s:]+):\d{1,5}$",
+    )
+    prefix: str = Field(
+        "airflow", description="What the name of each metric begins with.", pattern=r"^[\w.-]+$"
+    )
+
+
+class LogsSettings(Section):
+    json_lines: bool = Field(
+        False,
+        description="Write each line of Airflow's log as a JSON object. Read as `metrics.statsd` is.",
+    )
+
+
 class WorkerSettings(BaseSettings):
     """All settings of a worker, immutable; `WorkerSettings.load` reads them."""
 
@@ -143,6 +162,8 @@ class WorkerSettings(BaseSettings):
     )
     docker: DockerSettings = DockerSettings()
     reaper: ReaperSettings = ReaperSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    logs: LogsSettings = LogsSettings()
 
     @classmethod
     def load(

@@ -48,7 +48,7 @@ __all__ = [
 
 # Sections and settings of the same files that operators/settings.py reads and checks. They are known
 # here by name alone, so that a corpus without operators takes these files, and still finds a typo.
-OF_WORKERS = frozenset(("docker", "reaper", "runner"))
+OF_WORKERS = frozenset(("docker", "logs", "metrics", "reaper", "runner"))
 
 
 class Settings(BaseSettings):

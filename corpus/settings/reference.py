@@ -24,7 +24,7 @@ A setting has the value that the first of these gives it:
 4. the default below.
 
 `corpus config` prints each effective value of the corpus's own settings and where it came from, and
-`python -m operators.settings` does so for those of workers (`runner`, `docker`, `reaper`); secrets are
+`python -m operators.settings` does so for those of workers (`runner`, `docker`, `reaper`, `metrics`, `logs`); secrets are
 masked. An unknown name or an impossible value ends with exit status 2 and names the setting. The
 `corpus` command does not look at the settings of workers, and a run does not override them.
 """

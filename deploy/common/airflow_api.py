@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 import time
+from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ class AirflowApi:
 
     # What `make run` and `make cluster-run` ask.
 
+    def health(self) -> dict[str, str]:
+        """The state of each part as Airflow has it: "healthy", "unhealthy", or "" for one that was never there.
+
+        It asks for no log-in.
+        """
+        answer = self._send("GET", "/api/v2/monitor/health", None)
+        parts = answer.items() if isinstance(answer, dict) else ()
+        return {name: str(part.get("status") or "") for name, part in parts}
+
     def wait_for_dag(self, dag_id: str, seconds: float = 120) -> None:
         """Wait until a DAG has been parsed. Raises `DagNotParsedError`, with its import error if it has one."""
         deadline = time.monotonic() + seconds
@@ -92,6 +102,17 @@ class AirflowApi:
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def run_after(self, dag_id: str, run_id: str) -> datetime:
+        """The time that a run stands for, aware."""
+        return datetime.fromisoformat(
+            self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["run_after"]
+        )
+
+    def active_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The queued and running runs of a DAG, the oldest first."""
+        parameters = {"state": _UNFINISHED, "order_by": "run_after", "limit": 100}
+        return list(self.call("GET", f"dags/{dag_id}/dagRuns", params=parameters)["dag_runs"])
 
     def runs(self, limit: int) -> list[dict[str, Any]]:
         """The last runs of all DAGs, the newest first."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from corpus.errors import NotFoundError
 from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
 
@@ -14,9 +15,18 @@ def latest_id(root: Path) -> str | None:
     return Snapshot.latest(Store(root)).id
 
 
-def summary(root: Path, command: str) -> list[str]:
-    """Lines about the newest snapshot below a root; `command` is how this shell calls `corpus`."""
-    snapshot = Snapshot.open(Store(root))
+def is_published(root: Path, id: str) -> bool:
+    """Whether there is a snapshot of this id below a root."""
+    try:
+        Snapshot.open(Store(root), id)
+    except NotFoundError:
+        return False
+    return True
+
+
+def summary(root: Path, command: str, id: str = "latest") -> list[str]:
+    """Lines about a snapshot below a root; `command` is how this shell calls `corpus`."""
+    snapshot = Snapshot.open(Store(root), id)
     counts: Mapping[str, Any] = snapshot.manifest["counts"]
     lines = [
         f"Snapshot {snapshot.id} (number {snapshot.sequence})",

@@ -5,42 +5,50 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from corpus.contract.run_identity import run_uuid, update_id
 from deploy.common.airflow_api import AirflowApi
-from deploy.local.follow import follow
-from deploy.local.summary import latest_id, summary
+from deploy.local.follow import Follower
+from deploy.local.say import say
+from deploy.local.summary import is_published, latest_id, summary
 
 DAG = "corpus_update"
 
 
-def run_update(api: AirflowApi, root: Path | None) -> bool:
-    """Run the master DAG and print its progress and what it published; False where it failed.
+def run_update(
+    api: AirflowApi, root: Path | None, watch: Callable[[], None] = lambda: None
+) -> bool:
+    """Run the master DAG and print its progress and what it published; False if it failed.
 
-    Without a root, where the corpus cannot be read from here, what it published is told by a link.
+    Without a root, if the corpus cannot be read from here, what it published is told by a link. `watch`
+    is called again and again while there is something to wait for.
     """
-    before = latest_id(root) if root else None
     api.wait_for_dag(DAG)
     began = time.monotonic()
     run_id = api.trigger(DAG)
-    print(f"Update {run_id} of {DAG}:", flush=True)
-    state = follow(api, DAG, run_id)
-    print(f"The update ended: {state}, after {time.monotonic() - began:.0f} s.\n")
+    say(f"Update {run_id} of {DAG}:")
+    state = Follower(api, DAG, run_id, watch).to_the_end()
+    say(f"The update ended: {state}, after {time.monotonic() - began:.0f} s.\n")
     page = f"{api.url}/dags/{DAG}/runs/{run_id}"
     if state != "success":
-        print(f"Its page: {page}")
+        say(f"Its page: {page}")
         return False
     if root is None:
-        print(f"Its page, with the data card at the task publish: {page}")
+        say(f"Its page, with the data card at the task publish: {page}")
         return True
-    after = latest_id(root)
-    if after is None:
-        print("There was nothing to publish: no executable in the sources.")
+    latest = latest_id(root)
+    if latest is None:
+        say("There was nothing to publish: no executable in the sources.")
         return False
-    if after == before:
-        print(f"Nothing new: {after} stays the latest snapshot, and no empty one was published.\n")
+    # Another run may have published meanwhile; what is shown is what this one did.
+    own = update_id(api.run_after(DAG, run_id), run_uuid(DAG, run_id))
+    published = own if is_published(root, own) else latest
+    if published != own:
+        say(f"Nothing new: {latest} stays the latest snapshot, and no empty one was published.\n")
     command = os.path.relpath(Path(sys.executable).with_name("corpus"))
-    print("\n".join(summary(root, command)))
+    say("\n".join(summary(root, command, published)))
     return True
 
 

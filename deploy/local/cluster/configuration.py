@@ -13,8 +13,8 @@ from pathlib import Path
 from corpus.settings import config_files
 from deploy.common.errors import ClusterError
 from deploy.local.cluster.workdir import Place
-from deploy.local.embedded.server import free_port
 from deploy.local.input import Input, WorkInput
+from deploy.local.ports import free_port
 
 PREFERRED_PORT = 8080
 DEFAULT_WORKERS = 2

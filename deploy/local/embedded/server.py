@@ -1,4 +1,4 @@
-"""One Airflow on this machine: its environment, its start, and a stop that leaves nothing behind."""
+"""One Airflow on this machine: its start, its health, and a stop that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,22 +13,27 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
-
 from deploy.common import atomic
-from deploy.common.errors import StartError
+from deploy.common.airflow_api import AirflowApi
+from deploy.common.errors import StartError, UnavailableError
+from deploy.local.embedded.environment import MARK, environment
+from deploy.local.embedded.stops import ignore_stops
+from deploy.local.ports import free_port
+from deploy.local.say import say_if_heard
+from operators.settings import WorkerSettings
 
-REPO = Path(__file__).resolve().parents[3]
-MARK = "CORPUS_EMBEDDED"
 START_SECONDS = 180
+# Parts without which no update ends.
+_PARTS = ("metadatabase", "scheduler", "dag_processor")
 
 
 @dataclass(frozen=True)
 class Running:
-    """An Airflow that was started: process id of its group's leader, and where it listens."""
+    """An Airflow that was started: process id of its group's leader, where it listens, whether it is to stay."""
 
     pid: int
     port: int
+    kept: bool = False
 
     @property
     def url(self) -> str:
@@ -45,94 +49,81 @@ class EmbeddedAirflow:
         self.log = self.home / "standalone.log"
         self.state = self.home / "running.json"
         self.config = self.work / "corpus.toml"
-
-    def environment(self, port: int) -> dict[str, str]:
-        worker_logs, trigger_logs = free_port(), free_port()
-        tasks = max(2, os.cpu_count() or 2)
-        bundle = (
-            f"{REPO}{os.pathsep}{os.environ['PYTHONPATH']}"
-            if "PYTHONPATH" in os.environ
-            else str(REPO)
-        )
-        return {
-            **os.environ,
-            MARK: str(self.home),
-            # Or else Airflow's process titles overwrite the environment that the mark is read from.
-            "SPT_NOENV": "1",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "PYTHONPATH": bundle,
-            "CORPUS_CONFIG": str(self.config),
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPO / "plugins"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            # A worker often sees the end of its task's process only at its next heartbeat, so some
-            # more are ready to take the next task: never more of them at work than there are cores.
-            "AIRFLOW__CORE__PARALLELISM": str(4 * tasks),
-            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(tasks),
-            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-            "CORPUS_SHARDS__WORKERS": str(tasks),
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
-            "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        }
+        self.passwords = self.home / "simple_auth_manager_passwords.json.generated"
 
     # Start and stop
 
     def running(self) -> Running | None:
-        """What `start` recorded, where it is still alive."""
+        """Return what `start` recorded, if it is still alive."""
         try:
             found = Running(**json.loads(self.state.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
         return found if found.pid in set(self._processes()) else None
 
-    def start(self) -> Running:
-        """Start, and wait until the parts that matter are healthy. Raises `StartError`."""
+    def leftovers(self) -> int:
+        """Return how many processes of this Airflow there are, whoever started them."""
+        return sum(1 for _ in self._processes())
+
+    def start(self, port: int | None = None, *, kept: bool = False) -> Running:
+        """Start, and wait until the parts that matter are healthy; what an earlier start left is stopped.
+
+        Raises `StartError`. Whatever it raises, nothing is left running.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
-        self.stop()  # what an earlier, killed run may have left
-        port = free_port()
+        self.stop()
+        try:
+            return self._started(port or free_port(), kept)
+        except BaseException:
+            ignore_stops()
+            say_if_heard("\nStopping Airflow ...")
+            self.stop()
+            raise
+
+    def keep(self, running: Running) -> Running:
+        """Note that it is to stay when the commands that use it end."""
+        kept = Running(running.pid, running.port, kept=True)
+        atomic.write(self.state, json.dumps(asdict(kept)))
+        return kept
+
+    def _started(self, port: int, kept: bool) -> Running:
+        settings = WorkerSettings.load(file=self.config)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "airflow", "standalone"],
                 cwd=self.home,
-                env=self.environment(port),
+                env=environment(self.home, self.config, port, os.environ, settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        started = Running(process.pid, port)
+        started = Running(process.pid, port, kept)
         atomic.write(self.state, json.dumps(asdict(started)))
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while ailing := self.ailing(started):
             if process.poll() is not None:
                 raise StartError(
                     f"Airflow stopped with status {process.returncode}; see {self.log}."
                 )
-            if self._healthy(started):
-                return started
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"Airflow was not healthy after {START_SECONDS} s ({ailing}); see {self.log}."
+                )
             time.sleep(0.5)
-        raise StartError(f"Airflow was not healthy after {START_SECONDS} s; see {self.log}.")
+        return started
 
-    def _healthy(self, running: Running) -> bool:
+    def ailing(self, running: Running) -> str:
+        """Return what is not well, in words; empty if all is."""
         try:
-            parts = httpx.get(f"{running.url}/api/v2/monitor/health", timeout=5).json()
-        except (httpx.HTTPError, ValueError):
-            return False
-        wanted = ("metadatabase", "scheduler", "dag_processor")
-        return all(parts.get(part, {}).get("status") == "healthy" for part in wanted)
+            parts = AirflowApi(running.url, "", "").health()
+        except UnavailableError:
+            return "its API does not answer"
+        ill = [part for part in _PARTS if parts.get(part) != "healthy"]
+        return f"not healthy: {', '.join(ill)}" if ill else ""
 
     def stop(self, patience: float = 20.0) -> bool:
-        """Stop every process that this Airflow started, children of children too."""
+        """Stop every process that this Airflow started, children of children too; False if there was none."""
         found = set(self._processes())
         stopped = bool(found)
         for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
@@ -164,18 +155,10 @@ class EmbeddedAirflow:
 
     def password(self) -> str:
         """The generated password of the user `admin`."""
-        path = self.home / "simple_auth_manager_passwords.json.generated"
-        return str(json.loads(path.read_text())["admin"])
+        return str(json.loads(self.passwords.read_text())["admin"])
 
 
 def _reap(pids: set[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

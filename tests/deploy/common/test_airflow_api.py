@@ -29,6 +29,7 @@ class Server:
         self.asked: list[tuple[str, dict[str, list[str]], Any]] = []
         self.logins: list[dict[str, str]] = []
         self.elsewhere: list[str] = []
+        self.open = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,7 +43,10 @@ class Server:
                     return
                 if address.path == "/elsewhere":
                     outer.elsewhere.append(self.headers.get("Authorization", ""))
-                if self.headers["Authorization"] != f"Bearer token-{len(outer.logins)}":
+                if (
+                    not outer.open
+                    and self.headers["Authorization"] != f"Bearer token-{len(outer.logins)}"
+                ):
                     self._answer(401, {})
                     return
                 outer.asked.append((address.path, parse_qs(address.query), body))
@@ -178,3 +182,13 @@ def test_nobody_there_and_no_address_are_told_apart():
         AirflowApi("http://127.0.0.1:1", "ann", "x").runs(1)
     with pytest.raises(BadInputError, match="begin with http"):
         AirflowApi("file:///etc", "ann", "x")
+
+
+def test_health_is_asked_without_a_log_in(server: Server):
+    parts = {"scheduler": {"status": "healthy"}, "triggerer": {"status": None}}
+    server.answers["GET /api/v2/monitor/health"] = (200, parts)
+    server.open = True
+    assert AirflowApi(server.url, "", "").health() == {"scheduler": "healthy", "triggerer": ""}
+    assert server.logins == []
+    with pytest.raises(UnavailableError):
+        AirflowApi("http://127.0.0.1:1", "", "").health()

@@ -12,7 +12,7 @@ from deploy.common.errors import InputError
 from deploy.local import demo
 from deploy.local.cluster.configuration import Engine, Options, choose, write_corpus_toml
 from deploy.local.cluster.workdir import Place
-from deploy.local.embedded.__main__ import configure
+from deploy.local.embedded.command import configure
 from deploy.local.embedded.server import EmbeddedAirflow
 
 

@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from deploy.common.airflow_api import AirflowApi
-from deploy.local.embedded.__main__ import configure
-from deploy.local.embedded.server import REPO, EmbeddedAirflow
+from deploy.local.embedded.command import configure
+from deploy.local.embedded.environment import REPO
+from deploy.local.embedded.server import EmbeddedAirflow
 from tests.support import launchers
 
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", REPO / ".work" / "screenshots")).absolute()

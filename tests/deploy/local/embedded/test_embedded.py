@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.local.embedded.server import MARK, REPO, EmbeddedAirflow
+from deploy.local.embedded.environment import MARK, REPO
+from deploy.local.embedded.server import EmbeddedAirflow
 from tests.support import launchers
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
@@ -40,9 +41,12 @@ class Workplace:
             options += ["--samples", self.samples, "--verdicts", self.verdicts]
         return [sys.executable, "-m", "deploy.local.embedded", *map(str, options), verb]
 
-    def make(self, verb: str, *, own_files: bool = False) -> subprocess.CompletedProcess[str]:
+    def make(
+        self, verb: str, *, own_files: bool = False, shell: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         command = self.command(verb, own_files=own_files)
-        return subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+        environment = {**os.environ, **(shell or {})}
+        return subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True)
 
     def corpus(self, *arguments: str) -> Any:
         command = [sys.executable, "-m", "corpus", "--root", str(self.root), *arguments, "--json"]
@@ -81,11 +85,23 @@ def living(place: Workplace) -> dict[int, str]:
 
 
 def test_updates_one_after_another(workplace: Workplace) -> None:
+    # As it may be in the shell of somebody who has another Airflow, behind a proxy.
+    foreign = workplace.work.parent / "foreign.db"
+    shell = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{foreign}",
+        "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Asia/Tokyo",
+        "http_proxy": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+    }
     late = workplace.samples / "pip-w64.exe"
     kept_back = late.rename(workplace.work.parent / late.name)
 
-    first = workplace.make("run", own_files=True)
+    first = workplace.make("run", own_files=True, shell=shell)
     assert first.returncode == 0, first.stdout + first.stderr
+    assert not foreign.exists()
+    assert "not used here: AIRFLOW__CORE__DEFAULT_TIMEZONE" in first.stdout
     (one,) = workplace.snapshots()
     assert f"Snapshot {one} (number 1)" in first.stdout
     assert "samples     11" in first.stdout
@@ -141,9 +157,9 @@ def test_updates_one_after_another(workplace: Workplace) -> None:
     [
         (signal.SIGINT, "Starting Airflow"),
         # A state that passes quickly may never be seen; that a task is done is always told.
-        (signal.SIGTERM, r"collect +done"),
+        (signal.SIGHUP, r"collect +done"),
     ],
-    ids=["SIGINT-while-starting", "SIGTERM-while-updating"],
+    ids=["SIGINT-while-starting", "SIGHUP-while-updating"],
 )
 def test_a_stopped_run_leaves_nothing_behind(
     workplace: Workplace, number: signal.Signals, moment: str
@@ -165,3 +181,55 @@ def test_a_stopped_run_leaves_nothing_behind(
     assert "Stopping Airflow" in rest
     assert living(workplace) == {}
     assert not (workplace.root / "snapshots" / "latest.json").exists()
+
+
+def test_two_runs_share_one_airflow_and_the_last_one_stops_it(workplace: Workplace) -> None:
+    first = subprocess.Popen(
+        workplace.command("run", own_files=True),
+        cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert first.stdout
+    for line in first.stdout:
+        if "Starting Airflow" in line:
+            break
+    second = subprocess.Popen(
+        workplace.command("run"),
+        cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert second.stdout
+    said = second.stdout.readline()
+    assert f"Waiting for process {first.pid}," in said
+    for line in second.stdout:
+        said += line
+        if "waits for run" in line:
+            break
+    # Who read the output of the first one goes away, as with `make run | head`.
+    first.stdout.close()
+    said += second.stdout.read()
+    assert second.wait() == 0, said
+    assert first.wait() in (0, 128 + signal.SIGPIPE)
+    assert "this one joins its Airflow" in said
+    assert re.search(r"waits for run manual\S+ to end, \d+ s so far; there: ", said)
+    (one,) = workplace.snapshots()
+    assert f"Nothing new: {one} stays the latest snapshot" in said
+    assert living(workplace) == {}
+
+
+def test_what_died_is_started_again_and_the_update_goes_on(workplace: Workplace) -> None:
+    up = workplace.make("up", own_files=True)
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert (
+        str(workplace.work / "airflow" / "simple_auth_manager_passwords.json.generated")
+        in up.stdout
+    )
+    schedulers = [pid for pid, words in living(workplace).items() if "airflow scheduler" in words]
+    assert schedulers
+    for pid in schedulers:
+        os.kill(pid, signal.SIGKILL)
+    run = workplace.make("run")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "starting it again" in run.stdout
+    assert len(workplace.snapshots()) == 1
+    # It was kept before, and is kept still.
+    assert "The UI: " in run.stdout
+    assert living(workplace)

@@ -1,0 +1,147 @@
+"""What `make run`, `make up` and `make down` do, on the Airflow of one work folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from corpus.settings import Settings
+from deploy.common.airflow_api import AirflowApi
+from deploy.local.embedded.environment import remarks
+from deploy.local.embedded.server import EmbeddedAirflow, Running
+from deploy.local.embedded.share import Share
+from deploy.local.embedded.stops import ignore_stops
+from deploy.local.embedded.watch import Watch
+from deploy.local.input import Input, WorkInput
+from deploy.local.say import say, say_if_heard
+from deploy.local.update import run_update
+
+# What runs and is busy may miss one look.
+_SETTLE_S = 15.0
+
+
+def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | None) -> Path | None:
+    """Settle the input of this work folder; returns the corpus root, None if it is not a folder.
+
+    Raises `InputError`, and `BadSettingError` if corpus.toml was edited and says nonsense.
+    """
+    root = airflow.work / "corpus"
+
+    def render(found: Input) -> str:
+        urls = [found.verdicts] if found.verdicts else []
+        return (
+            "# Written by `make run`, and never again once you have edited it; an environment variable\n"
+            "# CORPUS_SECTION__KEY wins over it.\n"
+            f"[store]\nroot = {json.dumps(str(root))}\n\n"
+            f"[sources]\nurls = {json.dumps([found.samples] if found.samples else [])}\n\n"
+            f"[verdicts]\nurls = {json.dumps(urls)}\n"
+        )
+
+    record = airflow.work / "input.json"
+    WorkInput(airflow.config, record, root, airflow.work / "demo").settle(samples, verdicts, render)
+    used = Settings.load(file=airflow.config).store.root
+    return None if "://" in used else Path(used)
+
+
+class Command:
+    """One call of a verb, on the Airflow of a work folder."""
+
+    def __init__(self, airflow: EmbeddedAirflow):
+        self.airflow = airflow
+        self.share = Share(airflow.home)
+
+    def run(self, samples: str | None, verdicts: str | None) -> int:
+        """Update the corpus; stop Airflow if this started it, or joined in, and nobody else needs it."""
+        status = 1
+        try:
+            with self.share.changing():
+                root = configure(self.airflow, samples, verdicts)
+                running = self._join() or self._start(kept=False)
+                self.share.use()
+            watch = Watch(self.airflow, self.share, running)
+            api = AirflowApi(running.url, "admin", self.airflow.password())
+            if run_update(api, root, watch):
+                status = 0
+        finally:
+            ignore_stops()
+            self._leave()
+        return status
+
+    def up(self, samples: str | None, verdicts: str | None) -> int:
+        """Start Airflow if it does not run; it stays until `down`."""
+        with self.share.changing():
+            configure(self.airflow, samples, verdicts)
+            running = self._join() or self._start(kept=True)
+            self.airflow.keep(running)
+        say(f"Airflow runs at {running.url}: user admin, password in {self.airflow.passwords}.")
+        say("`make run` updates the corpus in it; `make down` stops it.")
+        return 0
+
+    def down(self) -> int:
+        """Stop Airflow, whoever uses it."""
+        if not self.airflow.home.is_dir():
+            say("Nothing was running.")
+            return 0
+        with self.share.changing():
+            if self.airflow.running() and self.share.used_by_others():
+                say("A `make run` is using it, and will end with an error.")
+            stopped = self.airflow.stop()
+        say("Stopped." if stopped else "Nothing was running.")
+        return 0
+
+    def _join(self) -> Running | None:
+        """Return what runs, if it is meant to and is well; else say what was found."""
+        found = self.airflow.running()
+        used = self.share.used_by_others()
+        if found and (found.kept or used):
+            if not (ailing := self._settled(found)):
+                if used:
+                    say(
+                        f"Another `make run` is under way: this one joins its Airflow, {found.url}."
+                    )
+                return found
+            say(f"Airflow at {found.url} is not well ({ailing}): starting it again.")
+            return self.airflow.start(found.port, kept=found.kept)
+        if left := self.airflow.leftovers():
+            say(f"Found {left} processes of an earlier start whose command is gone; stopping them.")
+        return None
+
+    def _settled(self, running: Running) -> str:
+        """What is not well, a few seconds long."""
+        deadline = time.monotonic() + _SETTLE_S
+        while (ailing := self.airflow.ailing(running)) and time.monotonic() < deadline:
+            time.sleep(1)
+        return ailing
+
+    def _start(self, *, kept: bool) -> Running:
+        say("Starting Airflow (SQLite, LocalExecutor) ...")
+        for line in remarks(os.environ):
+            say(f"  {line}")
+        first = not self.airflow.passwords.exists()
+        running = self.airflow.start(kept=kept)
+        try:
+            if first:
+                password = self.airflow.password()
+                say(f"  user admin, password {password} (kept in {self.airflow.passwords})")
+            say(f"  {running.url}")
+        except BaseException:
+            self.airflow.stop()
+            raise
+        return running
+
+    def _leave(self) -> None:
+        self.share.leave()
+        with self.share.changing():
+            running = self.airflow.running()
+            if running and running.kept:
+                say_if_heard(f"\nThe UI: {running.url} (user admin; `make down` stops it)")
+            elif self.share.used_by_others():
+                say_if_heard(
+                    "\nAnother `make run` goes on in this Airflow, and stops it at its end."
+                )
+            elif running or self.airflow.leftovers():
+                say_if_heard("\nStopping Airflow ...")
+                self.airflow.stop()
+                say_if_heard("Stopped. `make up` starts it again and keeps it running, for its UI.")
