@@ -99,7 +99,7 @@ cluster-logs: setup ## Show the logs of the cluster's services; SERVICE=worker F
 	@exec $(CLUSTER) logs $(if $(FOLLOW),--follow) $(SERVICE)
 
 cluster-scale: setup ## Change the number of the cluster's workers; WORKERS=3
-	@exec $(CLUSTER) scale "$$WORKERS"
+	@exec $(CLUSTER) scale $(if $(WORKERS),"$$WORKERS")
 
 cluster-down: setup ## Stop the cluster; the data stays, except with PURGE=1
 	@exec $(CLUSTER) down $(if $(PURGE),--purge)

@@ -41,7 +41,7 @@ def _section(model: BaseModel, name: str, secrets: set[str], left_out: set[str])
             continue
         # TOML has no null; these settings are None by default.
         elif value is not None:
-            yield f"{key} = {_value(value, field)}"
+            yield f"{key} = {toml_value(value, field)}"
     for field, value in inner:
         yield f"\n[{field}]"
         yield from _section(value, field, secrets, left_out)
@@ -54,9 +54,10 @@ def _secret(value: Any) -> bool:
     return isinstance(value, SecretStr)
 
 
-def _value(value: Any, field: str) -> str:
+def toml_value(value: Any, field: str) -> str:
+    """Return a value as TOML has it; `field` is named by the `BadSettingError` for what TOML cannot hold."""
     if isinstance(value, SecretStr):
-        return _value(value.get_secret_value(), field)
+        return toml_value(value.get_secret_value(), field)
     if isinstance(value, str | PurePath):
         return _text(str(value), field)
     if isinstance(value, bool | int):
@@ -64,9 +65,9 @@ def _value(value: Any, field: str) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(item, field) for item in value)}]"
+        return f"[{', '.join(toml_value(item, field) for item in value)}]"
     if isinstance(value, dict):
-        pairs = (f"{_text(key, field)} = {_value(item, field)}" for key, item in value.items())
+        pairs = (f"{_text(key, field)} = {toml_value(item, field)}" for key, item in value.items())
         return f"{{{', '.join(pairs)}}}"
     raise BadSettingError(
         f"{type(value).__name__} cannot be written to a settings file.", field=field

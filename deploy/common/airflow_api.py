@@ -15,6 +15,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 from deploy.common.errors import AnswerError, BadInputError, DagNotParsedError, UnavailableError
 
 _ANSWER_S = 30
+_HEALTH_S = 5
 _UNFINISHED = ("queued", "running")
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
@@ -69,9 +70,11 @@ class AirflowApi:
 
         It asks for no log-in.
         """
-        answer = self._send("GET", "/api/v2/monitor/health", None)
+        answer = self._send("GET", "/api/v2/monitor/health", None, _HEALTH_S)
         parts = answer.items() if isinstance(answer, dict) else ()
-        return {name: str(part.get("status") or "") for name, part in parts}
+        return {
+            name: str(part.get("status") or "") for name, part in parts if isinstance(part, dict)
+        }
 
     def wait_for_dag(self, dag_id: str, seconds: float = 120) -> None:
         """Wait until a DAG has been parsed. Raises `DagNotParsedError`, with its import error if it has one."""
@@ -178,7 +181,7 @@ class AirflowApi:
             raise UnavailableError(f"{self.url} gave no token for {self._user}.")
         self._token = str(token)
 
-    def _send(self, method: str, path: str, body: Any) -> Any:
+    def _send(self, method: str, path: str, body: Any, seconds: float = _ANSWER_S) -> Any:
         headers = {"Accept": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -189,7 +192,7 @@ class AirflowApi:
         # http or https, as was seen to above.
         request = Request(self.url + path, data, headers, method=method)  # noqa: S310
         try:
-            with self._opener.open(request, timeout=_ANSWER_S) as answer:
+            with self._opener.open(request, timeout=seconds) as answer:
                 content = answer.read()
             return json_.loads(content) if content else None
         except HTTPError as error:

@@ -17,6 +17,7 @@ ENDED = {"success", "failed"}
 _SILENCE_S = 15.0
 # How long Airflow may be away; it comes back within a minute where somebody starts it again.
 _AWAY_S = 300.0
+_SERVER_ERROR = 500
 _WORDS = {
     "running": "running",
     "success": "done",
@@ -55,34 +56,42 @@ class Follower:
         while True:
             self._watch()
             try:
-                state = self._api.run_state(self._dag_id, self._run_id)
-                found = self._api.tasks(self._dag_id, self._run_id)
+                state = self._look()
+                self._answered = time.monotonic()
             except UnavailableError as error:
                 self._bear(error)
-                continue
-            self._answered = time.monotonic()
-            tasks = sorted(found, key=lambda task: task["start_date"] or "9999")
-            for task in tasks:
-                self._show(task, tasks)
-            if state in ENDED:
-                for task in tasks:
-                    if task["state"] == "failed":
-                        self._show_failure(task)
-                return state
-            if state == "queued":
-                self._show_blocker()
-            elif time.monotonic() - self._said > _SILENCE_S:
-                self._tell(waiting(tasks, datetime.now(UTC)))
+            else:
+                if state in ENDED:
+                    return state
             time.sleep(1)
 
+    def _look(self) -> str:
+        state = self._api.run_state(self._dag_id, self._run_id)
+        found = self._api.tasks(self._dag_id, self._run_id)
+        tasks = sorted(found, key=lambda task: task["start_date"] or "9999")
+        for task in tasks:
+            self._show(task, tasks)
+        if state in ENDED:
+            for task in tasks:
+                if task["state"] == "failed":
+                    self._show_failure(task)
+        elif state == "queued":
+            self._show_blocker()
+        elif self._silent():
+            self._tell(waiting(tasks, datetime.now(UTC)))
+        return state
+
+    def _silent(self) -> bool:
+        return time.monotonic() - self._said > _SILENCE_S
+
     def _bear(self, error: UnavailableError) -> None:
-        """Airflow may be on its way back; what it answers with an error, it will answer again."""
+        """Airflow may be on its way back; what it refuses, it will refuse again."""
         away = time.monotonic() - self._answered
-        if isinstance(error, AnswerError) or away > _AWAY_S:
+        refused = isinstance(error, AnswerError) and error.code < _SERVER_ERROR
+        if refused or away > _AWAY_S:
             raise error
-        if time.monotonic() - self._said > _SILENCE_S:
+        if self._silent():
             self._tell(f"waits for Airflow to answer again, {away:.0f} s so far")
-        time.sleep(1)
 
     def _tell(self, what: str) -> None:
         self._said = time.monotonic()
@@ -105,11 +114,15 @@ class Follower:
         """A run that cannot begin waits for another one, which holds the only place of its DAG."""
         others = self._api.active_runs(self._dag_id)
         blocker = next((run["dag_run_id"] for run in others if run["state"] == "running"), None)
-        if blocker == self._run_id or blocker is None:
-            return
-        if blocker != self._blocker or time.monotonic() - self._said > _SILENCE_S:
+        waited = time.monotonic() - self._began
+        if blocker is None and self._silent():
+            ahead = [run["dag_run_id"] for run in others if run["dag_run_id"] != self._run_id]
+            self._tell(
+                f"queued for {waited:.0f} s, and no run of {self._dag_id} is under way; "
+                f"{len(ahead)} others are queued. Is the DAG paused, or the scheduler down?"
+            )
+        elif blocker not in (None, self._run_id) and (blocker != self._blocker or self._silent()):
             self._blocker = blocker
-            waited = time.monotonic() - self._began
             doing = waiting(self._api.tasks(self._dag_id, blocker), datetime.now(UTC))
             self._tell(f"waits for run {blocker} to end, {waited:.0f} s so far; there: {doing}")
 
@@ -133,7 +146,12 @@ def waiting(tasks: list[dict[str, Any]], now: datetime) -> str:
         elif own:
             states = Counter(task["state"] for task in own if task["state"] in _WAITS)
             parts += [f"{name} {_WAITS[state]}" for state in states]
-    return "; ".join(parts) or "nothing has begun yet"
+    if not parts:
+        ended = any(task["state"] in _OVER for task in tasks)
+        return (
+            "waits for the scheduler to begin the next task" if ended else "nothing has begun yet"
+        )
+    return "; ".join(parts)
 
 
 def _done(tasks: list[dict[str, Any]]) -> int:

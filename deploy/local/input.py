@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,15 @@ class WorkInput:
 
 
 _SECTIONS = {"samples": "sources", "verdicts": "verdicts"}
+
+
+def is_new_input(record: Path, given: Mapping[str, str | None]) -> bool:
+    """Whether what is given for `samples` and `verdicts` is other than what a record remembers."""
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    return any(url and absolute(url) != known.get(name) for name, url in given.items())
 
 
 def _urls(file: Path) -> dict[str, Said]:

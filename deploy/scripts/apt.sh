@@ -5,12 +5,20 @@
 set -eu
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# A signal runs no EXIT trap in dash.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 end=$(($(date +%s) + ${APT_WAIT_S:-900}))
 said=""
 while :; do
     status=0
     DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -q "$@" > "$log" 2>&1 || status=$?
-    [ "$status" != 0 ] || exit 0
+    if [ "$status" = 0 ]; then
+        # A mirror that is away is a warning to apt.
+        grep '^[WE]:' "$log" >&2 || true
+        exit 0
+    fi
     # "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 12 (unattended-upgr)"
     held=$(grep -m 1 "Could not get lock" "$log") || held=""
     if [ -z "$held" ] || [ "$(date +%s)" -ge "$end" ]; then

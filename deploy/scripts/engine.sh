@@ -79,10 +79,10 @@ end_orphan() {
         done
         ! is_containerd "$pid" || kill -9 "$pid" 2>/dev/null || true
     fi
-    rm -f "$file"
+    # A zombie has no command line.
+    [ -n "$(tr -d '\0' 2>/dev/null < "/proc/$pid/cmdline")" ] || rm -f "$file"
 }
 
-# A zombie has no command line.
 is_containerd() {
     tr '\0' ' ' 2>/dev/null < "/proc/$1/cmdline" | grep -q "^containerd --config /var/run/docker/"
 }

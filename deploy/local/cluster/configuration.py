@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import tomllib
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.settings import config_files
+from corpus.settings.toml import toml_value
 from deploy.common.errors import ClusterError
 from deploy.local.cluster.workdir import Place
 from deploy.local.input import Input, WorkInput
@@ -120,7 +120,7 @@ def write_corpus_toml(place: Place, options: Options) -> None:
         ]
         for name, table in tables.items():
             lines += ["", f"[{name}]"]
-            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+            lines += [f"{key} = {toml_value(value, key)}" for key, value in table.items()]
         return "\n".join(lines) + "\n"
 
     own = WorkInput(file, place / "input.json", place.corpus, place.work / "demo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +42,12 @@ def main() -> int:
         # Whoever read the output has gone; its buffer would raise once more at the end.
         say_if_heard()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        # A full disk, a closed terminal, a folder of somebody else's.
+        with contextlib.suppress(OSError):
+            print(error, file=sys.stderr)
+        say_if_heard()
+        return 1
 
 
 if __name__ == "__main__":

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from pathlib import Path
 
 from corpus.settings import Settings
+from corpus.settings.toml import toml_value
 from deploy.common.airflow_api import AirflowApi
-from deploy.local.embedded.environment import remarks
+from deploy.common.errors import InputError
+from deploy.local.embedded.environment import late_remarks, remarks
 from deploy.local.embedded.server import EmbeddedAirflow, Running
 from deploy.local.embedded.share import Share
 from deploy.local.embedded.stops import ignore_stops
 from deploy.local.embedded.watch import Watch
-from deploy.local.input import Input, WorkInput
+from deploy.local.input import Input, WorkInput, is_new_input
 from deploy.local.say import say, say_if_heard
 from deploy.local.update import run_update
-
-# What runs and is busy may miss one look.
-_SETTLE_S = 15.0
 
 
 def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | None) -> Path | None:
@@ -34,9 +31,9 @@ def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | Non
         return (
             "# Written by `make run`, and never again once you have edited it; an environment variable\n"
             "# CORPUS_SECTION__KEY wins over it.\n"
-            f"[store]\nroot = {json.dumps(str(root))}\n\n"
-            f"[sources]\nurls = {json.dumps([found.samples] if found.samples else [])}\n\n"
-            f"[verdicts]\nurls = {json.dumps(urls)}\n"
+            f"[store]\nroot = {toml_value(str(root), 'store.root')}\n\n"
+            f"[sources]\nurls = {toml_value([found.samples] if found.samples else [], 'sources.urls')}\n\n"
+            f"[verdicts]\nurls = {toml_value(urls, 'verdicts.urls')}\n"
         )
 
     record = airflow.work / "input.json"
@@ -51,28 +48,32 @@ class Command:
     def __init__(self, airflow: EmbeddedAirflow):
         self.airflow = airflow
         self.share = Share(airflow.home)
+        self._began = False
 
     def run(self, samples: str | None, verdicts: str | None) -> int:
         """Update the corpus; stop Airflow if this started it, or joined in, and nobody else needs it."""
         status = 1
         try:
             with self.share.changing():
-                root = configure(self.airflow, samples, verdicts)
+                self._began = True
+                root = self._configure(samples, verdicts)
                 running = self._join() or self._start(kept=False)
                 self.share.use()
-            watch = Watch(self.airflow, self.share, running)
             api = AirflowApi(running.url, "admin", self.airflow.password())
+            watch = Watch(self.airflow, self.share, running, api)
             if run_update(api, root, watch):
                 status = 0
         finally:
-            ignore_stops()
-            self._leave()
+            # What has only waited for its turn leaves nothing, and waits no longer.
+            if self._began:
+                ignore_stops()
+                self._leave()
         return status
 
     def up(self, samples: str | None, verdicts: str | None) -> int:
         """Start Airflow if it does not run; it stays until `down`."""
         with self.share.changing():
-            configure(self.airflow, samples, verdicts)
+            self._configure(samples, verdicts)
             running = self._join() or self._start(kept=True)
             self.airflow.keep(running)
         say(f"Airflow runs at {running.url}: user admin, password in {self.airflow.passwords}.")
@@ -85,35 +86,42 @@ class Command:
             say("Nothing was running.")
             return 0
         with self.share.changing():
-            if self.airflow.running() and self.share.used_by_others():
-                say("A `make run` is using it, and will end with an error.")
+            if self.airflow.recorded() and self.share.used_by_others():
+                say_if_heard("A `make run` is using it, and will end with an error.")
             stopped = self.airflow.stop()
         say("Stopped." if stopped else "Nothing was running.")
         return 0
 
+    def _configure(self, samples: str | None, verdicts: str | None) -> Path | None:
+        given = {"samples": samples, "verdicts": verdicts}
+        if self.share.used_by_others() and is_new_input(self.airflow.work / "input.json", given):
+            raise InputError(
+                f"Another `make run` is reading its input from {self.airflow.config}. Wait for its end before you "
+                "give other SAMPLES or VERDICTS, or choose another folder with WORK=DIR."
+            )
+        return configure(self.airflow, samples, verdicts)
+
     def _join(self) -> Running | None:
         """Return what runs, if it is meant to and is well; else say what was found."""
-        found = self.airflow.running()
+        found = self.airflow.recorded()
         used = self.share.used_by_others()
         if found and (found.kept or used):
-            if not (ailing := self._settled(found)):
+            if dead := self.airflow.dead():
+                ailing = f"{', '.join(dead)} has ended"
+            else:
+                # What is alive and slow gets its time; whoever waits for it watches.
                 if used:
                     say(
                         f"Another `make run` is under way: this one joins its Airflow, {found.url}."
                     )
+                for line in late_remarks(os.environ):
+                    say(f"  {line}")
                 return found
             say(f"Airflow at {found.url} is not well ({ailing}): starting it again.")
             return self.airflow.start(found.port, kept=found.kept)
         if left := self.airflow.leftovers():
             say(f"Found {left} processes of an earlier start whose command is gone; stopping them.")
         return None
-
-    def _settled(self, running: Running) -> str:
-        """What is not well, a few seconds long."""
-        deadline = time.monotonic() + _SETTLE_S
-        while (ailing := self.airflow.ailing(running)) and time.monotonic() < deadline:
-            time.sleep(1)
-        return ailing
 
     def _start(self, *, kept: bool) -> Running:
         say("Starting Airflow (SQLite, LocalExecutor) ...")
@@ -127,6 +135,7 @@ class Command:
                 say(f"  user admin, password {password} (kept in {self.airflow.passwords})")
             say(f"  {running.url}")
         except BaseException:
+            ignore_stops()
             self.airflow.stop()
             raise
         return running

@@ -33,17 +33,18 @@ def environment(
     :param shell: the environment of the shell; what begins with AIRFLOW_ stays out.
     :param settings: the metrics and the format of logs that are wanted.
     """
-    taken = {name: value for name, value in shell.items() if not name.startswith(_AIRFLOW)}
+    taken = {
+        name: value for name, value in shell.items() if not name.lstrip("_").startswith(_AIRFLOW)
+    }
     return {**taken, **_made(home, config, port, shell), **_wanted(settings)}
 
 
 def remarks(shell: Mapping[str, str]) -> list[str]:
     """Return a line on what is used of a shell's settings, and one on what is not; none if it has none."""
-    made = _made(Path(), Path(), 0, {})
-    ours = [name for name in sorted(shell) if name.startswith(_OURS) and "__" in name]
-    used = [name for name in ours if name not in made]
-    unused = [name for name in sorted(shell) if name.startswith(_AIRFLOW)]
-    unused += [name for name in ours if name in made]
+    made = _made(Path(), Path(), 0, {}).keys() - {MARK}
+    used = _settings(shell)
+    unused = [n for n in sorted(shell) if n.lstrip("_").startswith(_AIRFLOW)]
+    unused += [n for n in sorted(shell) if n.startswith(_OURS) and n in made]
     lines = []
     if used:
         lines.append(f"Settings of this shell that hold here: {', '.join(used)}.")
@@ -55,10 +56,24 @@ def remarks(shell: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def late_remarks(shell: Mapping[str, str]) -> list[str]:
+    """Return a line on a shell's settings that come too late, as Airflow runs already; none if it has none."""
+    if not (late := _settings(shell)):
+        return []
+    return [
+        f"Settings of this shell that do not reach what runs already: {', '.join(late)}. For them: `make down` first."
+    ]
+
+
+def _settings(shell: Mapping[str, str]) -> list[str]:
+    made = _made(Path(), Path(), 0, {})
+    return [n for n in sorted(shell) if n.startswith(_OURS) and "__" in n and n not in made]
+
+
 def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict[str, str]:
     tasks = max(2, os.cpu_count() or 2)
     path = [str(REPO), *filter(None, [shell.get("PYTHONPATH")])]
-    direct = ",".join([*filter(None, [shell.get("no_proxy") or shell.get("NO_PROXY")]), *_LOOPBACK])
+    direct = _direct(shell)
     return {
         MARK: str(home),
         # Or else Airflow's process titles overwrite the environment that the mark is read from.
@@ -90,10 +105,16 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-        # How long ago its last sign of life may be; it gives one each 5 s.
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
+
+
+def _direct(shell: Mapping[str, str]) -> str:
+    """What goes through no proxy: what the shell says, and loopback."""
+    said = [shell[name] for name in ("no_proxy", "NO_PROXY") if shell.get(name)]
+    hosts = [host.strip() for one in said for host in one.split(",") if host.strip()]
+    # A star means all only if it stands alone.
+    return "*" if "*" in hosts else ",".join(dict.fromkeys([*hosts, *_LOOPBACK]))
 
 
 def _wanted(settings: WorkerSettings) -> dict[str, str]:

@@ -25,6 +25,13 @@ from operators.settings import WorkerSettings
 START_SECONDS = 180
 # Parts without which no update ends.
 _PARTS = ("metadatabase", "scheduler", "dag_processor")
+# Words of the command line of each process that has to be there; Airflow itself spells some in two ways.
+_PROCESSES = {
+    "standalone": ("airflow standalone",),
+    "scheduler": ("airflow scheduler",),
+    "dag_processor": ("airflow dag-processor", "airflow dag_processor"),
+    "api_server": ("airflow api-server", "airflow api_server"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,18 @@ class EmbeddedAirflow:
 
     # Start and stop
 
-    def running(self) -> Running | None:
-        """Return what `start` recorded, if it is still alive."""
+    def recorded(self) -> Running | None:
+        """Return what `start` recorded, dead or alive; None if it was stopped since."""
         try:
-            found = Running(**json.loads(self.state.read_text()))
+            # Before it was said, only what was to stay was ever found here.
+            return Running(**{"kept": True, **json.loads(self.state.read_text())})
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        return found if found.pid in set(self._processes()) else None
+
+    def running(self) -> Running | None:
+        """Return what `start` recorded, if it is still alive."""
+        found = self.recorded()
+        return found if found and found.pid in set(self._processes()) else None
 
     def leftovers(self) -> int:
         """Return how many processes of this Airflow there are, whoever started them."""
@@ -71,8 +83,8 @@ class EmbeddedAirflow:
         Raises `StartError`. Whatever it raises, nothing is left running.
         """
         self.home.mkdir(parents=True, exist_ok=True)
-        self.stop()
         try:
+            self.stop()
             return self._started(port or free_port(), kept)
         except BaseException:
             ignore_stops()
@@ -122,6 +134,15 @@ class EmbeddedAirflow:
         ill = [part for part in _PARTS if parts.get(part) != "healthy"]
         return f"not healthy: {', '.join(ill)}" if ill else ""
 
+    def dead(self) -> list[str]:
+        """Return the parts that have no process; on a busy machine a living one may look ill for long."""
+        lines = [_command_line(pid) for pid in self._processes()]
+        return [
+            part
+            for part, words in _PROCESSES.items()
+            if not any(word in line for word in words for line in lines)
+        ]
+
     def stop(self, patience: float = 20.0) -> bool:
         """Stop every process that this Airflow started, children of children too; False if there was none."""
         found = set(self._processes())
@@ -156,6 +177,15 @@ class EmbeddedAirflow:
     def password(self) -> str:
         """The generated password of the user `admin`."""
         return str(json.loads(self.passwords.read_text())["admin"])
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
+    except OSError:
+        return ""
 
 
 def _reap(pids: set[int]) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.local.say import say
+from deploy.local.say import say_if_heard
 
 
 class Share:
@@ -31,7 +31,9 @@ class Share:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-                say(f"Waiting for process {owner}, which is starting or stopping this Airflow ...")
+                say_if_heard(
+                    f"Waiting for process {owner}, which is starting or stopping this Airflow ..."
+                )
                 fcntl.flock(lock, fcntl.LOCK_EX)
             os.truncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -11,9 +11,13 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def heed_stops() -> None:
-    """From now on each of them raises `SystemExit` with 128 plus its number."""
+    """From now on the first of them raises `SystemExit` with 128 plus its number; the others do nothing then.
+
+    One that is ignored stays so: `nohup` ignores SIGHUP, and a shell SIGINT for what runs in its background.
+    """
     for number in _STOPS:
-        signal.signal(number, _stop)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
 def ignore_stops() -> None:
@@ -23,4 +27,6 @@ def ignore_stops() -> None:
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    # Two may come at once, and the second would be raised where the first is being dealt with.
+    ignore_stops()
     raise SystemExit(128 + signum)

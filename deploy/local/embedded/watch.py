@@ -4,48 +4,64 @@ from __future__ import annotations
 
 import time
 
+from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import StartError
 from deploy.local.embedded.server import EmbeddedAirflow, Running
 from deploy.local.embedded.share import Share
 from deploy.local.say import say
 
 _LOOK_S = 5.0
-# A part counts as dead to Airflow 15 s after its last sign of life; a machine that slept, or has much to
-# do, is well again within this time.
-_ILL_S = 20.0
+# Who has a process and does not answer may just have much to do, and a restart costs what runs a try.
+_HUNG_S = 300.0
+# A process that has ended may be about to be replaced by Airflow itself.
+_DEAD_S = 10.0
 _RESTARTS = 3
 
 
 class Watch:
-    """To be called again and again while one waits; looks every 5 s."""
+    """To be called again and again while one waits; looks every 5 s.
 
-    def __init__(self, airflow: EmbeddedAirflow, share: Share, running: Running):
+    :param api: gets the address of what runs, should that change.
+    """
+
+    def __init__(self, airflow: EmbeddedAirflow, share: Share, running: Running, api: AirflowApi):
         self.running = running
         self._airflow = airflow
         self._share = share
+        self._api = api
         self._restarts = 0
         self._looked = time.monotonic()
-        self._well = self._looked
+        self._ill_since: float | None = None
 
     def __call__(self) -> None:
-        """Look, if it is time to. Raises `StartError` if it does not stay alive."""
-        now = time.monotonic()
-        if now - self._looked < _LOOK_S:
+        """Look, if it is time to. Raises `StartError` if it does not stay alive, or was stopped."""
+        if time.monotonic() - self._looked < _LOOK_S:
             return
-        self._looked = now
         ailing = self._airflow.ailing(self.running)
+        self._looked = time.monotonic()
         if not ailing:
-            self._well = now
+            self._ill_since = None
             return
-        # With its first process gone nothing comes back by itself.
-        if now - self._well < _ILL_S and self._airflow.running() is not None:
+        if self._ill_since is None:
+            self._ill_since = self._looked
+        dead = self._airflow.dead()
+        if self._looked - self._ill_since < (_DEAD_S if dead else _HUNG_S):
             return
+        if dead:
+            ailing = f"{', '.join(dead)} has ended"
         with self._share.changing():
-            # Another command may have started it again.
-            self.running = self._airflow.running() or self.running
-            if self._airflow.ailing(self.running):
+            recorded = self._airflow.recorded()
+            if recorded is None:
+                raise StartError(
+                    "This Airflow was stopped: by `make down`, or as it did not start."
+                )
+            # Another command may have started it again, or kept it.
+            self.running = recorded
+            if self._airflow.ailing(recorded):
                 self._start_again(ailing)
-        self._well = self._looked = time.monotonic()
+        self._api.url = self.running.url
+        self._ill_since = None
+        self._looked = time.monotonic()
 
     def _start_again(self, ailing: str) -> None:
         if self._restarts == _RESTARTS:

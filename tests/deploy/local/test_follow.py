@@ -38,6 +38,8 @@ def task(
         ([task("collect", "success"), task("ingest", "queued", 0)], "ingest waits for a worker"),
         ([task("ingest", "scheduled", 0), task("label", "running", began=3)],
          "ingest waits for a slot; label running 3 s"),
+        ([task("collect", "success"), task("ingest", None)],
+         "waits for the scheduler to begin the next task"),
         ([task("extract", "up_for_retry", 0)], "extract waits for its next try"),
         # 4 shards of 10 s each are left, and 2 are worked on at once.
         ([task("extract", "success", n, 50, 10.0) for n in range(2)]

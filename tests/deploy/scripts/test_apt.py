@@ -36,7 +36,7 @@ def apt(*words: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def test_it_waits_for_a_lock_and_says_for_whose(lock):
-    with apt("install", "--no-download", "-y", "dpkg") as process:
+    with apt("install", "--no-download", "--no-upgrade", "-y", "dpkg") as process:
         assert process.stderr is not None
         said = process.stderr.readline()
         assert "Waiting until another program has installed its packages" in said
@@ -46,14 +46,16 @@ def test_it_waits_for_a_lock_and_says_for_whose(lock):
 
 
 def test_it_does_not_wait_for_ever(lock):
-    with apt("install", "--no-download", "-y", "dpkg", APT_WAIT_S="0") as process:
+    with apt("install", "--no-download", "--no-upgrade", "-y", "dpkg", APT_WAIT_S="0") as process:
         assert process.wait(120) != 0
         assert process.stderr is not None
         assert "Could not get lock" in process.stderr.read()
 
 
 def test_another_error_is_shown_at_once():
-    with apt("install", "--no-download", "-y", "no-such-package-anywhere") as process:
+    with apt(
+        "install", "--no-download", "--no-upgrade", "-y", "no-such-package-anywhere"
+    ) as process:
         assert process.wait(120) != 0
         assert process.stderr is not None
         assert "no-such-package-anywhere" in process.stderr.read()

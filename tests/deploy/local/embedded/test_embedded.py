@@ -101,7 +101,7 @@ def test_updates_one_after_another(workplace: Workplace) -> None:
     first = workplace.make("run", own_files=True, shell=shell)
     assert first.returncode == 0, first.stdout + first.stderr
     assert not foreign.exists()
-    assert "not used here: AIRFLOW__CORE__DEFAULT_TIMEZONE" in first.stdout
+    assert re.search(r"not used here: .*\bAIRFLOW__CORE__DEFAULT_TIMEZONE\b", first.stdout)
     (one,) = workplace.snapshots()
     assert f"Snapshot {one} (number 1)" in first.stdout
     assert "samples     11" in first.stdout
@@ -190,15 +190,14 @@ def test_two_runs_share_one_airflow_and_the_last_one_stops_it(workplace: Workpla
     )  # fmt: skip
     assert first.stdout
     for line in first.stdout:
-        if "Starting Airflow" in line:
+        if "Update manual" in line:
             break
     second = subprocess.Popen(
         workplace.command("run"),
         cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert second.stdout
-    said = second.stdout.readline()
-    assert f"Waiting for process {first.pid}," in said
+    said = ""
     for line in second.stdout:
         said += line
         if "waits for run" in line:

@@ -39,14 +39,14 @@ def test_nothing_of_another_airflow_gets_in():
 
 
 def test_what_is_used_and_what_is_not_is_said():
-    shell = {**FOREIGN, "CORPUS_GATES__STRICT": "true", "CORPUS_SHARDS__WORKERS": "9"}
+    shell = {**FOREIGN, "CORPUS_SHARDS__MAX_FILES": "7", "CORPUS_SHARDS__WORKERS": "9"}
     used, unused = remarks(shell)
-    assert "CORPUS_GATES__STRICT" in used
+    assert "CORPUS_SHARDS__MAX_FILES" in used
     assert "CORPUS_SHARDS__WORKERS" not in used
     for name in (*FOREIGN, "CORPUS_SHARDS__WORKERS"):
         assert name in unused
     assert "postgresql://other" not in unused
-    assert made(shell)["CORPUS_GATES__STRICT"] == "true"
+    assert made(shell)["CORPUS_SHARDS__MAX_FILES"] == "7"
     assert made(shell)["CORPUS_SHARDS__WORKERS"] != "9"
     assert remarks({"PATH": "/bin"}) == []
 
@@ -55,6 +55,8 @@ def test_what_is_used_and_what_is_not_is_said():
 def test_loopback_goes_through_no_proxy(name):
     found = made({"http_proxy": "http://proxy:3128", name: "example.org"})
     assert found["http_proxy"] == "http://proxy:3128"
+    assert made({"no_proxy": "a", "NO_PROXY": "b"})["no_proxy"].startswith("a,b,127.0.0.1")
+    assert made({"no_proxy": "*"})["NO_PROXY"] == "*"
     for variable in ("no_proxy", "NO_PROXY"):
         assert found[variable].split(",") == ["example.org", "127.0.0.1", "localhost", "::1"]
 
