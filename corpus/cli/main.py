@@ -142,6 +142,9 @@ def cli(
     ctx.obj = session
     for text in sets:
         nest(session.overrides, *parse_override(text))
+    if root == "":
+        # An unset variable of a script; the current folder would be taken for a corpus.
+        raise BadSettingError("is empty: name a folder or a URL.", field="--root")
     if root is not None:
         nest(session.overrides, ["store", "root"], root)
 

@@ -12,7 +12,7 @@ import click
 from corpus.cli.output import echo_report, json_option, report_lines
 from corpus.cli.session import Session
 from corpus.contract.splits import SPLITS
-from corpus.errors import DamagedError
+from corpus.errors import BadInputError, DamagedError
 
 
 @click.group(short_help="List snapshots, or show one.")
@@ -134,6 +134,8 @@ def export(
 
     NPZ holds X float32 [n, dim], y (1 malicious, 0 benign, -1 unknown), sha256, label, split, group_id.
     """
+    if out == Path("-"):
+        raise BadInputError("goes to a file, not to standard output.", field="--out")
     from corpus.snapshots.export import export as export_snapshot
 
     report = export_snapshot(

@@ -1,7 +1,7 @@
-"""Every setting of the corpus, in one place; those of the workers that run its services are in
-operators/settings.py, and come from the same files and the same environment.
+"""Every setting of the corpus, and how settings are read; nothing here knows what they are used for.
 
-A value comes from the first of these that has it: the overrides of a run (`--set section.key=value`,
+Those of the workers that run its services are in operators/settings.py, and come from the same files and the
+same environment. A value comes from the first of these that has it: the overrides of a run (`--set section.key=value`,
 the trigger form), the environment (`CORPUS_SECTION__KEY`), the files (`corpus.toml`, then `conf.d`),
 the default below. `corpus config` prints each effective value and where it came from.
 """

@@ -200,3 +200,16 @@ def test_a_corpus_that_may_not_be_read_is_a_wrong_setting(tmp_path: Path):
         assert "cannot be read: permission denied" in done.stderr
         assert str(place) in done.stderr, closed
         assert "Traceback" not in done.stderr
+
+
+def test_an_empty_root_is_not_the_current_folder(tmp_path):
+    for rest in (["snapshots", "list"], ["collect", "--sources", "."]):
+        ended = corpus("--root", "", *rest)
+        assert ended.returncode == 2
+        assert "--root" in ended.stderr
+
+
+def test_an_export_to_standard_output_is_refused(tmp_path):
+    ended = corpus("--root", str(tmp_path), "export", "--format", "npz", "--out", "-")
+    assert ended.returncode == 2
+    assert "--out" in ended.stderr
