@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from corpus import errors, features
     from corpus.snapshots.dataset import open_snapshot
 
-    __version__: str
-
-__all__ = ["__version__", "errors", "features", "open_snapshot"]
+__all__ = ["errors", "features", "open_snapshot"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,11 +22,6 @@ def __getattr__(name: str) -> Any:
         from corpus.snapshots.dataset import open_snapshot
 
         return open_snapshot
-    if name == "__version__":
-        # Computed on use: in a checkout it is asked of git.
-        from corpus.contract.version import current
-
-        return current().version
     if name in ("errors", "features"):
         return import_module(f"corpus.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

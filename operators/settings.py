@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-import corpus
+from corpus.contract.version import current
 from corpus.errors import BadSettingError
 from corpus.settings import Settings
 from corpus.settings.effective import effective
@@ -95,7 +95,7 @@ class DockerSettings(Section):
             # To know the version costs the start of git in a checkout.
             return image
         # A tag takes no plus sign.
-        return image.replace("{version}", corpus.__version__.replace("+", "-"))
+        return image.replace("{version}", current().version.replace("+", "-"))
 
 
 class ReaperSettings(Section):

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import click
 
-import corpus
 from corpus.cli.session import Session
 from corpus.cli.stop import Stops
+from corpus.contract.version import current
 from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
 from corpus.settings.overrides import nest, parse_override
 
@@ -93,7 +93,7 @@ def _other(name: str) -> click.Command | None:
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     # Computed only here: click's own option would have it before anybody asks.
     if wanted and not ctx.resilient_parsing:
-        click.echo(f"corpus, version {corpus.__version__}")
+        click.echo(f"corpus, version {current().version}")
         ctx.exit()
 
 

@@ -9,12 +9,11 @@ from types import ModuleType
 import corpus
 from corpus.snapshots.dataset import Dataset
 
-FACE = {"__version__", "errors", "features", "open_snapshot"}
+FACE = {"errors", "features", "open_snapshot"}
 
 
 def test_it_is_just_this() -> None:
     assert set(corpus.__all__) == FACE
-    assert isinstance(corpus.__version__, str)
     assert isinstance(corpus.features, ModuleType)
     assert issubclass(corpus.errors.NotFoundError, corpus.errors.CorpusError)
     assert corpus.open_snapshot.__annotations__["return"] == Dataset.__name__

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from corpus.contract.version import describe
+from corpus.contract.version import Code, describe
 from operators import settings as workers
 from tests.system.package.packages import checkout
 
@@ -58,7 +58,8 @@ def test_images_bear_the_tag_that_hosts_ask_for_and_come_before_the_package(
     clone = checkout()
     shell = ["sh", "-euc", f'{line}; printf %s "$CORPUS_IMAGE_TAG"']
     tag = subprocess.run(shell, cwd=clone, check=True, capture_output=True, text=True).stdout
-    monkeypatch.setattr("corpus.__version__", describe(clone).pep440)
+    code = Code(describe(clone).pep440)
+    monkeypatch.setattr("operators.settings.current", lambda: code)
     assert workers.DockerSettings(services_image="{version}").services_image == tag
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from corpus.contract.version import Code
 from corpus.errors import BadSettingError
 from corpus.settings import OF_WORKERS, Settings
 from corpus.settings.reference import reference
@@ -64,7 +65,7 @@ def test_what_belongs_to_the_corpus_is_not_looked_at(tmp_path: Path) -> None:
 
 
 def test_images_may_be_those_of_the_version_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corpus.__version__", "1.4.0+15.gabc1234")
+    monkeypatch.setattr("operators.settings.current", lambda: Code("1.4.0+15.gabc1234"))
     docker = WorkerSettings.load(
         {"docker": {"services_image": "registry.example/services:{version}"}}
     ).docker

@@ -36,11 +36,12 @@ def product(tmp_path: Path) -> Checkout:
 
 
 def said(folder: Path, path: str | None = None) -> str:
-    """`corpus.__version__` of the package in a folder, in a process of its own."""
+    """The version of the package in a folder, in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     if path is not None:
         environment["PATH"] = path
-    script = "import corpus; print(corpus.__file__, corpus.__version__)"
+    script = "import corpus; from corpus.contract.version import current; "
+    script += "print(corpus.__file__, current().version)"
     command = [sys.executable, "-P", "-c", script]
     done = subprocess.run(
         command, cwd="/", check=True, capture_output=True, text=True, env=environment

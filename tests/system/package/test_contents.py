@@ -91,7 +91,7 @@ def test_the_payload_is_the_bundle_and_its_manifest_is_true(laid_out: Path, deb:
 def test_the_code_says_the_version_of_the_package(laid_out: Path):
     payload = laid_out / "usr/share/corpus-airflow/payload"
     done = subprocess.run(
-        ["/usr/bin/python3", "-B", "-c", "import corpus; print(corpus.__version__)"],
+        ["/usr/bin/python3", "-B", "-c", "from corpus.contract.version import current; print(current().version)"],
         cwd=payload, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.strip() == describe(checkout(), worktree=WORKTREE).pep440
