@@ -30,10 +30,21 @@ from corpus.store.staging import Update
 from tests.support.building import VECTORS, build, build_two, content, context, sha, stage
 
 BUCKET = "corpus"
+# S3 checks If-None-Match and writes in one step. This server does so in two, between which another thread may
+# write; on a busy machine one does.
 SERVER = """
+import threading
 import time
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
+one_at_a_time, put = threading.Lock(), S3Response.put_object
+
+def put_object(self):
+    with one_at_a_time:
+        return put(self)
+
+S3Response.put_object = put_object
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
