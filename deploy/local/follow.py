@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import AnswerError, UnavailableError
-from deploy.local.say import say
+from deploy.common.shell import say
 
 ENDED = {"success", "failed"}
 # A line at least this often, so that nobody takes long work for a hang.

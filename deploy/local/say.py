@@ -1,14 +1,11 @@
-"""Lines for whoever started a command, who may have gone: `make run | head -1`, or a closed terminal."""
+"""A line for whoever started a command, who may have gone: `make run | head -1`, or a closed terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-
-def say(line: str = "") -> None:
-    """Print a line at once. Raises `BrokenPipeError` or `OSError` if nobody can read it any more."""
-    print(line, flush=True)
+from deploy.common.shell import say
 
 
 def say_if_heard(line: str = "") -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from corpus.contract.run_identity import run_uuid, update_id
 from deploy.common.airflow_api import AirflowApi
+from deploy.common.shell import say
 from deploy.local.follow import Follower
-from deploy.local.say import say
 from deploy.local.summary import is_published, latest_id, summary
 
 DAG = "corpus_update"

@@ -9,13 +9,14 @@ from corpus.settings import Settings
 from corpus.settings.toml import toml_value
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import InputError
+from deploy.common.shell import say
 from deploy.local.embedded.environment import late_remarks, remarks
 from deploy.local.embedded.server import EmbeddedAirflow, Running
 from deploy.local.embedded.share import Share
 from deploy.local.embedded.stops import ignore_stops
 from deploy.local.embedded.watch import Watch
 from deploy.local.input import Input, WorkInput, is_new_input
-from deploy.local.say import say, say_if_heard
+from deploy.local.say import say_if_heard
 from deploy.local.update import run_update
 
 
@@ -52,7 +53,6 @@ class Command:
 
     def run(self, samples: str | None, verdicts: str | None) -> int:
         """Update the corpus; stop Airflow if this started it, or joined in, and nobody else needs it."""
-        status = 1
         try:
             with self.share.changing():
                 self._began = True
@@ -61,14 +61,12 @@ class Command:
                 self.share.use()
             api = AirflowApi(running.url, "admin", self.airflow.password())
             watch = Watch(self.airflow, self.share, running, api)
-            if run_update(api, root, watch):
-                status = 0
+            return 0 if run_update(api, root, watch) else 1
         finally:
             # What has only waited for its turn leaves nothing, and waits no longer.
             if self._began:
                 ignore_stops()
                 self._leave()
-        return status
 
     def up(self, samples: str | None, verdicts: str | None) -> int:
         """Start Airflow if it does not run; it stays until `down`."""
@@ -108,17 +106,14 @@ class Command:
         if found and (found.kept or used):
             if dead := self.airflow.dead():
                 ailing = f"{', '.join(dead)} has ended"
-            else:
-                # What is alive and slow gets its time; whoever waits for it watches.
-                if used:
-                    say(
-                        f"Another `make run` is under way: this one joins its Airflow, {found.url}."
-                    )
-                for line in late_remarks(os.environ):
-                    say(f"  {line}")
-                return found
-            say(f"Airflow at {found.url} is not well ({ailing}): starting it again.")
-            return self.airflow.start(found.port, kept=found.kept)
+                say(f"Airflow at {found.url} is not well ({ailing}): starting it again.")
+                return self.airflow.start(found.port, kept=found.kept)
+            # What is alive and slow gets its time; whoever waits for it watches.
+            if used:
+                say(f"Another `make run` is under way: this one joins its Airflow, {found.url}.")
+            for line in late_remarks(os.environ):
+                say(f"  {line}")
+            return found
         if left := self.airflow.leftovers():
             say(f"Found {left} processes of an earlier start whose command is gone; stopping them.")
         return None

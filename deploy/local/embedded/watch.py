@@ -6,9 +6,9 @@ import time
 
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import StartError
+from deploy.common.shell import say
 from deploy.local.embedded.server import EmbeddedAirflow, Running
 from deploy.local.embedded.share import Share
-from deploy.local.say import say
 
 _LOOK_S = 5.0
 # Who has a process and does not answer may just have much to do, and a restart costs what runs a try.

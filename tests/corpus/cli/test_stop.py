@@ -20,36 +20,28 @@ Stops()
 def say(word):
     print(word, flush=True)
 """
+HALF = """
+try:
+    with atomic_write(Path(sys.argv[1])) as stream:
+        stream.write(b"half")
+        say("ready")
+        sys.stdin.read()
+finally:
+"""
 # What the main thread may be at. Each says "ready" just before.
 WORK = {
-    "an-orderly-end": """
-try:
-    with atomic_write(Path(sys.argv[1])) as stream:
-        stream.write(b"half")
-        say("ready")
-        sys.stdin.read()
-finally:
-    say("cleaned")
+    "an-orderly-end": HALF
+    + """    say("cleaned")
 """,
-    "a-lock-that-the-stop-left-taken": """
-try:
-    with atomic_write(Path(sys.argv[1])) as stream:
-        stream.write(b"half")
-        say("ready")
-        sys.stdin.read()
-finally:
+    "a-lock-that-the-stop-left-taken": HALF
+    + """
     lock = threading.Lock()
     lock.acquire()
     with lock:
         say("not reached")
 """,
-    "a-second-stop-while-it-cleans": """
-try:
-    with atomic_write(Path(sys.argv[1])) as stream:
-        stream.write(b"half")
-        say("ready")
-        sys.stdin.read()
-finally:
+    "a-second-stop-while-it-cleans": HALF
+    + """
     os.kill(os.getpid(), signal.SIGTERM)
     say("cleaned")
 """,
@@ -58,13 +50,9 @@ finally:
 def to_this_thread():
     signal.pthread_kill(threading.get_ident(), int(sys.argv[2]))
 threading.Timer(0.3, to_this_thread).start()
-try:
-    with atomic_write(Path(sys.argv[1])) as stream:
-        stream.write(b"half")
-        say("ready")
-        sys.stdin.read()
-finally:
-    say("cleaned")
+"""
+    + HALF
+    + """    say("cleaned")
 """,
 }
 

@@ -26,14 +26,14 @@ FOREIGN = {
 
 def made(shell: dict[str, str], **settings: object) -> dict[str, str]:
     return environment(
-        Path("/work/airflow"), Path("/work/corpus.toml"), 8080, shell,
+        Path("/some/airflow"), Path("/some/corpus.toml"), 8080, shell,
         WorkerSettings.load(settings),
     )  # fmt: skip
 
 
 def test_nothing_of_another_airflow_gets_in():
     found = made({**FOREIGN, "PATH": "/bin", "TERM": "dumb"})
-    assert found["AIRFLOW_HOME"] == "/work/airflow"
+    assert found["AIRFLOW_HOME"] == "/some/airflow"
     assert not (FOREIGN.keys() - {"AIRFLOW_HOME"}) & found.keys()
     assert found["TERM"] == "dumb"
 
