@@ -171,8 +171,14 @@ def port(asked: Engine, number: int, address: str, project: str, other: str) -> 
     :param project: the name of the cluster's compose project.
     :param other: what to type for another port.
     """
-    if is_free(number, address):
-        return ok(f"{number} of {address} is free")
+    try:
+        if is_free(number, address):
+            return ok(f"{number} of {address} is free")
+    except OSError as error:
+        return wrong(
+            f"This machine does not have the address {address}: {error.strerror}.",
+            "Change CORPUS_API_ADDRESS.",
+        )
     containers = {}
     if asked.info:
         row = f'{{{{.Label "{_PROJECT}"}}}}\t{{{{.Names}}}}'

@@ -54,8 +54,8 @@ def embedded(start: Start) -> dict[str, Check]:
         "processes": partial(machine.processes, 500, 256),
         "shared memory": machine.shared_memory,
         "clock": partial(machine.clock, Path(__file__), work / "corpus"),
-        # Of the address of Airflow's database, of its settings, and of lists of folders.
-        "path": partial(folders.path, work, "?%:"),
+        # Of the address of Airflow's database, and of its settings.
+        "path": partial(folders.path, work, "?%"),
         **_folders(start, written),
         "loopback": network.loopback,
         "own name": network.own_name,
@@ -115,6 +115,7 @@ def _machine(start: Start) -> dict[str, Check]:
 def _folders(start: Start, written: list[Path]) -> dict[str, Check]:
     needed = (0.5, 0.1) if start.venv.is_dir() else (6, 3, _PACKAGES_FILES)
     return {
+        # No virtual environment can be made there, and lists of folders have colons.
         "checkout": partial(folders.path, REPO, ":"),
         "work folder": partial(folders.usable, start.work),
         "owner": partial(folders.ours, written, start.work),

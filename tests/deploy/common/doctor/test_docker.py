@@ -134,3 +134,9 @@ def test_a_port_that_is_held(answering: Answering):
         own = docker.port(answering(GOOD, ps="corpus\tcorpus-api-server-1\n"), *asked)
         assert own.what == f"{port} of 127.0.0.1 is this cluster's own"
     assert docker.port(answering(GOOD), *asked).status == "ok"
+
+
+def test_an_address_of_another_machine(answering: Answering):
+    # Of a network that is for documentation.
+    found = docker.port(answering(GOOD), 8080, "192.0.2.1", "corpus", "PORT=NUMBER")
+    assert (found.status, found.do) == ("wrong", "Change CORPUS_API_ADDRESS.")

@@ -144,6 +144,15 @@ def test_the_port_of_a_cluster(tmp_path: Path):
 
 
 @needs_python
+@pytest.mark.parametrize(
+    ("what", "name"), [("embedded", "a%b"), ("embedded", "a?b"), ("cluster", "a'b")]
+)
+def test_a_work_folder_whose_path_is_misread(what: str, name: str, tmp_path: Path):
+    assert found("--for", what, WORK=str(tmp_path / name))["path"]["status"] == "wrong"
+    assert found("--for", what, WORK=str(tmp_path / "a b"))["path"]["status"] == "ok"
+
+
+@needs_python
 def test_settings_of_both(tmp_path: Path):
     for what, folder in (("embedded", tmp_path), ("cluster", tmp_path / "cluster" / "settings")):
         (folder / "conf.d").mkdir(parents=True)
