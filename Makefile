@@ -125,9 +125,9 @@ test-package: setup-dev ## Test the package: its build, its contents, and its in
 	@sh tests/system/package/run.sh
 
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
-	@for name in build run dev cluster; do \
+	@. deploy/scripts/home.sh; for name in build run dev cluster; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.lock || exit 1; done
-	@for name in airflow services extractor; do \
+	@. deploy/scripts/home.sh; for name in airflow services extractor; do \
 	  $(COMPILE) -c requirements/run.lock requirements/$$name.in -o requirements/$$name.lock || exit 1; done
 
 bench-features: setup-dev ## Measure ember-v3; REFERENCE=CHECKOUT [REFERENCE_PYTHON=PYTHON] also measures EMBER2024's own
