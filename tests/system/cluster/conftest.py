@@ -14,11 +14,11 @@ import pytest
 
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import DeployError
+from deploy.common.ports import free_port
 from deploy.local.cluster.compose import Compose, Container, docker
 from deploy.local.cluster.up import IMAGES
 from deploy.local.cluster.users import login
 from deploy.local.cluster.workdir import REPO, Place
-from deploy.local.embedded.server import free_port
 from tests.system.cluster import harness_setup
 from tests.system.cluster.harness import demo_input, expected, lab, small, undisturbed
 from tests.system.cluster.harness_hooks import (

@@ -123,7 +123,7 @@ def test_an_api_server_that_does_not_answer_is_unhealthy(stack: UsersStack) -> N
 def test_an_unknown_part_is_refused(stack: UsersStack) -> None:
     health = stack.health("api", "webserver")
     assert health.status == 2
-    assert "api-server|scheduler|dag-processor|triggerer|worker" in health.line
+    assert "api-server|scheduler|dag-processor|triggerer|worker|reaper" in health.line
 
 
 def test_docker_shows_the_reason(stack: UsersStack) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
+from deploy.common.ports import free_port
 from deploy.local.cluster.compose import docker
 from deploy.local.cluster.ownership import hand_over
-from deploy.local.ports import free_port
 from tests.system.cluster.health_stack import OWN_CODE, Stack
 
 REPO = Path(__file__).resolve().parents[3]
