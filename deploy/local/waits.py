@@ -18,6 +18,7 @@ _WAITS = {
     "deferred": "waits for its trigger",
     "awaiting_input": "waits for somebody's answer",
 }
+_NEXT = ("scheduled", "queued")
 # What operators/releases/bundle.py says in the log of a task whose host lacks the release of its run.
 _NO_RELEASE = "has not got release"
 
@@ -93,15 +94,16 @@ def at_work(
     parts = []
     for name in dict.fromkeys(task["task_id"] for task in tasks):
         own = [task for task in tasks if task["task_id"] == name]
+        counts = Counter(task["state"] for task in own)
+        waiting = {task["state"]: task for task in reversed(own) if task["state"] in _WAITS}
         if running := [task for task in own if task["state"] == "running"]:
             start = min(datetime.fromisoformat(task["start_date"]) for task in running)
             text = f"{name} running {(now - start).total_seconds():.0f} s"
             if len(own) > 1:
                 text += f", {done(own)} of {len(own)} done{_estimate(own, len(running))}"
             parts.append(text)
-            continue
-        waiting = {task["state"]: task for task in reversed(own) if task["state"] in _WAITS}
-        counts = Counter(task["state"] for task in own)
+            # That the next ones wait for those that run is no news.
+            waiting = {state: task for state, task in waiting.items() if state not in _NEXT}
         for state, task in waiting.items():
             how_many = f" ({counts[state]} of {len(own)})" if len(own) > 1 else ""
             parts.append(f"{name}{how_many} {why(task)}")

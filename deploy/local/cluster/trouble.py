@@ -11,8 +11,8 @@ from deploy.local.cluster.compose import Compose, Container, docker, environment
 
 # One that ends so often while somebody waits for it will not come up.
 _RESTARTS = 3
-# One that was unhealthy before may get well now.
-_UNHEALTHY_S = 60.0
+# What was ill before may get well now.
+_GRACE_S = 60.0
 _SILENCE_S = 30.0
 _LINES = 3
 _LONGEST = 400
@@ -39,7 +39,7 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
             for one in ill
             if one.state in ("exited", "dead")
             or restarts.get(one.id, 0) - before.get(one.id, 0) >= _RESTARTS
-            or (one.health == "unhealthy" and waited > _UNHEALTHY_S)
+            or (waited > _GRACE_S and (one.health == "unhealthy" or one.state == "restarting"))
         ]
         if lost or waited > seconds:
             raise ClusterError(_report(lost or ill, waited))

@@ -59,6 +59,8 @@ def task(
          "extract running 7 s, 2 of 6 done, about 20 s more"),
         ([task("extract", "running", 0, 7), task("extract", "scheduled", 1)],
          "extract running 7 s, 0 of 2 done"),
+        ([task("extract", "running", 0, 7), task("extract", "up_for_retry", 1)],
+         "extract running 7 s, 0 of 2 done; extract (1 of 2) waits for its next try"),
     ],
 )  # fmt: skip
 def test_what_runs_what_waits_and_how_long(tasks, said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from deploy.local.cluster.compose import docker
 from deploy.local.cluster.workdir import Place
 from tests.system.cluster.conftest import Cluster
 from tests.system.cluster.harness import Lab, Update, digest
+from tests.system.cluster.harness_wait import until
 from tests.system.cluster.secrets import forms
 
 pytestmark = pytest.mark.timeout(1200)
@@ -115,11 +117,80 @@ def test_a_changed_setting_starts_anew_only_whom_it_concerns(current: Cluster):
     assert changed == {f"{current.compose.project}-scheduler-1"}
 
 
+def test_a_run_that_waits_says_for_what(lab: Lab, cluster: Cluster, updated: Update):
+    """Two runs at once: one holds the only place, and its tasks wait for the slots of a pool that somebody closed."""
+    pool = "pools/default_pool"
+    slots = cluster.api.call("GET", pool)["slots"]
+    update = {"update_mask": "slots"}
+    cluster.api.call("PATCH", pool, json={"slots": 0}, params=update)
+    try:
+        first = lab.update()
+        second = cluster.api.trigger(first.dag)
+        wanted = "collect waits for a slot of the pool default_pool (0 of 0 taken)"
+        said = until(
+            "a line on each of them",
+            lambda: said if (said := cluster("status").stdout).count(wanted) == 2 else None,
+            120,
+        )
+        assert re.search(
+            rf"    waits for run {re.escape(first.run_id)} to end, \d+ s so far; there: {re.escape(wanted)}",
+            said,
+        )
+    finally:
+        cluster.api.call("PATCH", pool, json={"slots": slots}, params=update)
+        path = f"dags/{first.dag}/dagRuns/{second}"
+        cluster.api.call("PATCH", path, json={"state": "failed"})
+
+
 def test_status_says_what_works(cluster: Cluster):
     said = cluster("status").stdout
     assert said.count("(healthy)") == 9
     assert said.count("worker: waits for tasks: 0 of 2 slots taken") == 2
     assert "0 tasks waiting" in said
+
+
+def test_what_does_not_come_up_is_shown_with_its_own_last_words(current: Cluster):
+    """A byte of Redis' log is damaged; docs/operate/reliability.md has the repair."""
+    (redis,) = current.containers("redis")
+    image = f"corpus-redis:{current.place.settings()['CORPUS_IMAGE_TAG']}"
+    inside = ("run", "--rm", "-i", "--volumes-from", redis.name, "--entrypoint")
+    damage = "printf x | dd of=/data/appendonlydir/appendonly.aof.1.incr.aof bs=1 conv=notrunc"
+    said = "Bad file format reading the append only file"
+    docker("stop", redis.id)
+    docker(*inside, "sh", image, "-c", damage)
+    refused = current("up")
+    assert refused.returncode == 1
+    assert "redis. The last that they said:" in refused.stderr
+    assert said in refused.stderr
+    assert "redis-check-aof --fix" in refused.stderr
+    assert said in current("status").stdout
+    docker("stop", redis.id)
+    docker(
+        *(
+            *inside,
+            "redis-check-aof",
+            image,
+            "--fix",
+            "/data/appendonlydir/appendonly.aof.manifest",
+        ),
+        input="y\n",
+    )
+    current.up()
+    assert current("status").stdout.count("(healthy)") == 9
+
+
+def test_a_taken_port_is_told_before_anything_starts(cluster: Cluster, tmp_path: Path):
+    other = Cluster(Place(tmp_path))
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    port = cluster.place.settings()["CORPUS_API_PORT"]
+    project = f"{cluster.compose.project}-other"
+    refused = other("up", "--project", project, "--port", port, "--samples", str(samples))
+    assert refused.returncode == 1
+    holder = f"{cluster.compose.project}-api-server-1"
+    assert f"Port {port} of 127.0.0.1 is held by the container {holder}." in refused.stderr
+    assert not docker("ps", "--all", "--quiet", "--filter", f"name=^{project}-").strip()
+    assert not docker("network", "ls", "--quiet", "--filter", f"name=^{project}_").strip()
 
 
 def test_logs_are_read_when_their_worker_is_gone(cluster: Cluster, updated: Update):
