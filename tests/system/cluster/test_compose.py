@@ -117,29 +117,27 @@ def test_a_changed_setting_starts_anew_only_whom_it_concerns(current: Cluster):
     assert changed == {f"{current.compose.project}-scheduler-1"}
 
 
-def test_a_run_that_waits_says_for_what(lab: Lab, cluster: Cluster, updated: Update):
-    """Two runs at once: one holds the only place, and its tasks wait for the slots of a pool that somebody closed."""
-    pool = "pools/default_pool"
+def test_a_run_that_waits_says_for_what(lab: Lab, cluster: Cluster):
+    """Two runs at once: one holds the only place, and its task waits for a pool that somebody has closed."""
+    pool, mask = "pools/default_pool", {"update_mask": "slots"}
     slots = cluster.api.call("GET", pool)["slots"]
-    update = {"update_mask": "slots"}
-    cluster.api.call("PATCH", pool, json={"slots": 0}, params=update)
+    cluster.api.call("PATCH", pool, json={"slots": 0}, params=mask)
+    update = lab.update()
+    runs = [update.run_id, cluster.api.trigger(update.dag)]
     try:
-        first = lab.update()
-        second = cluster.api.trigger(first.dag)
         wanted = "collect waits for a slot of the pool default_pool (0 of 0 taken)"
         said = until(
             "a line on each of them",
             lambda: said if (said := cluster("status").stdout).count(wanted) == 2 else None,
             120,
         )
-        assert re.search(
-            rf"    waits for run {re.escape(first.run_id)} to end, \d+ s so far; there: {re.escape(wanted)}",
-            said,
-        )
+        waits = rf"    waits for run {re.escape(runs[0])} to end, \d+ s so far; there: collect"
+        assert re.search(waits, said)
     finally:
-        cluster.api.call("PATCH", pool, json={"slots": slots}, params=update)
-        path = f"dags/{first.dag}/dagRuns/{second}"
-        cluster.api.call("PATCH", path, json={"state": "failed"})
+        for run in reversed(runs):
+            path = f"dags/{update.dag}/dagRuns/{run}"
+            cluster.api.call("PATCH", path, json={"state": "failed"})
+        cluster.api.call("PATCH", pool, json={"slots": slots}, params=mask)
 
 
 def test_status_says_what_works(cluster: Cluster):
