@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Iterable, Iterator
 
@@ -14,6 +15,7 @@ _RESTARTS = 3
 # What was ill before may get well now.
 _GRACE_S = 60.0
 _SILENCE_S = 30.0
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
 _LINES = 3
 _LONGEST = 400
 _HEALTH = "{{with .State.Health}}{{range .Log}}{{.Output}}{{println}}{{end}}{{end}}"
@@ -84,8 +86,8 @@ def _report(ill: list[Container], waited: float) -> str:
 
 def _lines(said: Iterable[str]) -> Iterator[str]:
     for line in said:
-        # Whatever a program prints: nothing of it moves the cursor.
-        text = "".join(c if c.isprintable() else " " for c in line).strip()
+        # Whatever a program prints: no colors, and nothing that moves the cursor.
+        text = "".join(c if c.isprintable() else " " for c in _COLOR.sub("", line)).strip()
         if text:
             yield text[:_LONGEST]
 
