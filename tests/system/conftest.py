@@ -6,6 +6,7 @@ from tests.system.hooks import (
     pytest_runtest_protocol,
     pytest_sessionstart,
     pytest_terminal_summary,
+    pytest_xdist_make_scheduler,
 )
 
 # Hooks are what stands in here.
@@ -15,4 +16,5 @@ __all__ = [
     "pytest_runtest_protocol",
     "pytest_sessionstart",
     "pytest_terminal_summary",
+    "pytest_xdist_make_scheduler",
 ]

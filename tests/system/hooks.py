@@ -7,31 +7,57 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.system import turnstile
 from tests.system.cluster.harness_report import FILE, diagnosis, measured, table
 
 HERE = Path(__file__).parent
-# Those that share a thing which takes long to make, so that one process makes it. The longest first.
-GROUPS = ("cluster", "package", "browser", "cluster/reaper")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the name of those that must run in one process with it; the others go by file."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(
-        key=lambda item: GROUPS.index(name) if (name := _group(item)) in GROUPS else len(GROUPS)
+# Modules that use the one running cluster. What shares a thing that takes long to make runs in one process.
+CLUSTER = {
+    f"cluster/test_{name}.py"
+    for name in (
+        *("compose", "faults", "faults_host", "faults_services", "logs", "mark_failed"),
+        *("releases", "secrets", "update"),
     )
+}
+# The longest first.
+GROUPS = ("the cluster", "package", "browser", "cluster/reaper")
 
 
-def _group(item: pytest.Item) -> str:
-    place = item.path.relative_to(HERE)
-    if place.parts[0] == "cluster" and "cluster" not in getattr(item, "fixturenames", ()):
-        folder = str(place.parent)
-        return folder if folder in GROUPS[1:] else str(place)
-    return place.parts[0]
+def group(file: str) -> str:
+    """What runs in one process with a test module, given by its path below this folder."""
+    if file in CLUSTER:
+        return GROUPS[0]
+    folder = file.rpartition("/")[0]
+    return folder if folder in GROUPS else file
+
+
+class BySharing(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out whole groups. (xdist's own `loadgroup` renames tests, which pytest 9.2 does not let it.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid.split("::")[0].removeprefix("tests/system/"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return BySharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest group first; a module that uses the cluster unseen would start another one."""
+
+    def rank(item: pytest.Item) -> int:
+        name = group(str(item.path.relative_to(HERE)))
+        if "lab" in getattr(item, "fixturenames", ()) and name != GROUPS[0]:
+            raise pytest.UsageError(
+                f"{item.path} uses the cluster, and is not in {__name__}.CLUSTER"
+            )
+        return GROUPS.index(name) if name in GROUPS else len(GROUPS)
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
