@@ -9,9 +9,11 @@ SEED ?= 1
 COUNT ?= 20000
 FUZZ_FILES ?=
 REPO ?= $(WORK)/apt
-# What a person gives reaches the program by the environment, so that no shell reads it once more. Make exports
-# what was given to it; these have a default.
-export REPO VENV WORK
+# What a person gives reaches the program by the environment, so that no shell reads it once more. Nor does make:
+# a dollar in a path is a dollar.
+GIVEN = KEY REPO SAMPLES VENV VERDICTS WORK
+$(foreach name,$(GIVEN),$(if $(filter command,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
+export $(GIVEN)
 # A C locale, as in many a container, would make of a path whatever it likes.
 export PYTHONUTF8 = 1
 
