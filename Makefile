@@ -52,7 +52,7 @@ check: lint ## Lint, type-check and run the tests marked fast, within a minute o
 test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH runs only the tests there, nothing else
 	@$(VENV)/bin/pytest $(or $(T),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered)
 
-test-system: setup-dev ## Test the whole system, in browser, containers and packages: all three suites side by side
+test-system: setup-dev ## Test the whole system, in browser, containers and packages: all three suites side by side; FULL=1 all of each
 	@sh tests/system/run.sh
 
 test-browser: setup-dev ## Drive the real UI in Chromium, and keep screenshots
