@@ -20,7 +20,7 @@ from pathlib import Path
 
 from common import table
 
-TARGET_MS = 50.0
+TARGET_MS = 25.0
 REPO = Path(__file__).resolve().parents[1]
 
 _EMPTY = """

@@ -21,20 +21,12 @@ from deploy.local.cluster.users import login
 from deploy.local.cluster.workdir import REPO, Place
 from tests.system.cluster import harness_setup
 from tests.system.cluster.harness import demo_input, expected, lab, small, undisturbed
-from tests.system.cluster.harness_hooks import (
-    pytest_runtest_makereport,
-    pytest_sessionstart,
-    pytest_terminal_summary,
-)
 
-# Fixtures and hooks are what stands in here.
+# Fixtures are what stands in here.
 __all__ = [
     "demo_input",
     "expected",
     "lab",
-    "pytest_runtest_makereport",
-    "pytest_sessionstart",
-    "pytest_terminal_summary",
     "small",
     "undisturbed",
 ]

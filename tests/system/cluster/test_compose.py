@@ -21,13 +21,6 @@ from tests.system.cluster.secrets import forms
 pytestmark = pytest.mark.timeout(1200)
 
 
-@pytest.fixture(scope="module")
-def updated(lab: Lab) -> Update:
-    update = lab.update()
-    assert update.wait() == "success"
-    return update
-
-
 def inspected(cluster: Cluster) -> dict[str, dict[str, Any]]:
     """What the engine knows of each container, by name."""
     found = json.loads(docker("inspect", *(one.id for one in cluster.containers())))
@@ -77,7 +70,7 @@ def test_secrets_are_the_containers_users_alone(cluster: Cluster):
         assert (status.st_uid, status.st_mode & 0o777) == (50000, 0o440), file
 
 
-def test_no_secret_shows(cluster: Cluster, updated: Update):
+def test_no_secret_shows(cluster: Cluster, undisturbed: Update):
     """Not in what the engine tells, nor in a process's environment, nor in what anything has logged."""
     shown = {"inspect": json.dumps(inspected(cluster)), "status": cluster("status").stdout}
     for one in cluster.containers():
@@ -88,7 +81,7 @@ def test_no_secret_shows(cluster: Cluster, updated: Update):
         shown[f"{one.name}: command lines"] = docker("top", one.id, "-eo", "pid,args")
     for log in (cluster.place / "logs").rglob("*.log"):
         shown[str(log)] = log.read_text(errors="replace")
-    assert any(str(updated.run_id) in name for name in shown)
+    assert any(str(undisturbed.run_id) in name for name in shown)
     for file in secret_files(cluster):
         for form in forms(file.read_text()):
             assert [where for where, text in shown.items() if form in text] == [], file.name
@@ -191,18 +184,18 @@ def test_a_taken_port_is_told_before_anything_starts(cluster: Cluster, tmp_path:
     assert not docker("network", "ls", "--quiet", "--filter", f"name=^{project}_").strip()
 
 
-def test_logs_are_read_when_their_worker_is_gone(cluster: Cluster, updated: Update):
-    tasks = [task for task in updated.tasks() if task["state"] == "success"]
+def test_logs_are_read_when_their_worker_is_gone(cluster: Cluster, undisturbed: Update):
+    tasks = [task for task in undisturbed.tasks() if task["state"] == "success"]
     assert cluster("scale", "1").returncode == 0
     (left,) = cluster.containers("worker")
     gone = [task for task in tasks if task["hostname"] != left.id[:12]]
-    logs = [updated.log(task) for task in gone]
+    logs = [undisturbed.log(task) for task in gone]
     assert cluster("scale", "2").returncode == 0
     assert logs
     assert all(any("corpus " in line for line in log) for log in logs)
 
 
-def test_down_and_up_keep_everything(cluster: Cluster, updated: Update):
+def test_down_and_up_keep_everything(cluster: Cluster, undisturbed: Update):
     secrets = {file: file.read_text() for file in secret_files(cluster)}
     runs = {run["dag_run_id"] for run in cluster.api.runs(100)}
     down = cluster("down")
@@ -214,7 +207,7 @@ def test_down_and_up_keep_everything(cluster: Cluster, updated: Update):
     cluster.up()
     assert {file: file.read_text() for file in secret_files(cluster)} == secrets
     assert {run["dag_run_id"] for run in cluster.api.runs(100)} == runs
-    assert digest(updated.root)
+    assert digest(undisturbed.root)
 
 
 def test_anothers_project_is_left_alone(cluster: Cluster, tmp_path: Path):

@@ -18,9 +18,11 @@ from deploy.host.releases import Releases
 from deploy.local.cluster.compose import FILES, Compose
 from deploy.local.cluster.workdir import REPO
 from deploy.local.waits import Waits
+from tests.support.full import FULL
 from tests.system.cluster.conftest import Cluster
 from tests.system.cluster.harness import Lab, Update
 from tests.system.cluster.harness_faults import go_on
+from tests.system.cluster.harness_report import Measurement, note
 from tests.system.cluster.harness_wait import until
 
 pytestmark = pytest.mark.timeout(1200)
@@ -134,10 +136,8 @@ def test_a_run_ends_on_its_release_while_hosts_are_upgraded(
     assert {task["try_number"] for task in update.tasks()} == {1}
 
     began = min(datetime.fromisoformat(task["start_date"]) for task in update.tasks())
-    late = (began - triggered).total_seconds()
-    print(
-        f"New runs take the release {taken:.0f} s after the flip; a task starts {late:.1f} s later."
-    )
+    note(Measurement("a new release: the next run takes it", taken))
+    note(Measurement("a new run: its first task", (began - triggered).total_seconds()))
 
     # And back, by the same way: both hosts change under a run that is under way.
     update = lab.update()
@@ -148,9 +148,10 @@ def test_a_run_ends_on_its_release_while_hosts_are_upgraded(
     go_on(container.id)
     update.must_succeed(expected)
     assert releases_of(update) == {NEW}
-    update = lab.update()
-    update.must_succeed(expected)
-    assert releases_of(update) == {OLD}
+    if FULL:
+        update = lab.update()
+        update.must_succeed(expected)
+        assert releases_of(update) == {OLD}
 
 
 def told(update: Update) -> str:
