@@ -142,7 +142,12 @@ def proxy_exceptions() -> str:
         # There is none, or it is the docker command's to complain of.
         return ""
     hosts = [host.strip() for one in said for host in one.split(",") if host.strip()]
-    return ",".join(dict.fromkeys(hosts))
+    return ",".join(dict.fromkeys(host for host in hosts if not _misread(host)))
+
+
+def _misread(host: str) -> bool:
+    """Whether Airflow's client, httpx, fails on it whatever it calls: an IPv6 address in brackets or with a length."""
+    return host.startswith("[") or (":" in host and "/" in host)
 
 
 def start_engine() -> None:

@@ -22,11 +22,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_passes_by_its_proxies_still_does(folder: Path):
     proxies = {
         "default": {"httpProxy": "http://proxy:3128", "noProxy": "s3.example, .corp"},
-        "unix:///run/docker.sock": {"noProxy": ".corp,10.0.0.0/8"},
+        "unix:///run/docker.sock": {"noProxy": ".corp,10.0.0.0/8,fd00::/8,[::1],fd00::1"},
         "tcp://other": {"httpProxy": "http://proxy:3128"},
     }
     (folder / "config.json").write_text(json.dumps({"proxies": proxies, "auths": {}}))
-    assert proxy_exceptions() == "s3.example,.corp,10.0.0.0/8"
+    assert proxy_exceptions() == "s3.example,.corp,10.0.0.0/8,fd00::1"
 
 
 @pytest.mark.parametrize(
