@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import BadSettingError
-from deploy.local.embedded.environment import environment, remarks
+from deploy.local.embedded.environment import MARK, environment
+from deploy.local.variables import MADE, remarks
 from operators.settings import WorkerSettings
 
 pytestmark = pytest.mark.fast
@@ -49,6 +50,11 @@ def test_what_is_used_and_what_is_not_is_said():
     assert made(shell)["CORPUS_SHARDS__MAX_FILES"] == "7"
     assert made(shell)["CORPUS_SHARDS__WORKERS"] != "9"
     assert remarks({"PATH": "/bin"}) == []
+
+
+def test_what_the_start_sets_itself_is_named():
+    """Whoever says it must know without what a start needs."""
+    assert {n for n in made({}) if n.startswith("CORPUS_")} == {*MADE, MARK}
 
 
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
