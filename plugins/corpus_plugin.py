@@ -7,20 +7,27 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 
 from corpus.contract.run_identity import run_uuid
-from operators.scheduling import listener, overdue
+from operators.scheduling import listener, overdue, waited
 from operators.scheduling.deadlines import RunQueued
 from operators.ui import web
+from operators.ui.base_path import BasePath
 from operators.ui.links import URL_PREFIX, DataCardLink
 
 
 class CorpusPlugin(AirflowPlugin):
-    """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, notes, data cards."""
+    """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, notes, data cards.
+
+    The web server also answers without the path of base_url.
+    """
 
     name = "corpus"
     macros: ClassVar[list[Any]] = [run_uuid]
-    listeners: ClassVar[list[Any]] = [listener, overdue]
+    listeners: ClassVar[list[Any]] = [listener, overdue, waited]
     operator_extra_links: ClassVar[list[Any]] = [DataCardLink()]
     deadline_references: ClassVar[list[Any]] = [RunQueued]
     fastapi_apps: ClassVar[list[Any]] = [
         {"name": "Corpus data cards", "app": web.app, "url_prefix": URL_PREFIX}
+    ]
+    fastapi_root_middlewares: ClassVar[list[Any]] = [
+        {"name": "Corpus base path", "middleware": BasePath}
     ]

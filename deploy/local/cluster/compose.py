@@ -130,6 +130,26 @@ def _docker_config() -> str:
     return folder
 
 
+def proxy_exceptions() -> str:
+    """What Docker's own configuration lets pass by its proxies, which it gives to every container.
+
+    The compose file's list stands instead of that one in containers, so it has to hold it.
+    """
+    try:
+        read = json.loads(Path(_docker_config(), "config.json").read_text())
+        said = [one.get("noProxy", "") for one in read.get("proxies", {}).values()]
+    except (OSError, ValueError, AttributeError):
+        # There is none, or it is the docker command's to complain of.
+        return ""
+    hosts = [host.strip() for one in said for host in one.split(",") if host.strip()]
+    return ",".join(dict.fromkeys(host for host in hosts if not _misread(host)))
+
+
+def _misread(host: str) -> bool:
+    """Whether Airflow's client, httpx, fails on it whatever it calls: an IPv6 address in brackets or with a length."""
+    return host.startswith("[") or (":" in host and "/" in host)
+
+
 def start_engine() -> None:
     """Start the machine's engine if none answers. Raises `ClusterError`."""
     _engine("up")

@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.common.cgroups import usable_cores
-from deploy.local.ports import free_port
+from deploy.common.ports import free_port
 from deploy.local.variables import is_airflows
+from operators.containers.environment import no_proxy
 from operators.settings import WorkerSettings
 
 REPO = Path(__file__).resolve().parents[3]
 MARK = "CORPUS_EMBEDDED"
-# Never by a proxy, whatever the shell says: Airflow's parts talk to each other there.
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def environment(
@@ -40,7 +39,6 @@ def environment(
 def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict[str, str]:
     tasks = max(2, usable_cores())
     path = [str(REPO), *filter(None, [shell.get("PYTHONPATH")])]
-    direct = _direct(shell)
     return {
         MARK: str(home),
         # Or else Airflow's process titles overwrite the environment that the mark is read from.
@@ -49,8 +47,8 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "PYTHONPATH": os.pathsep.join(path),
         # File names are bytes to Linux; without this, a C locale makes some of them unreadable.
         "PYTHONUTF8": "1",
-        "no_proxy": direct,
-        "NO_PROXY": direct,
+        # Airflow's parts talk to each other on loopback.
+        **no_proxy(shell),
         "CORPUS_CONFIG": str(config),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags"),
@@ -74,14 +72,6 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-
-
-def _direct(shell: Mapping[str, str]) -> str:
-    """What goes through no proxy: what the shell says, and loopback."""
-    said = [shell[name] for name in ("no_proxy", "NO_PROXY") if shell.get(name)]
-    hosts = [host.strip() for one in said for host in one.split(",") if host.strip()]
-    # A star means all only if it stands alone.
-    return "*" if "*" in hosts else ",".join(dict.fromkeys([*hosts, *_LOOPBACK]))
 
 
 def _wanted(settings: WorkerSettings) -> dict[str, str]:
