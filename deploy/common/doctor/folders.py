@@ -70,8 +70,13 @@ def usable(folder: Path) -> Answer:
 
 
 def executable(folder: Path) -> Answer:
-    """Whether programs may be run from a folder, or where it would be made."""
+    """Whether programs may be run from a folder, or where it would be made, and whether it can be."""
     there = _existing(folder)
+    if there != folder and not os.access(there, os.W_OK | os.X_OK):
+        return wrong(
+            f"{folder} cannot be made: {name_of(os.geteuid())} cannot write to {there}.",
+            "Make that writable, or choose another place for the virtual environment: VENV=DIR.",
+        )
     if os.statvfs(there).f_flag & os.ST_NOEXEC:
         return wrong(
             f"No program can be run from {there}: its file system is mounted with noexec.",

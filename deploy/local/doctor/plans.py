@@ -46,7 +46,7 @@ class Start:
 def embedded(start: Start) -> dict[str, Check]:
     """The checks before `make run` and `make up`."""
     work, airflow = start.work, start.work / "airflow"
-    written = [work, airflow, work / "corpus", work / "demo", work / "corpus.toml"]
+    written = [airflow, work / "corpus", work / "demo", work / "corpus.toml"]
     written += [airflow / name for name in ("airflow.db", "airflow.cfg", "logs", "standalone.log")]
     return {
         **_machine(start),
@@ -72,7 +72,7 @@ def cluster(start: Start) -> dict[str, Check]:
     place = Place(start.work)
     socket = Path(start.shell.get("ENGINE_FOLDER") or "/run/corpus-engine", "docker.sock")
     engine = Engine(start.shell, socket)
-    written = [start.work, start.work / "demo", start.work / "engine", place.folder, place / "code"]
+    written = [start.work / "demo", start.work / "engine", place.folder, place / "code"]
     written += [place / name for name in ("compose.env", "site.env", "input.json", "settings")]
     return {
         **_machine(start),

@@ -61,6 +61,8 @@ def test_a_file_system_that_runs_no_program(tmp_path: Path):
     check = f"folders.executable(Path({str(tmp_path)!r}, 'venv'))"
     assert ask(check, f"mount({str(tmp_path)!r}, 'noexec')", unshare=MOUNT).status == "wrong"
     assert ask(check).status == "ok"
+    closed = ask(check, f"mount({str(tmp_path)!r}, 'ro')", unshare=MOUNT)
+    assert closed.what == f"{tmp_path}/venv cannot be made: root cannot write to {tmp_path}."
 
 
 @needs_root
