@@ -28,8 +28,16 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
     """
     began = said = time.monotonic()
     before: dict[str, int] = {}
+
+    def look() -> list[Container]:
+        return [one for one in compose.ps() if not services or one.service in services]
+
+    for one in look():
+        if one.state == "restarting":
+            # The engine would try it again in a minute; what ailed it may be mended, or it shows at once that it is not.
+            docker("restart", one.id)
     while True:
-        found = [one for one in compose.ps() if not services or one.service in services]
+        found = look()
         ill = [one for one in found if not is_well(one)]
         if found and not ill:
             return
