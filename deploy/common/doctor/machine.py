@@ -86,8 +86,8 @@ def cores(needed: int = 2) -> Answer:
     return ok(what)
 
 
-def processes(needed: int, files: int) -> Answer:
-    """How many processes (threads count) may be started, and how many files each may have open."""
+def processes(needed: int) -> Answer:
+    """How many processes may be started; their threads count."""
     rooms = []
     if (bound := cgroups.processes()) is not None:
         rooms.append((bound, "of this container (pids.max)"))
@@ -101,16 +101,7 @@ def processes(needed: int, files: int) -> Answer:
             f"The limit {whose} leaves {room} more processes and threads; {needed} are needed.",
             "Raise that limit.",
         )
-    open_files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if open_files != resource.RLIM_INFINITY and open_files < files:
-        possible = hard == resource.RLIM_INFINITY or hard >= files
-        return wrong(
-            f"A process may have {open_files} files open; {files} are needed.",
-            f"In this shell: ulimit -n {files}"
-            if possible
-            else "Raise the hard limit, as root, in /etc/security/limits.conf.",
-        )
-    return ok(f"{'no limit' if room is None else f'{room} more'}; {open_files} open files each")
+    return ok("no limit" if room is None else f"{room} more may be started")
 
 
 def shared_memory() -> Answer:

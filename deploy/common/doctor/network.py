@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import socket
 import threading
 import time
@@ -51,13 +49,10 @@ def own_name() -> Answer:
 def proxies(shell: Mapping[str, str]) -> Answer:
     """Whether the clients of pip and of Airflow's tasks can use the proxies that a shell names.
 
-    Both fail on proxies that they do not know before they send anything, even where `no_proxy` names the host;
-    Airflow's client also on some spellings of `no_proxy`.
+    Both fail on kinds that they do not know before they send anything, even where `no_proxy` names the host.
     """
     named = _proxies(shell)
-    said = [shell.get(name, "") for name in ("no_proxy", "NO_PROXY")]
-    direct = [host.strip() for one in said for host in one.split(",") if host.strip()]
-    if "*" in direct:
+    if "*" in named.get("no", "").replace(" ", "").split(","):
         return ok("none is used (no_proxy=*)")
     for kind in ("http", "https", "all"):
         address = named.get(kind)
@@ -66,12 +61,6 @@ def proxies(shell: Mapping[str, str]) -> Answer:
             return wrong(
                 f"{kind}_proxy {fault}, and Airflow's tasks fail on it, whatever host they call.",
                 f"Type this; the other proxies stay: unset {names}",
-            )
-    for host in direct:
-        if _is_misread(host):
-            return wrong(
-                f"no_proxy has {host}, and Airflow's tasks fail on IPv6 addresses in brackets or with a length.",
-                f"Leave {host} out of no_proxy and NO_PROXY, or write the bare address.",
             )
     used = [f"{kind}_proxy" for kind in ("http", "https", "all") if named.get(kind)]
     return ok(f"{', '.join(used)}; not for this machine itself" if used else "none is named")
@@ -96,13 +85,3 @@ def _fault(address: str) -> str:
     except ValueError:
         return "has a port that is not a number"
     return ""
-
-
-def _is_misread(host: str) -> bool:
-    if "://" in host:
-        return False
-    if host.startswith("["):
-        return True
-    with contextlib.suppress(ValueError):
-        return "/" in host and ipaddress.ip_network(host, strict=False).version == 6
-    return False

@@ -43,23 +43,14 @@ def test_few_cores():
     assert machine.cores(1).status == "ok"
 
 
-def test_few_open_files():
-    found = ask(
-        "machine.processes(0, 256)", "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512))"
-    )
-    assert (found.status, found.do) == ("wrong", "In this shell: ulimit -n 256")
-    hard = ask("machine.processes(0, 256)", "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))")
-    assert "as root" in hard.do
-
-
 @needs_root
 def test_few_processes():
     limit = "resource.setrlimit(resource.RLIMIT_NPROC, (20, 20))"
-    found = ask("machine.processes(500, 1)", f"{limit}; become({NOBODY})")
+    found = ask("machine.processes(500)", f"{limit}; become({NOBODY})")
     assert found.status == "wrong"
     assert "of this user (`ulimit -u`)" in found.what
     # Root is not held by it.
-    assert ask("machine.processes(500, 1)", limit).status == "ok"
+    assert ask("machine.processes(500)", limit).status == "ok"
 
 
 @needs_root
@@ -97,7 +88,7 @@ def enter(group: Path) -> str:
 @pytest.mark.parametrize("group", ["pids"], indirect=True)
 def test_a_container_that_may_start_few_processes(group: Path):
     (group / "pids.max").write_text("40")
-    found = ask("machine.processes(500, 1)", enter(group))
+    found = ask("machine.processes(500)", enter(group))
     assert found.status == "wrong"
     assert "of this container (pids.max) leaves 3" in found.what
 

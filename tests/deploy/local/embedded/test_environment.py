@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from corpus.errors import BadSettingError
@@ -65,6 +66,18 @@ def test_loopback_goes_through_no_proxy(name):
     assert made({"no_proxy": "*"})["NO_PROXY"] == "*"
     for variable in ("no_proxy", "NO_PROXY"):
         assert found[variable].split(",") == ["example.org", "127.0.0.1", "localhost", "::1"]
+
+
+@pytest.mark.parametrize("host", ["[::1]", "[fd00::1]:8080", "fd00::/8"])
+def test_what_airflows_client_fails_on_is_left_out(host: str, monkeypatch: pytest.MonkeyPatch):
+    found = made({"http_proxy": "http://proxy:3128", "no_proxy": f"a.example,{host}"})["no_proxy"]
+    assert found == "a.example,127.0.0.1,localhost,::1"
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", host)
+    with pytest.raises(httpx.InvalidURL):
+        httpx.Client()
+    monkeypatch.setenv("no_proxy", found)
+    httpx.Client().close()
 
 
 def test_a_c_locale_makes_no_file_name_unreadable():
