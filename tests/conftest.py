@@ -22,10 +22,14 @@ def _feature_sets_of_the_product() -> Iterator[None]:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Processes started meanwhile take SIGINT, also if these tests run in a shell's background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Processes started meanwhile take SIGINT and SIGHUP, also if these tests run in a shell's background or by nohup."""
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
