@@ -9,9 +9,11 @@ SEED ?= 1
 COUNT ?= 20000
 FUZZ_FILES ?=
 REPO ?= $(WORK)/apt
-# What a person gives reaches the program by the environment, so that no shell reads it once more. Make exports
-# what was given to it; these have a default.
-export REPO VENV WORK
+# What a person gives reaches the program by the environment, so that no shell reads it once more. Nor does make:
+# a dollar in a path is a dollar.
+GIVEN = KEY REPO SAMPLES VENV VERDICTS WORK
+$(foreach name,$(GIVEN),$(if $(filter command,$(origin $(name))),$(eval override $(name) := $$(value $(name)))))
+export $(GIVEN)
 # A C locale, as in many a container, would make of a path whatever it likes.
 export PYTHONUTF8 = 1
 
@@ -21,7 +23,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$$WORK"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down check test test-browser test-cluster test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release test-package bench bench-features fuzz clean
+.PHONY: doctor before-embedded before-cluster help setup setup-dev run up down check test test-system test-browser test-cluster test-package test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,16 +31,22 @@ help: ## List the targets
 	@echo "  WORK=DIR moves the work folder (default .work); SAMPLES=URL VERDICTS=FILE make run"
 	@echo "  runs on your own files instead of the demo's."
 
+doctor: ## Say what of this machine, shell and settings would get in the way; FOR=cluster JSON=1
+	@sh deploy/scripts/doctor.sh --for "$${FOR:-embedded}" $(if $(JSON),--json)
+
+before-embedded before-cluster:
+	@sh deploy/scripts/doctor.sh --quiet --for $(@:before-%=%)
+
 setup: ## Install what the bundle needs into .venv
 	@sh deploy/scripts/setup.sh run
 
 setup-dev:
 	@sh deploy/scripts/setup.sh dev
 
-run: setup ## Update a corpus end to end in a real Airflow on this machine
+run: before-embedded setup ## Update a corpus end to end in a real Airflow on this machine
 	@exec $(EMBEDDED) run
 
-up: setup ## Start the same Airflow and keep it running, for its UI
+up: before-embedded setup ## Start the same Airflow and keep it running, for its UI
 	@exec $(EMBEDDED) up
 
 down: setup ## Stop what `make up` started
@@ -50,14 +58,19 @@ check: lint ## Lint, type-check and run the tests marked fast, within a minute o
 test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH runs only the tests there, nothing else
 	@$(VENV)/bin/pytest $(or $(T),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered)
 
+test-system: setup-dev ## Test the whole system, in browser, containers and packages: all three suites side by side; FULL=1 all of each
+	@sh tests/system/run.sh
+
 test-browser: setup-dev ## Drive the real UI in Chromium, and keep screenshots
-	@[ -x /usr/bin/chromium ] || sh deploy/scripts/install.sh chromium fonts-dejavu-core
-	@$(VENV)/bin/pytest tests/system/browser
+	@sh tests/system/run.sh browser
 
-test-cluster: setup-dev ## Test the cluster in real containers, faults included (half an hour)
-	@sh tests/system/cluster/run.sh
+test-cluster: setup-dev ## Test the cluster in real containers, faults included
+	@sh tests/system/run.sh cluster
 
-test-all: test test-browser test-cluster test-package ## Run every suite
+test-package: setup-dev ## Test the package: its build, its contents, and its installation on hosts
+	@sh tests/system/run.sh package
+
+test-all: test test-system ## Run every suite
 
 lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/ruff check .
@@ -85,7 +98,7 @@ engine-up: ## Start a Docker engine if none answers
 engine-down: ## Stop the engine that engine-up started, unless systemd runs it
 	@sh deploy/scripts/engine.sh down
 
-cluster-up: setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=
+cluster-up: before-cluster setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=
 	@exec $(CLUSTER) up $(if $(WORKERS),--workers "$$WORKERS") $(if $(PORT),--port "$$PORT") $(if $(PROJECT),--project "$$PROJECT") \
 	  $(if $(TAG),--tag "$$TAG") $(if $(INIT),--init) $(if $(SAMPLES),--samples "$$SAMPLES") $(if $(VERDICTS),--verdicts "$$VERDICTS")
 
@@ -121,13 +134,10 @@ release: setup deb ## Put all parts of a release into dist: package, source, bil
 	@sh deploy/scripts/install.sh aptly gnupg
 	@exec /usr/bin/python3 -m deploy.build.package artifacts --repo "$$REPO" $(if $(KEY),--key "$$KEY") --installed "$(VENV)/lib/python3.11/site-packages"
 
-test-package: setup-dev ## Test the package: its build, its contents, and its installation on hosts
-	@sh tests/system/package/run.sh
-
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
-	@for name in build run dev cluster; do \
+	@. deploy/scripts/home.sh; for name in build run dev cluster; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.lock || exit 1; done
-	@for name in airflow services extractor; do \
+	@. deploy/scripts/home.sh; for name in airflow services extractor; do \
 	  $(COMPILE) -c requirements/run.lock requirements/$$name.in -o requirements/$$name.lock || exit 1; done
 
 bench-features: setup-dev ## Measure ember-v3; REFERENCE=CHECKOUT [REFERENCE_PYTHON=PYTHON] also measures EMBER2024's own

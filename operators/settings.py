@@ -120,8 +120,8 @@ class ReaperSettings(Section):
         30.0,
         gt=0,
         le=86_400,
-        description="Seconds between two passes; the health check in docker/compose.yaml is made for "
-        "60 at most.",
+        description="Seconds between two passes. If they are more than 60, give them as the variable "
+        "CORPUS_REAPER__INTERVAL_S, which the health check reads, too.",
     )
     grace_s: float = Field(
         60.0,

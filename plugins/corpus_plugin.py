@@ -10,11 +10,15 @@ from corpus.contract.run_identity import run_uuid
 from operators.scheduling import listener, overdue, starts
 from operators.scheduling.deadlines import RunQueued
 from operators.ui import web
+from operators.ui.base_path import BasePath
 from operators.ui.links import URL_PREFIX, DataCardLink
 
 
 class CorpusPlugin(AirflowPlugin):
-    """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, notes, data cards."""
+    """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, notes, data cards.
+
+    The web server also answers without the path of base_url.
+    """
 
     name = "corpus"
     macros: ClassVar[list[Any]] = [run_uuid]
@@ -23,4 +27,7 @@ class CorpusPlugin(AirflowPlugin):
     deadline_references: ClassVar[list[Any]] = [RunQueued]
     fastapi_apps: ClassVar[list[Any]] = [
         {"name": "Corpus data cards", "app": web.app, "url_prefix": URL_PREFIX}
+    ]
+    fastapi_root_middlewares: ClassVar[list[Any]] = [
+        {"name": "Corpus base path", "middleware": BasePath}
     ]

@@ -103,14 +103,16 @@ class AirflowApi:
         )
         return str(run["dag_run_id"])
 
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """All that Airflow tells of a run."""
+        return dict(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}"))
+
     def run_state(self, dag_id: str, run_id: str) -> str:
-        return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self.run(dag_id, run_id)["state"])
 
     def run_after(self, dag_id: str, run_id: str) -> datetime:
         """When a run was to start and, once it has started, when it did (see operators.scheduling.starts); aware."""
-        return datetime.fromisoformat(
-            self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["run_after"]
-        )
+        return datetime.fromisoformat(self.run(dag_id, run_id)["run_after"])
 
     def active_runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The queued and running runs of a DAG, the oldest first."""

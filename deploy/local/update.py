@@ -18,12 +18,16 @@ DAG = "corpus_update"
 
 
 def run_update(
-    api: AirflowApi, root: Path | None, watch: Callable[[], None] = lambda: None
+    api: AirflowApi,
+    root: Path | None,
+    watch: Callable[[], None] = lambda: None,
+    ui: str | None = None,
 ) -> bool:
     """Run the master DAG and print its progress and what it published; False if it failed.
 
     Without a root, if the corpus cannot be read from here, what it published is told by a link. `watch`
-    is called again and again while there is something to wait for.
+    is called again and again while there is something to wait for; `ui` is the address that a person types, if it
+    is another than the API's.
     """
     api.wait_for_dag(DAG)
     began = time.monotonic()
@@ -31,7 +35,7 @@ def run_update(
     say(f"Update {run_id} of {DAG}:")
     state = Follower(api, DAG, run_id, watch).to_the_end()
     say(f"The update ended: {state}, after {time.monotonic() - began:.0f} s.\n")
-    page = f"{api.url}/dags/{DAG}/runs/{run_id}"
+    page = f"{ui or api.url}/dags/{DAG}/runs/{run_id}"
     if state != "success":
         say(f"Its page: {page}")
         return False

@@ -15,6 +15,8 @@ state=$work/engine
 folder=${ENGINE_FOLDER:-/run/corpus-engine}
 socket=$folder/docker.sock
 usual=/var/run/docker.sock
+# A CI user, or one of a container, may have none.
+HOME=${HOME:-/nonexistent}
 
 say() { printf '%s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
@@ -196,11 +198,18 @@ status() {
 }
 
 docker_config() {
+    . deploy/scripts/home.sh
+    config=$state/docker-config
     if docker compose version >/dev/null 2>&1; then
-        say "${DOCKER_CONFIG:-$HOME/.docker}"
+        if [ -z "$homeless" ] || [ -n "${DOCKER_CONFIG:-}" ]; then
+            say "${DOCKER_CONFIG:-$HOME/.docker}"
+            return
+        fi
+        # Docker's client may want to write there.
+        mkdir -p "$config"
+        realpath "$config"
         return
     fi
-    config=$state/docker-config
     plugin=$config/cli-plugins/docker-compose
     wanted=$(sha256sum requirements/cluster.lock)
     if [ "$(cat "$config/.lock" 2>/dev/null)" != "$wanted" ]; then
@@ -214,7 +223,7 @@ docker_config() {
         install -m 755 "$config"/wheels/*.data/scripts/docker-compose "$plugin"
         rm -rf "$config/wheels"
         # Log-ins to registries stay known.
-        [ ! -e "$HOME/.docker/config.json" ] || ln -sf "$HOME/.docker/config.json" "$config/config.json"
+        [ ! -e "${HOME:-}/.docker/config.json" ] || ln -sf "$HOME/.docker/config.json" "$config/config.json"
         say "$wanted" > "$config/.lock"
     fi
     realpath "$config"

@@ -39,13 +39,8 @@ if [ -x "$venv/bin/corpus" ] && [ "$(cat "$done_file" 2>/dev/null)" = "$stamp" ]
     exit 0
 fi
 
-# A CI user, or one of a container, may have no home to write to.
-if ! { [ -d "${HOME:-/nonexistent}" ] && [ -w "$HOME" ]; }; then
-    work=${WORK:-.work}
-    mkdir -p "$work"
-    export UV_CACHE_DIR="${UV_CACHE_DIR:-$work/uv-cache}" PIP_CACHE_DIR="${PIP_CACHE_DIR:-$work/pip-cache}"
-    say "The home folder ${HOME:-} cannot be written to; caches are below $work."
-fi
+. deploy/scripts/home.sh
+[ -z "$homeless" ] || say "The home folder ${HOME:-} cannot be written to; caches are below ${WORK:-.work}."
 say "Setting up $venv from requirements/*.lock (a minute or two the first time)."
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.lock

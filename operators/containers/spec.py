@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from operators.containers.environment import no_proxy
 from operators.settings import DockerSettings
 
 # Airflow sends KILL five seconds after TERM; the container has to be gone by then.
@@ -111,11 +113,15 @@ class Spec:
             **({"Entrypoint": list(self.entrypoint)} if self.entrypoint is not None else {}),
             "User": self.user,
             "WorkingDir": self.working_dir,
-            "Env": [f"{name}={value}" for name, value in self.environment.items()],
+            "Env": [f"{name}={value}" for name, value in self._environment().items()],
             "Labels": dict(labels),
             "StopTimeout": GRACE_S,
             "HostConfig": self._host_config(),
         }
+
+    def _environment(self) -> dict[str, str]:
+        # An image or a DAG may name a proxy: what the worker reaches without one, its containers do, too.
+        return {**self.environment, **no_proxy(self.environment, os.environ)}
 
     def _host_config(self) -> dict[str, Any]:
         limits = self.limits

@@ -20,6 +20,8 @@ PAGE = 100
 _SECONDS = (5.0, 30.0)
 # 401 to a token that has run out, 403 to one that was signed with a secret since changed.
 _TOKEN_REFUSED = (requests.codes.unauthorized, requests.codes.forbidden)
+# A host's proxy is for the world outside.
+_DIRECT = {"no_proxy": "*"}
 # Part of an address these would ask for something else than the run of that name.
 _NOT_NAMES = ("", ".", "..", "~")
 # How Airflow words the 404 for a run that is gone, and for a DAG that it has not (or not yet) serialized,
@@ -135,6 +137,7 @@ class AirflowApi:
                     params=parameters,
                     auth=_Bearer(self._token),
                     timeout=_SECONDS,
+                    proxies=_DIRECT,
                     allow_redirects=False,
                 )
                 if answer.status_code not in _TOKEN_REFUSED or attempt:
@@ -157,6 +160,7 @@ class AirflowApi:
             f"{self.url}/auth/token",
             json={"username": self._user, "password": password},
             timeout=_SECONDS,
+            proxies=_DIRECT,
             allow_redirects=False,
         )
         try:

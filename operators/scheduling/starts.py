@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow.listeners import hookimpl
 
 from corpus.contract.registry import SERVICES
-from operators.scheduling import overdue
+from operators.scheduling import overdue, waited
 from operators.scheduling.refusal import refusal
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
         _end(dag_run, why)
     elif not dag_run.clear_number and dag_run.last_scheduling_decision is None:
         overdue.note(dag_run, began)
+        waited.note(dag_run, began)
         # Its update is named after this, the same in all tasks and tries. Named after when the run was due, or
         # what a caller of the API gave, it could get a name before that of a snapshot it builds on.
         dag_run.run_after = began

@@ -19,6 +19,7 @@ CONTAINER = (
     "deploy/__init__.py",
     "deploy/common/__init__.py",
     "deploy/common/atomic.py",
+    "deploy/common/base_url.py",
     "deploy/common/errors.py",
     "deploy/common/shell.py",
     "deploy/container",

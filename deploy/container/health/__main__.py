@@ -9,7 +9,7 @@ import sys
 
 from deploy.container.health.errors import HealthError, StartingError, UnreachableError
 
-PARTS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
+PARTS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker", "reaper")
 
 
 def check(part: str) -> str:
@@ -18,6 +18,10 @@ def check(part: str) -> str:
         from deploy.container.health import worker
 
         return worker.check()
+    if part == "reaper":
+        from deploy.container.health import reaper
+
+        return reaper.check()
     if part == "api-server":
         from deploy.container.health import api_server
 

@@ -1,4 +1,4 @@
-"""Does this container's Celery worker take tasks from its queue?
+"""Does this container's Celery worker take tasks from its queue, and can they reach the API that they report to?
 
 A worker that answers a ping may consume nothing: the ping comes by another connection. One that
 consumes and has a free slot always has a BRPOP pending in Redis; one without a free slot need not.
@@ -11,6 +11,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from deploy.container.health.api import check_execution_api
 from deploy.container.health.broker import Redis
 from deploy.container.health.configuration import setting
 from deploy.container.health.errors import (
@@ -78,6 +79,8 @@ def check() -> str:
         )
         raise HealthError(f"{failure}; {what}") from None
     patience.forget()
+    # Nothing that a new start of the worker would mend.
+    check_execution_api()
     return done
 
 

@@ -6,14 +6,17 @@ import os
 import sys
 from typing import NoReturn
 
+from deploy.common.base_url import NAME, check_base_url
+from deploy.common.errors import DeployError
 from deploy.container.init import auth
-from deploy.container.init.errors import InitError
 
 
 def main() -> NoReturn:
     try:
+        if address := os.environ.get(NAME):
+            check_base_url(address)
         os.environ.update(auth.settings(os.environ))
-    except InitError as refusal:
+    except DeployError as refusal:
         sys.exit(f"Not started: {refusal}")
     os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
 

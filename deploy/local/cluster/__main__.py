@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import ClusterError, DeployError
+from deploy.local.cluster.address import ui_url
 from deploy.local.cluster.compose import Compose
 from deploy.local.cluster.configuration import Options, corpus_root
 from deploy.local.cluster.down import down
@@ -96,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _update(place: Place) -> int:
     root = corpus_root(place)
     here = Path(root) == place.corpus
-    done = run_update(AirflowApi(*login(place)), place.corpus if here else None)
+    api = AirflowApi(*login(place))
+    done = run_update(api, place.corpus if here else None, ui=ui_url(place))
     if done and not here:
         print(f"The corpus is at {root}.")
     return 0 if done else 1

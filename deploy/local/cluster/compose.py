@@ -14,6 +14,7 @@ from typing import Any
 from deploy.common.errors import ClusterError
 from deploy.common.shell import end_of, run
 from deploy.local.cluster.workdir import REPO, Place
+from operators.containers.environment import direct_hosts
 
 FILES = [REPO / "docker" / "compose.yaml", REPO / "docker" / "compose.laptop.yaml"]
 # `env_file` with `required` needs it.
@@ -128,6 +129,20 @@ def _docker_config() -> str:
             "Remove the old plugin, and `make cluster-up` installs a newer one for itself."
         )
     return folder
+
+
+def proxy_exceptions() -> str:
+    """What Docker's own configuration lets pass by its proxies, which it gives to every container.
+
+    The compose file's list stands instead of that one in containers, so it has to hold it.
+    """
+    try:
+        read = json.loads(Path(_docker_config(), "config.json").read_text())
+        said = [one.get("noProxy", "") for one in read.get("proxies", {}).values()]
+    except (OSError, ValueError, AttributeError):
+        # There is none, or it is the docker command's to complain of.
+        return ""
+    return ",".join(dict.fromkeys(direct_hosts(*said)))
 
 
 def start_engine() -> None:

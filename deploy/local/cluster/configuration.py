@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from pathlib import Path
 
 from corpus.settings import config_files
 from corpus.settings.toml import toml_value
+from deploy.common.base_url import NAME, check_base_url
 from deploy.common.errors import ClusterError
+from deploy.common.ports import free_port, is_free
+from deploy.local.cluster.address import origin
 from deploy.local.cluster.workdir import Place
 from deploy.local.input import Input, WorkInput
-from deploy.local.ports import free_port
 
 PREFERRED_PORT = 8080
 DEFAULT_WORKERS = 2
@@ -22,6 +23,7 @@ IMAGES = ("airflow", "services", "extractor", "redis", "postgres")
 # The demo has 25 files: enough for each worker to get a shard.
 _DEMO_MIN_FILES = 5
 _SLOTS = "AIRFLOW__CELERY__WORKER_CONCURRENCY"
+_PORT = "CORPUS_API_PORT"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class Engine:
 
 
 def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> dict[str, str]:
-    """The variables for compose.env. Raises `ClusterError` if site.env says something else."""
+    """The variables for compose.env. Raises `ClusterError` if site.env says something else.
+
+    Also `BadInputError`, if it has an address at which Airflow could not be reached.
+    """
     before, own = place.chosen(), place.own()
 
     def chosen(name: str, wanted: str | int | None, default: str | int) -> str:
@@ -61,12 +66,15 @@ def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> 
     # All tasks that may run at a time have a slot when one worker is away; there are as many as cores.
     others = max(1, workers - 1)
     slots = _number(_SLOTS, own.get(_SLOTS, -(-(os.cpu_count() or 1) // others)))
-    port = chosen("CORPUS_API_PORT", options.port, _free(PREFERRED_PORT))
+    free = PREFERRED_PORT if is_free(PREFERRED_PORT) else free_port()
+    port = str(_number(_PORT, chosen(_PORT, options.port, free), most=65_535))
+    url = own.get(NAME) or origin({**own, _PORT: port})
+    check_base_url(url)
     return {
         "COMPOSE_PROJECT_NAME": chosen("COMPOSE_PROJECT_NAME", options.project, "corpus"),
         "CORPUS_IMAGE_TAG": chosen("CORPUS_IMAGE_TAG", options.tag, "latest"),
         "CORPUS_WORKERS": str(workers),
-        "CORPUS_API_PORT": port,
+        _PORT: port,
         "CORPUS_CODE": str(place / "code"),
         "CORPUS_CODE_DIGEST": code_digest,
         "CORPUS_SETTINGS": str(place / "settings"),
@@ -80,7 +88,7 @@ def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> 
         "CORPUS_ENGINE_GID": str(engine.gid),
         # A person waits for `down`; what was running is tried again.
         "CORPUS_STOP_GRACE": "2m",
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        NAME: url,
         _SLOTS: str(slots),
         "AIRFLOW__CORE__PARALLELISM": str(slots * others),
     }
@@ -142,20 +150,12 @@ def corpus_root(place: Place) -> str:
     return root
 
 
-def _number(name: str, value: str | int) -> int:
+def _number(name: str, value: str | int, most: int | None = None) -> int:
     try:
         number = int(value)
     except ValueError:
         number = 0
-    if number < 1:
-        raise ClusterError(f"{name} is {value!r}; it is a number from 1 on.")
+    if number < 1 or (most and number > most):
+        bounds = f"from 1 to {most}" if most else "from 1 on"
+        raise ClusterError(f"{name} is {value!r}; it is a number {bounds}.")
     return number
-
-
-def _free(port: int) -> int:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return free_port()
-    return port

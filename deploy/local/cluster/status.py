@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from deploy.common.airflow_api import AirflowApi
-from deploy.common.errors import ClusterError, UnavailableError
+from deploy.common.errors import AnswerError, ClusterError, UnavailableError
 from deploy.local.cluster import workers
 from deploy.local.cluster.compose import Compose
 from deploy.local.cluster.leftovers import lost
+from deploy.local.cluster.trouble import is_well, last_words
+from deploy.local.follow import ENDED
+from deploy.local.waits import Waits
 
 RUNS = 5
 
@@ -18,6 +22,8 @@ def status(compose: Compose, login: tuple[str, str, str]) -> Iterator[str]:
     yield "Services"
     for container in compose.ps():
         yield f"  {container.name:<28} {container.status}"
+        if not is_well(container):
+            yield from (f"    {line}" for line in last_words(container))
     yield "Workers"
     for container in compose.ps():
         if container.service == "worker":
@@ -31,6 +37,8 @@ def status(compose: Compose, login: tuple[str, str, str]) -> Iterator[str]:
         api = AirflowApi(*login)
         for run in api.runs(RUNS):
             yield f"  {run['dag_id']:<28} {run['state']:<8} {run['dag_run_id']}"
+            if run["state"] not in ENDED:
+                yield f"    {_waits(api, run)}"
     except UnavailableError as error:
         yield f"  {error}"
     yield "Left over by tasks that are gone"
@@ -38,3 +46,11 @@ def status(compose: Compose, login: tuple[str, str, str]) -> Iterator[str]:
         yield from (f"  {one}" for one in lost(compose) or ["nothing"])
     except ClusterError as error:
         yield f"  The reaper does not say: {error}"
+
+
+def _waits(api: AirflowApi, run: dict[str, Any]) -> str:
+    try:
+        return Waits(api).of(run)
+    except AnswerError as error:
+        # It may have been deleted just now; the others are worth a line all the same.
+        return str(error)

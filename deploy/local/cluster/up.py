@@ -12,7 +12,8 @@ from deploy.common import atomic
 from deploy.common.errors import ClusterError
 from deploy.common.shell import run
 from deploy.local.cluster import credentials, database, workers
-from deploy.local.cluster.compose import Compose, call, docker, start_engine
+from deploy.local.cluster.address import refuse_taken_port
+from deploy.local.cluster.compose import Compose, call, docker, proxy_exceptions, start_engine
 from deploy.local.cluster.configuration import (
     IMAGES,
     Engine,
@@ -25,6 +26,7 @@ from deploy.local.cluster.down import stop_airflow
 from deploy.local.cluster.ownership import hand_over
 from deploy.local.cluster.release import release
 from deploy.local.cluster.timings import Phases
+from deploy.local.cluster.trouble import wait_until_well
 from deploy.local.cluster.workdir import REPO, Place
 
 # When a start counts as failed; it takes a minute on an idle machine.
@@ -42,7 +44,10 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
         place.folder.mkdir(parents=True, exist_ok=True)
         code = release(REPO, place / "code")
         choice = choose(place, options, engine, code)
+        choice["CORPUS_NO_PROXY"] = proxy_exceptions()
+        # Before anything is written or started: what is left is as it was.
         _refuse_anothers(place, choice["COMPOSE_PROJECT_NAME"])
+        refuse_taken_port(place, {**choice, **place.own()})
         place.write_settings(choice)
         variables = place.settings()
         compose = Compose(place)
@@ -56,7 +61,8 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
             folder.mkdir(exist_ok=True)
         hand_over([*own, *credentials.files(place / "secrets", place / "users")], image)
     with phases.phase("Redis and Postgres"):
-        compose.run(*_UP, str(START_SECONDS), "postgres", "redis", capture=True)
+        compose.run(*_UP, *_DATABASES, capture=True)
+        wait_until_well(compose, START_SECONDS, _DATABASES)
         database.prepare(compose)
     done, wanted = place / "init.done", init_makes(place, image)
     known = done.read_text() if done.is_file() else ""
@@ -68,7 +74,8 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
             compose.run("--profile", "init", "run", "--rm", "-T", "init", capture=True)
             atomic.write(done, wanted)
     with phases.phase("services, until they are healthy"):
-        compose.run(*_UP, str(START_SECONDS), "--remove-orphans", capture=True)
+        compose.run(*_UP, "--remove-orphans", capture=True)
+        wait_until_well(compose, START_SECONDS)
     with phases.phase("workers, until they take tasks"):
         workers.wait_until_consuming(compose, int(variables["CORPUS_WORKERS"]), CONSUME_SECONDS)
     print(f"The cluster is up, after {phases.seconds:.0f} s.", flush=True)
@@ -76,7 +83,8 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
 
 
 _REVISION = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
-_UP = ("up", "--detach", "--no-build", "--pull", "never", "--wait", "--wait-timeout")
+_UP = ("up", "--detach", "--no-build", "--pull", "never")
+_DATABASES = ("postgres", "redis")
 
 
 def find_engine() -> Engine:

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.common.errors import ClusterError
+from deploy.local.cluster.address import api_url, ui_url
 from deploy.local.cluster.workdir import Place
-
-
-def url(place: Place) -> str:
-    return f"http://127.0.0.1:{place.settings()['CORPUS_API_PORT']}"
 
 
 def login(place: Place) -> tuple[str, str, str]:
@@ -21,7 +18,7 @@ def login(place: Place) -> tuple[str, str, str]:
         if user["role"] == "Admin" and user.get("active", True):
             password = file.parent / user.get("password_file", f"passwords/{user['name']}")
             try:
-                return url(place), user["name"], password.read_text().rstrip("\r\n")
+                return api_url(place), user["name"], password.read_text().rstrip("\r\n")
             except OSError as error:
                 raise ClusterError(
                     f"The password of {user['name']} cannot be read from {password}: {error.strerror}.\n"
@@ -34,7 +31,7 @@ def users(place: Place) -> list[str]:
     """Lines for a person: the address, the users, and where passwords are, but no password."""
     file = _file(place)
     names = ", ".join(f"{user['name']} ({user['role']})" for user in _listed(file))
-    return [f"  {url(place)}", f"  users {names}; their passwords: {file.parent / 'passwords'}"]
+    return [f"  {ui_url(place)}", f"  users {names}; their passwords: {file.parent / 'passwords'}"]
 
 
 def _file(place: Place) -> Path:

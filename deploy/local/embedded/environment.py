@@ -11,15 +11,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.local.ports import free_port
+from deploy.common.cgroups import usable_cores
+from deploy.common.ports import free_port
+from deploy.local.variables import is_airflows
+from operators.containers.environment import no_proxy
 from operators.settings import WorkerSettings
 
 REPO = Path(__file__).resolve().parents[3]
 MARK = "CORPUS_EMBEDDED"
-_AIRFLOW = "AIRFLOW_"
-_OURS = "CORPUS_"
-# Never by a proxy, whatever the shell says: Airflow's parts talk to each other there.
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def environment(
@@ -33,47 +32,13 @@ def environment(
     :param shell: the environment of the shell; what begins with AIRFLOW_ stays out.
     :param settings: the metrics and the format of logs that are wanted.
     """
-    taken = {
-        name: value for name, value in shell.items() if not name.lstrip("_").startswith(_AIRFLOW)
-    }
+    taken = {name: value for name, value in shell.items() if not is_airflows(name)}
     return {**taken, **_made(home, config, port, shell), **_wanted(settings)}
 
 
-def remarks(shell: Mapping[str, str]) -> list[str]:
-    """Return a line on what is used of a shell's settings, and one on what is not; none if it has none."""
-    made = _made(Path(), Path(), 0, {}).keys() - {MARK}
-    used = _settings(shell)
-    unused = [n for n in sorted(shell) if n.lstrip("_").startswith(_AIRFLOW)]
-    unused += [n for n in sorted(shell) if n.startswith(_OURS) and n in made]
-    lines = []
-    if used:
-        lines.append(f"Settings of this shell that hold here: {', '.join(used)}.")
-    if unused:
-        lines.append(
-            f"Variables of this shell that are not used here: {', '.join(unused)}. This Airflow has its own "
-            "settings; docs/reference/settings.md lists those to choose."
-        )
-    return lines
-
-
-def late_remarks(shell: Mapping[str, str]) -> list[str]:
-    """Return a line on a shell's settings that come too late, as Airflow runs already; none if it has none."""
-    if not (late := _settings(shell)):
-        return []
-    return [
-        f"Settings of this shell that do not reach what runs already: {', '.join(late)}. For them: `make down` first."
-    ]
-
-
-def _settings(shell: Mapping[str, str]) -> list[str]:
-    made = _made(Path(), Path(), 0, {})
-    return [n for n in sorted(shell) if n.startswith(_OURS) and "__" in n and n not in made]
-
-
 def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict[str, str]:
-    tasks = max(2, os.cpu_count() or 2)
+    tasks = max(2, usable_cores())
     path = [str(REPO), *filter(None, [shell.get("PYTHONPATH")])]
-    direct = _direct(shell)
     return {
         MARK: str(home),
         # Or else Airflow's process titles overwrite the environment that the mark is read from.
@@ -82,8 +47,8 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "PYTHONPATH": os.pathsep.join(path),
         # File names are bytes to Linux; without this, a C locale makes some of them unreadable.
         "PYTHONUTF8": "1",
-        "no_proxy": direct,
-        "NO_PROXY": direct,
+        # Airflow's parts talk to each other on loopback.
+        **no_proxy(shell),
         "CORPUS_CONFIG": str(config),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags"),
@@ -109,14 +74,6 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": r"^[A-Za-z0-9_.~:+-]{1,200}\Z",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-
-
-def _direct(shell: Mapping[str, str]) -> str:
-    """What goes through no proxy: what the shell says, and loopback."""
-    said = [shell[name] for name in ("no_proxy", "NO_PROXY") if shell.get(name)]
-    hosts = [host.strip() for one in said for host in one.split(",") if host.strip()]
-    # A star means all only if it stands alone.
-    return "*" if "*" in hosts else ",".join(dict.fromkeys([*hosts, *_LOOPBACK]))
 
 
 def _wanted(settings: WorkerSettings) -> dict[str, str]:

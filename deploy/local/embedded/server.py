@@ -16,9 +16,9 @@ from pathlib import Path
 from deploy.common import atomic
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import StartError, UnavailableError
+from deploy.common.ports import free_port, holder, is_free
 from deploy.local.embedded.environment import MARK, environment
 from deploy.local.embedded.stops import ignore_stops
-from deploy.local.ports import free_port
 from deploy.local.say import say_if_heard
 from operators.settings import WorkerSettings
 
@@ -80,12 +80,14 @@ class EmbeddedAirflow:
     def start(self, port: int | None = None, *, kept: bool = False) -> Running:
         """Start, and wait until the parts that matter are healthy; what an earlier start left is stopped.
 
+        :param port: where it is to listen, if nobody else does; by default at a free one.
+
         Raises `StartError`. Whatever it raises, nothing is left running.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         try:
             self.stop()
-            return self._started(port or free_port(), kept)
+            return self._started(port_for(port), kept)
         except BaseException:
             ignore_stops()
             say_if_heard("\nStopping Airflow ...")
@@ -177,6 +179,17 @@ class EmbeddedAirflow:
     def password(self) -> str:
         """The generated password of the user `admin`."""
         return str(json.loads(self.passwords.read_text())["admin"])
+
+
+def port_for(wanted: int | None) -> int:
+    """Return the port that is wanted, if nobody else has taken it meanwhile; or else a free one, and say so."""
+    if wanted is not None and is_free(wanted):
+        return wanted
+    found = free_port()
+    if wanted is not None:
+        who = holder(wanted) or "another program"
+        say_if_heard(f"Port {wanted} is held by {who} now: Airflow takes port {found} instead.")
+    return found
 
 
 def _command_line(pid: int) -> str:

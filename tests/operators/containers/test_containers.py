@@ -283,6 +283,19 @@ class TestSpec:
         for other in ({"image": "x"}, {"command": ["false"]}, {"entrypoint": ["sh"]}):
             assert replace(self.SPEC, **other).digest != self.SPEC.digest  # type: ignore[arg-type]
 
+    def test_what_the_worker_reaches_without_a_proxy_its_containers_do_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NO_PROXY", "api-server,redis")
+        monkeypatch.delenv("no_proxy", raising=False)
+        proxied = {"http_proxy": "http://proxy:3128", "no_proxy": "ml.example"}
+        spec = replace(self.SPEC, environment=proxied)
+        assert set(spec.config("sha256:1", {})["Env"]) == {
+            "http_proxy=http://proxy:3128",
+            "no_proxy=ml.example,api-server,redis,127.0.0.1,localhost,::1",
+            "NO_PROXY=ml.example,api-server,redis,127.0.0.1,localhost,::1",
+        }
+
     @pytest.mark.parametrize("source", ["/", "/run", "/run/engine", "/run/engine/docker.sock"])
     def test_the_engine_s_socket_is_told(self, source: str) -> None:
         assert Bind(source, "/x").shows("unix:///run/engine/docker.sock")

@@ -116,6 +116,19 @@ def test_what_tasks_left_is_looked_for_whatever_the_images(
     assert capsys.readouterr().out.count(says) == 1
 
 
+def test_airflow_is_asked_by_no_proxy(
+    settings: WorkerSettings, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host's proxy is for the world outside, whether or not NO_PROXY names the control plane."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    AirflowApi(
+        settings.reaper.api_url, settings.reaper.api_user, Path(settings.reaper.api_password_file)
+    ).check()
+
+
 @pytest.mark.parametrize(
     ("detail", "kind"),
     [

@@ -14,27 +14,19 @@ import pytest
 
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import DeployError
+from deploy.common.ports import free_port
 from deploy.local.cluster.compose import Compose, Container, docker
 from deploy.local.cluster.up import IMAGES
 from deploy.local.cluster.users import login
 from deploy.local.cluster.workdir import REPO, Place
-from deploy.local.embedded.server import free_port
 from tests.system.cluster import harness_setup
 from tests.system.cluster.harness import demo_input, expected, lab, small, undisturbed
-from tests.system.cluster.harness_hooks import (
-    pytest_runtest_makereport,
-    pytest_sessionstart,
-    pytest_terminal_summary,
-)
 
-# Fixtures and hooks are what stands in here.
+# Fixtures are what stands in here.
 __all__ = [
     "demo_input",
     "expected",
     "lab",
-    "pytest_runtest_makereport",
-    "pytest_sessionstart",
-    "pytest_terminal_summary",
     "small",
     "undisturbed",
 ]
@@ -42,6 +34,8 @@ __all__ = [
 FAULTS = Path(__file__).with_name("faults.env")
 # Of this run, so that nothing that a killed one left is in its way.
 PROJECT = f"corpus-test-{os.getpid()}"
+# As behind a proxy with a path of its own, which is not there: nothing inside may depend on it.
+BASE_URL = "https://ml.example/corpus-airflow"
 ALL = {"container": ("--all",)}
 
 
@@ -66,7 +60,15 @@ class Cluster:
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`python -m deploy.local.cluster ARGUMENTS...`, with its output."""
         command = [sys.executable, "-m", "deploy.local.cluster", "--work", str(self.place.work)]
-        return subprocess.run([*command, *arguments], cwd=REPO, capture_output=True, text=True)
+        # The shell of somebody behind a proxy, which is for the world outside.
+        proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY"), harness_setup.DEAD_PROXY)
+        return subprocess.run(
+            [*command, *arguments],
+            cwd=REPO,
+            env={**os.environ, **proxies},
+            capture_output=True,
+            text=True,
+        )
 
     def up(self, *arguments: str) -> str:
         """Start what is missing, with the settings as they are now; what was printed."""
@@ -76,7 +78,8 @@ class Cluster:
 
     def configure(self, **variables: object) -> None:
         """Settings for the next `up`, beside those of faults.env."""
-        lines = [f"{name}={value}" for name, value in variables.items()]
+        chosen = {"AIRFLOW__API__BASE_URL": BASE_URL, **variables}
+        lines = [f"{name}={value}" for name, value in chosen.items()]
         (self.place / "site.env").write_text(FAULTS.read_text() + "\n".join(lines) + "\n")
 
 

@@ -211,12 +211,12 @@ def task_name(task: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Input:
-    """Real executables, few and small, in four shards or more."""
+    """Real executables, few and small, in a shard for each worker."""
     folder = tmp_path_factory.mktemp("small")
     folder.chmod(0o755)  # for the containers' user
     files = launchers.samples(folder / "samples")
     launchers.verdicts(files, folder / "verdicts.csv")
-    return Input(folder / "samples", folder / "verdicts.csv", shards=4, min_files=1)
+    return Input(folder / "samples", folder / "verdicts.csv", shards=2, min_files=1)
 
 
 @pytest.fixture(scope="session")

@@ -19,17 +19,17 @@ _LINES = 30
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a fault cost.
+    """What a fault cost, or what a person waits for.
 
     :param healed_s: seconds from the fault until all tasks that it met had ended well, and the next one had begun.
-    :param update_s: seconds that the whole update took.
+    :param update_s: seconds that the whole update took, where it was to succeed.
     :param tries: the most tries that a task of the update had.
     """
 
     fault: str
     healed_s: float
-    update_s: float
-    tries: int
+    update_s: float | None = None
+    tries: int = 1
 
 
 def note(measurement: Measurement) -> None:
@@ -48,10 +48,14 @@ def table(rows: list[Measurement]) -> list[str]:
         "| fault | healed after, s | whole update, s | tries |",
         "|---|---|---|---|",
         *(
-            f"| {one.fault} | {one.healed_s:.0f} | {one.update_s:.0f} | {one.tries} |"
+            f"| {one.fault} | {one.healed_s:.0f} | {_shown(one.update_s)} | {one.tries} |"
             for one in rows
         ),
     ]
+
+
+def _shown(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.0f}"
 
 
 def diagnosis(update: Update) -> str:

@@ -43,6 +43,18 @@ print(json.dumps(app.control.broadcast(sys.argv[1], arguments=json.loads(sys.arg
 """
 
 
+# As much of the API server as the check of a worker asks for.
+_API = """\
+import http.server
+class Api(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status": "healthy"}' if self.path == "/execution/health" else b"<!doctype html>")
+http.server.ThreadingHTTPServer(("", 8080), Api).serve_forever()
+"""
+
+
 @dataclass(frozen=True)
 class Health:
     """What one run of a check said."""
@@ -136,6 +148,9 @@ class Stack:
             },
         )
 
+    def start_execution_api(self) -> str:
+        return self.start("api-server", "corpus-airflow", "python", "-c", _API)
+
     def start_worker(self, role: str = "worker", slots: int = 2, patience: float = 2) -> str:
         name = self.start_airflow(
             role,
@@ -156,6 +171,7 @@ class Stack:
                 "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_KEEPALIVE": "True",
                 "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_CONNECT_TIMEOUT": "10",
                 "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_TIMEOUT": "30",
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://api-server:8080/execution/",
                 "CORPUS_HEALTH_PATIENCE_S": str(patience),
                 "CORPUS_HEALTH_START_S": "0",
             },
@@ -170,13 +186,19 @@ class Stack:
         done = subprocess.run(["docker", "logs", name], capture_output=True, text=True)
         return done.stdout + done.stderr
 
-    def call(self, role: str, *command: str) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, role: str, *command: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        variables = [f"--env={name}={value}" for name, value in environment.items()]
         return subprocess.run(
-            ["docker", "exec", f"{self.name}-{role}", *command], capture_output=True, text=True
+            ["docker", "exec", *variables, f"{self.name}-{role}", *command],
+            capture_output=True,
+            text=True,
         )
 
-    def health(self, role: str, part: str = "worker") -> Health:
-        done = self.call(role, *CHECK, part)
+    def health(self, role: str, part: str = "worker", **environment: str) -> Health:
+        """What a part's check says, with other settings than the container's own if some are given."""
+        done = self.call(role, *CHECK, part, **environment)
         return Health(done.returncode, done.stdout.strip() or done.stderr.strip())
 
     def send(self, role: str, count: int, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,10 @@ from deploy.local.cluster.compose import docker
 from deploy.local.cluster.workdir import Place
 from tests.system.cluster.conftest import Cluster
 from tests.system.cluster.harness import Lab, Update, digest
+from tests.system.cluster.harness_wait import until
 from tests.system.cluster.secrets import forms
 
 pytestmark = pytest.mark.timeout(1200)
-
-
-@pytest.fixture(scope="module")
-def updated(lab: Lab) -> Update:
-    update = lab.update()
-    assert update.wait() == "success"
-    return update
 
 
 def inspected(cluster: Cluster) -> dict[str, dict[str, Any]]:
@@ -75,7 +70,7 @@ def test_secrets_are_the_containers_users_alone(cluster: Cluster):
         assert (status.st_uid, status.st_mode & 0o777) == (50000, 0o440), file
 
 
-def test_no_secret_shows(cluster: Cluster, updated: Update):
+def test_no_secret_shows(cluster: Cluster, undisturbed: Update):
     """Not in what the engine tells, nor in a process's environment, nor in what anything has logged."""
     shown = {"inspect": json.dumps(inspected(cluster)), "status": cluster("status").stdout}
     for one in cluster.containers():
@@ -86,7 +81,7 @@ def test_no_secret_shows(cluster: Cluster, updated: Update):
         shown[f"{one.name}: command lines"] = docker("top", one.id, "-eo", "pid,args")
     for log in (cluster.place / "logs").rglob("*.log"):
         shown[str(log)] = log.read_text(errors="replace")
-    assert any(str(updated.run_id) in name for name in shown)
+    assert any(str(undisturbed.run_id) in name for name in shown)
     for file in secret_files(cluster):
         for form in forms(file.read_text()):
             assert [where for where, text in shown.items() if form in text] == [], file.name
@@ -115,6 +110,29 @@ def test_a_changed_setting_starts_anew_only_whom_it_concerns(current: Cluster):
     assert changed == {f"{current.compose.project}-scheduler-1"}
 
 
+def test_a_run_that_waits_says_for_what(lab: Lab, cluster: Cluster):
+    """Two runs at once: one holds the only place, and its task waits for a pool that somebody has closed."""
+    pool, mask = "pools/default_pool", {"update_mask": "slots"}
+    slots = cluster.api.call("GET", pool)["slots"]
+    cluster.api.call("PATCH", pool, json={"slots": 0}, params=mask)
+    update = lab.update()
+    runs = [update.run_id, cluster.api.trigger(update.dag)]
+    try:
+        wanted = "collect waits for a slot of the pool default_pool (0 of 0 taken)"
+        said = until(
+            "a line on each of them",
+            lambda: said if (said := cluster("status").stdout).count(wanted) == 2 else None,
+            120,
+        )
+        waits = rf"    waits for run {re.escape(runs[0])} to end, \d+ s so far; there: collect"
+        assert re.search(waits, said)
+    finally:
+        for run in reversed(runs):
+            path = f"dags/{update.dag}/dagRuns/{run}"
+            cluster.api.call("PATCH", path, json={"state": "failed"})
+        cluster.api.call("PATCH", pool, json={"slots": slots}, params=mask)
+
+
 def test_status_says_what_works(cluster: Cluster):
     said = cluster("status").stdout
     assert said.count("(healthy)") == 9
@@ -122,18 +140,62 @@ def test_status_says_what_works(cluster: Cluster):
     assert "0 tasks waiting" in said
 
 
-def test_logs_are_read_when_their_worker_is_gone(cluster: Cluster, updated: Update):
-    tasks = [task for task in updated.tasks() if task["state"] == "success"]
+def test_what_does_not_come_up_is_shown_with_its_own_last_words(current: Cluster):
+    """A byte of Redis' log is damaged; docs/operate/reliability.md has the repair."""
+    (redis,) = current.containers("redis")
+    image = f"corpus-redis:{current.place.settings()['CORPUS_IMAGE_TAG']}"
+    inside = ("run", "--rm", "-i", "--volumes-from", redis.name, "--entrypoint")
+    damage = "printf x | dd of=/data/appendonlydir/appendonly.aof.1.incr.aof bs=1 conv=notrunc"
+    said = "Bad file format reading the append only file"
+    docker("stop", redis.id)
+    docker(*inside, "sh", image, "-c", damage)
+    refused = current("up")
+    assert refused.returncode == 1
+    assert "redis. The last that they said:" in refused.stderr
+    assert said in refused.stderr
+    assert "redis-check-aof --fix" in refused.stderr
+    assert said in current("status").stdout
+    docker("stop", redis.id)
+    docker(
+        *(
+            *inside,
+            "redis-check-aof",
+            image,
+            "--fix",
+            "/data/appendonlydir/appendonly.aof.manifest",
+        ),
+        input="y\n",
+    )
+    current.up()
+    assert current("status").stdout.count("(healthy)") == 9
+
+
+def test_a_taken_port_is_told_before_anything_starts(cluster: Cluster, tmp_path: Path):
+    other = Cluster(Place(tmp_path))
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    port = cluster.place.settings()["CORPUS_API_PORT"]
+    project = f"{cluster.compose.project}-other"
+    refused = other("up", "--project", project, "--port", port, "--samples", str(samples))
+    assert refused.returncode == 1
+    holder = f"{cluster.compose.project}-api-server-1"
+    assert f"Port {port} of 127.0.0.1 is held by the container {holder}." in refused.stderr
+    assert not docker("ps", "--all", "--quiet", "--filter", f"name=^{project}-").strip()
+    assert not docker("network", "ls", "--quiet", "--filter", f"name=^{project}_").strip()
+
+
+def test_logs_are_read_when_their_worker_is_gone(cluster: Cluster, undisturbed: Update):
+    tasks = [task for task in undisturbed.tasks() if task["state"] == "success"]
     assert cluster("scale", "1").returncode == 0
     (left,) = cluster.containers("worker")
     gone = [task for task in tasks if task["hostname"] != left.id[:12]]
-    logs = [updated.log(task) for task in gone]
+    logs = [undisturbed.log(task) for task in gone]
     assert cluster("scale", "2").returncode == 0
     assert logs
     assert all(any("corpus " in line for line in log) for log in logs)
 
 
-def test_down_and_up_keep_everything(cluster: Cluster, updated: Update):
+def test_down_and_up_keep_everything(cluster: Cluster, undisturbed: Update):
     secrets = {file: file.read_text() for file in secret_files(cluster)}
     runs = {run["dag_run_id"] for run in cluster.api.runs(100)}
     down = cluster("down")
@@ -145,7 +207,7 @@ def test_down_and_up_keep_everything(cluster: Cluster, updated: Update):
     cluster.up()
     assert {file: file.read_text() for file in secret_files(cluster)} == secrets
     assert {run["dag_run_id"] for run in cluster.api.runs(100)} == runs
-    assert digest(updated.root)
+    assert digest(undisturbed.root)
 
 
 def test_anothers_project_is_left_alone(cluster: Cluster, tmp_path: Path):

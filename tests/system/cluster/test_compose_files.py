@@ -144,6 +144,31 @@ def test_tasks_cannot_reach_airflows_database(laptop: dict[str, Any]):
     assert not any(name.startswith("AIRFLOW__DATABASE") for name in laptop["worker"]["environment"])
 
 
+def test_no_call_of_the_cluster_goes_through_a_proxy(laptop: dict[str, Any]):
+    """Whatever airflow.env or Docker's own configuration says: own names are those of all compose files."""
+    own = set(laptop) - set(JOBS) | {"127.0.0.1", "localhost", "::1"}
+    for name in ALL - {"corpus"}:
+        environment = laptop[name]["environment"]
+        # An empty name would mean all, to some libraries.
+        assert set(environment["NO_PROXY"].split(",")) == own, name
+        assert environment["no_proxy"] == environment["NO_PROXY"], name
+
+
+def test_a_worker_host_has_one_setting_for_the_control_plane(tmp_path: Path):
+    place = Place(tmp_path)
+    place.write_settings(
+        {"CORPUS_CONTROL_PLANE": "plane.example", "CORPUS_NO_PROXY": "s3.example,.corp"}
+    )
+    rendered = services(Compose(place, [PRODUCTION]))
+    worker, reaper = (rendered[name]["environment"] for name in ("worker", "reaper"))
+    assert (
+        worker["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://plane.example:8080/execution/"
+    )
+    assert reaper["CORPUS_REAPER__API_URL"] == "http://plane.example:8080"
+    for environment in (worker, reaper):
+        assert {"plane.example", "s3.example", ".corp"} <= set(environment["NO_PROXY"].split(","))
+
+
 def test_no_secret_is_in_what_compose_prints(place: Place):
     printed = Compose(place).run("--profile", "*", "config", capture=True)
     for file in (one for one in (place / "secrets").iterdir() if one.is_file()):

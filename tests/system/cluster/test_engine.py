@@ -13,6 +13,7 @@ import pytest
 from tests.support.engine import engine
 
 
+@pytest.mark.alone
 def test_an_engine_that_answers_is_left_as_it_is():
     def daemon() -> str:
         return subprocess.run(
@@ -64,6 +65,7 @@ def test_a_socket_that_was_shared_is_taken_back(tmp_path: Path):
     assert engine("status").returncode == 0
 
 
+@pytest.mark.alone
 def test_an_engine_that_was_killed_is_started_again():
     if "started here" not in engine("status").stdout:
         pytest.skip("the engine was started by somebody else, who may want to keep it")

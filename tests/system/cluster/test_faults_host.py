@@ -45,6 +45,7 @@ def test_the_scratch_disk_is_full_until_somebody_clears_it(lab: Lab, update: Upd
     assert any(words in line for line in said for words in full), said
 
 
+@pytest.mark.alone
 def test_the_engine_is_restarted(lab: Lab, update: Update, expected: str):
     status = engine("status")
     if "started by somebody else" in status.stdout:

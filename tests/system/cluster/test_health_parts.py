@@ -1,20 +1,31 @@
-"""The health of scheduler, DAG processor, triggerer and API server, with a real database."""
+"""The health of scheduler, DAG processor, triggerer and API server, with a real database; and users' way by nginx.
+
+The address that users type has a path here, which nothing else knows.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from deploy.common.ports import free_port
 from deploy.local.cluster.compose import docker
 from deploy.local.cluster.workers import CHECK
 from tests.system.cluster.harness_faults import signal
 from tests.system.cluster.health_stack import OWN_CODE
-from tests.system.cluster.users_stack import UsersStack
+from tests.system.cluster.nginx import client, nginx
+from tests.system.cluster.users_stack import PASSWORDS, SNAPSHOT, UsersStack
 
 # Bringing the parts up takes minutes on a busy machine.
 pytestmark = pytest.mark.timeout(600)
 
+# Of nginx.
+PORT = free_port()
+BASE = "/airflow"
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 JOBS = {
     "scheduler": ("airflow", "scheduler"),
@@ -25,7 +36,7 @@ JOBS = {
 
 @pytest.fixture(scope="module")
 def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsersStack]:
-    made = UsersStack(tmp_path_factory.mktemp("parts"), "fab")
+    made = UsersStack(tmp_path_factory.mktemp("parts"), "fab", f"https://127.0.0.1:{PORT}{BASE}")
     try:
         made.start_redis()
         made.start_postgres()
@@ -123,7 +134,7 @@ def test_an_api_server_that_does_not_answer_is_unhealthy(stack: UsersStack) -> N
 def test_an_unknown_part_is_refused(stack: UsersStack) -> None:
     health = stack.health("api", "webserver")
     assert health.status == 2
-    assert "api-server|scheduler|dag-processor|triggerer|worker" in health.line
+    assert "api-server|scheduler|dag-processor|triggerer|worker|reaper" in health.line
 
 
 def test_docker_shows_the_reason(stack: UsersStack) -> None:
@@ -141,3 +152,53 @@ def test_docker_shows_the_reason(stack: UsersStack) -> None:
     assert "worker: starting: nothing of Airflow runs yet" in docker(
         "inspect", "--format", log, name
     )
+
+
+@pytest.fixture(scope="module")
+def browser(stack: UsersStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A user's, who comes by the nginx of docs/examples."""
+    with (
+        nginx(tmp_path_factory.mktemp("nginx"), PORT, stack.port) as found,
+        client(found) as made,
+    ):
+        yield made
+
+
+def test_a_user_logs_in_by_nginx_and_sees_a_card(browser: httpx.Client) -> None:
+    page = browser.get(BASE, follow_redirects=True)
+    assert page.status_code == 200
+    assert f'<base href="{BASE}/"' in page.text
+    assert urlsplit(str(page.url)).path == f"{BASE}/"
+    form = browser.get(f"{BASE}/auth/login/")
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form.text)
+    assert token, form.text
+    fields = {"username": "vera", "password": PASSWORDS["vera"], "csrf_token": token[1]}
+    headers = {"Referer": str(form.url)}
+    entered = browser.post(f"{BASE}/auth/login/", data=fields, headers=headers)
+    assert entered.status_code == 302, entered.text
+    assert urlsplit(entered.headers["location"]).path.startswith(f"{BASE}/")
+    cookie = next(one for one in entered.headers.get_list("set-cookie") if "_token=" in one)
+    # Sent nowhere but here, and by TLS alone.
+    assert f"Path={BASE}/" in cookie
+    assert "Secure" in cookie
+    card = browser.get(f"{BASE}/corpus/cards/{SNAPSHOT}/")
+    assert "A data card" in card.text
+
+
+def test_what_tasks_report_to_is_not_for_users(browser: httpx.Client) -> None:
+    assert browser.get(f"{BASE}/execution/health").status_code == 403
+    assert browser.get(f"{BASE}//execution/health").status_code == 403
+    assert browser.get("/execution/health").status_code == 404
+
+
+def test_whoever_comes_directly_needs_no_path(stack: UsersStack) -> None:
+    address = "http://api:8080/execution/"
+    for url in (address, f"http://api:8080{BASE}/execution/"):
+        code = "from deploy.container.health.api import check_execution_api as check; check()"
+        done = stack.call(
+            "scheduler", "python", "-c", code, AIRFLOW__CORE__EXECUTION_API_SERVER_URL=url
+        )
+        assert done.returncode == 0, done.stderr
+    with stack.client("vera") as direct:
+        assert direct.get("/api/v2/dags").status_code == 200
+        assert direct.get(f"{BASE}/api/v2/dags").status_code == 200

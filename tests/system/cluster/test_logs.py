@@ -12,7 +12,7 @@ from tests.system.cluster.harness_wait import until
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_the_log_of_a_task_is_read_while_it_runs(lab: Lab, expected: str):
+def test_the_log_of_a_task_is_read_while_it_runs(lab: Lab):
     update = lab.update()
     container = update.held("extract")
 
@@ -23,7 +23,6 @@ def test_the_log_of_a_task_is_read_while_it_runs(lab: Lab, expected: str):
     until("the first line of a task that runs", said, 60)
     assert update.task(container.task)["state"] == "running"
     go_on(container.id)
-    update.must_succeed(expected)
 
 
 def test_the_logs_of_a_worker_that_no_longer_exists_are_read(lab: Lab, undisturbed: Update):

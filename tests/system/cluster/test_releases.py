@@ -17,9 +17,12 @@ from deploy.host.manifest import PACKAGES, Manifest
 from deploy.host.releases import Releases
 from deploy.local.cluster.compose import FILES, Compose
 from deploy.local.cluster.workdir import REPO
+from deploy.local.waits import Waits
+from tests.support.full import FULL
 from tests.system.cluster.conftest import Cluster
 from tests.system.cluster.harness import Lab, Update
 from tests.system.cluster.harness_faults import go_on
+from tests.system.cluster.harness_report import Measurement, note
 from tests.system.cluster.harness_wait import until
 
 pytestmark = pytest.mark.timeout(1200)
@@ -124,7 +127,7 @@ def test_a_run_ends_on_its_release_while_hosts_are_upgraded(
     # The second host has not got the new release: what it takes is put off, and takes place elsewhere or later.
     triggered = datetime.now(UTC)
     update = lab.update()
-    until("a task that is put off", lambda: "up_for_reschedule" in states(update), 120)
+    until("a line on what is put off", lambda: f"waits for release {NEW} on " in told(update), 120)
     waiting = next(one for one in update.tasks() if one["state"] == "up_for_reschedule")
     assert f"Install corpus-airflow={NEW} here" in "\n".join(update.log(waiting))
     second.upgrade(NEW)
@@ -133,10 +136,8 @@ def test_a_run_ends_on_its_release_while_hosts_are_upgraded(
     assert {task["try_number"] for task in update.tasks()} == {1}
 
     began = min(datetime.fromisoformat(task["start_date"]) for task in update.tasks())
-    late = (began - triggered).total_seconds()
-    print(
-        f"New runs take the release {taken:.0f} s after the flip; a task starts {late:.1f} s later."
-    )
+    note(Measurement("a new release: the next run takes it", taken))
+    note(Measurement("a new run: its first task", (began - triggered).total_seconds()))
 
     # And back, by the same way: both hosts change under a run that is under way.
     update = lab.update()
@@ -147,13 +148,16 @@ def test_a_run_ends_on_its_release_while_hosts_are_upgraded(
     go_on(container.id)
     update.must_succeed(expected)
     assert releases_of(update) == {NEW}
-    update = lab.update()
-    update.must_succeed(expected)
-    assert releases_of(update) == {OLD}
+    if FULL:
+        update = lab.update()
+        update.must_succeed(expected)
+        assert releases_of(update) == {OLD}
 
 
-def states(update: Update) -> set[str]:
-    return {task["state"] for task in update.tasks()}
+def told(update: Update) -> str:
+    """What `make cluster-status` says of a run."""
+    api = update.lab.api
+    return Waits(api).of(api.run(update.dag, update.run_id))
 
 
 def version_of(lab: Lab) -> str:

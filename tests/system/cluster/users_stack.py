@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
+from deploy.common.ports import free_port
 from deploy.local.cluster.compose import docker
 from deploy.local.cluster.ownership import hand_over
-from deploy.local.ports import free_port
 from tests.system.cluster.health_stack import OWN_CODE, Stack
 
 REPO = Path(__file__).resolve().parents[3]
@@ -46,9 +46,11 @@ class Done:
 class UsersStack(Stack):
     """With the folder of users, which holds a password for each but the service account."""
 
-    def __init__(self, folder: Path, auth: str) -> None:
+    def __init__(self, folder: Path, auth: str, base_url: str = "") -> None:
         super().__init__(folder)
         self.auth = auth
+        # The address that users type; by default that of the published port.
+        self.base_url = base_url
         self.port = free_port()
         self.users = folder / "users"
         (self.users / "passwords").mkdir(parents=True)
@@ -76,6 +78,7 @@ class UsersStack(Stack):
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address,
             "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-tests-" * 5,
             "AIRFLOW__API__SECRET_KEY": "only-for-tests",
+            **({"AIRFLOW__API__BASE_URL": self.base_url} if self.base_url else {}),
             "CORPUS_AUTH": self.auth,
             "CORPUS_INIT_WAIT_S": "60",
             "CORPUS_STORE__ROOT": "/corpus",
@@ -106,12 +109,12 @@ class UsersStack(Stack):
             "api",
             IMAGE,
             *("python", "-m", "deploy.container.init.with_auth"),
-            *("airflow", "api-server", "--workers", "1"),
+            *("airflow", "api-server", "--workers", "1", "--proxy-headers"),
             options=[
                 *self._options(writable=False),
                 *("--publish", f"127.0.0.1:{self.port}:8080"),
             ],
-            environment=self._environment(),
+            environment={**self._environment(), "FORWARDED_ALLOW_IPS": "*"},
         )
         self.wait(lambda: self.health("api", "api-server").status == 0, 120, "the API server")
         return name

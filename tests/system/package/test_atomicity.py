@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from deploy.host.manifest import PACKAGES, Manifest
+from tests.support.full import FULL
 from tests.system.package.packages import Packages
 from tests.system.package.roots import Root, base
 
@@ -26,7 +27,9 @@ pytestmark = [
 ]
 
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
-INSTALLS = 52
+INSTALLS = 52 if FULL else 12
+# Moments at which what configures the package is killed, in milliseconds after its first file.
+KILLS_MS = (0, 10, 30, 60, 100, 150, 250, 400) if FULL else (0, 30, 100, 250)
 LOOKS = 5000
 STATE = "var/lib/corpus-airflow/releases"
 
@@ -221,7 +224,7 @@ def test_a_postinst_that_is_killed_leaves_the_old_release_and_the_next_installat
     old, new = VERSIONS[:2]
     folder = releases(root)
     left_old = 0
-    for milliseconds in (0, 10, 30, 60, 100, 150, 250, 400):
+    for milliseconds in KILLS_MS:
         answers = []
         install = threading.Thread(
             target=lambda said=answers: said.append(

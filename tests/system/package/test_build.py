@@ -39,7 +39,7 @@ def build_date(folder: Path) -> datetime:
 def test_neither_path_nor_umask_time_zone_language_or_clock_show_in_what_is_built(tmp_path: Path):
     faketime = shutil.which("faketime")
     if not faketime:
-        pytest.skip("faketime is not installed: sh tests/system/package/run.sh installs it")
+        pytest.skip("faketime is not installed: sh tests/system/run.sh package installs it")
     here, there = tmp_path / "here", tmp_path / "another place" / "far" / "deeper"
     command = [sys.executable, "-m", "deploy.build.package", "build", "--nocheck"]
     subprocess.run(
@@ -127,7 +127,7 @@ def test_a_failing_test_stops_the_build_and_nocheck_skips_them(tmp_path: Path):
 
 def test_lintian_has_nothing_to_say(built: Built):
     if not shutil.which("lintian"):
-        pytest.skip("lintian is not installed: sh tests/system/package/run.sh installs it")
+        pytest.skip("lintian is not installed: sh tests/system/run.sh package installs it")
     command = [
         "lintian",
         "--allow-root",

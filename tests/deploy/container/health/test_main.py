@@ -23,7 +23,7 @@ def check(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_an_unknown_part_is_refused_with_the_known_ones() -> None:
     done = check("webserver")
     assert done.returncode == 2
-    assert "api-server|scheduler|dag-processor|triggerer|worker" in done.stderr
+    assert "api-server|scheduler|dag-processor|triggerer|worker|reaper" in done.stderr
 
 
 def test_an_api_server_that_is_away_is_unhealthy() -> None:

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.fast
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     found = Place(tmp_path)
-    found.write_settings({"CORPUS_API_PORT": "8081"})
+    found.write_settings(
+        {"CORPUS_API_PORT": "8081", "AIRFLOW__API__BASE_URL": "https://ml.example/airflow"}
+    )
     credentials.generate_users(found / "users")
     return found
 
@@ -30,7 +32,10 @@ def write(place: Place, *tables: str) -> None:
 def test_at_first_it_is_admin(place: Place):
     password = (place / "users" / "passwords" / "admin").read_text()
     assert login(place) == ("http://127.0.0.1:8081", "admin", password)
-    assert not any(password in line for line in users(place))
+    lines = users(place)
+    assert not any(password in line for line in lines)
+    # What a person types; the commands go straight to the port.
+    assert lines[0].strip() == "https://ml.example/airflow"
 
 
 def test_it_is_the_first_administrator_who_may_log_in(place: Place):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local.embedded.server import free_port
+from deploy.common.ports import free_port
 from operators.reaper.airflow_api import AirflowApi, TaskKey
 from operators.settings import WorkerSettings
 
