@@ -257,4 +257,4 @@ def test_a_whole_number_may_be_written_with_a_point(site: Site) -> None:
     assert wait(site.api, "corpus_collect", run_id) == "success"
     (task,) = site.api.tasks("corpus_collect", run_id)
     log = "\n".join(site.api.log("corpus_collect", run_id, task))
-    assert "--limit=1 " in log
+    assert re.search(r"--limit=1$", log, re.MULTILINE), log
