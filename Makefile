@@ -23,7 +23,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$$WORK"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run up down check test test-system test-browser test-cluster test-package test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release bench bench-features fuzz clean
+.PHONY: doctor before-embedded before-cluster help setup setup-dev run up down check test test-system test-browser test-cluster test-package test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,16 +31,22 @@ help: ## List the targets
 	@echo "  WORK=DIR moves the work folder (default .work); SAMPLES=URL VERDICTS=FILE make run"
 	@echo "  runs on your own files instead of the demo's."
 
+doctor: ## Say what of this machine, shell and settings would get in the way; FOR=cluster JSON=1
+	@sh deploy/scripts/doctor.sh --for "$${FOR:-embedded}" $(if $(JSON),--json)
+
+before-embedded before-cluster:
+	@sh deploy/scripts/doctor.sh --quiet --for $(@:before-%=%)
+
 setup: ## Install what the bundle needs into .venv
 	@sh deploy/scripts/setup.sh run
 
 setup-dev:
 	@sh deploy/scripts/setup.sh dev
 
-run: setup ## Update a corpus end to end in a real Airflow on this machine
+run: before-embedded setup ## Update a corpus end to end in a real Airflow on this machine
 	@exec $(EMBEDDED) run
 
-up: setup ## Start the same Airflow and keep it running, for its UI
+up: before-embedded setup ## Start the same Airflow and keep it running, for its UI
 	@exec $(EMBEDDED) up
 
 down: setup ## Stop what `make up` started
@@ -92,7 +98,7 @@ engine-up: ## Start a Docker engine if none answers
 engine-down: ## Stop the engine that engine-up started, unless systemd runs it
 	@sh deploy/scripts/engine.sh down
 
-cluster-up: setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=
+cluster-up: before-cluster setup ## Start a cluster in containers; WORKERS=2 PORT=8080 PROJECT=corpus TAG=latest INIT=1 SAMPLES= VERDICTS=
 	@exec $(CLUSTER) up $(if $(WORKERS),--workers "$$WORKERS") $(if $(PORT),--port "$$PORT") $(if $(PROJECT),--project "$$PROJECT") \
 	  $(if $(TAG),--tag "$$TAG") $(if $(INIT),--init) $(if $(SAMPLES),--samples "$$SAMPLES") $(if $(VERDICTS),--verdicts "$$VERDICTS")
 

@@ -46,7 +46,10 @@ PLANTED = {
         "deploy/build/images/client.py",
         "import deploy.build.package.programs",
     ),
-    "The host command takes the standard library only": ("deploy/host/engine.py", "import httpx"),
+    "The host command and doctor take the standard library only": (
+        "deploy/host/engine.py",
+        "import httpx",
+    ),
     "Health checks never import Airflow": ("deploy/container/health/worker.py", "import airflow"),
     "What runs in containers takes nothing of a release": (
         "deploy/container/init/accounts.py",

@@ -14,6 +14,7 @@ from deploy.host.settings import FILE, Settings
 from deploy.host.verbs import (
     check,
     database,
+    doctor,
     install,
     listing,
     logs,
@@ -44,6 +45,7 @@ VERBS: dict[str, Verb] = {
     "rollback": rollback,
     "prune": prune,
     "check": check,
+    "doctor": doctor,
     "clean-logs": logs,
     "clean-database": database,
     "reap": reap,

@@ -29,10 +29,23 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def no_proxy(*environments: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that say what goes through no proxy: what the environments say of it, and loopback."""
     said = [one[name] for one in environments for name in ("no_proxy", "NO_PROXY") if one.get(name)]
-    hosts = [host.strip() for one in said for host in one.split(",") if host.strip()]
+    hosts = direct_hosts(*said)
     # A star means all only if it stands alone.
     direct = "*" if "*" in hosts else ",".join(dict.fromkeys([*hosts, *_LOOPBACK]))
     return {"no_proxy": direct, "NO_PROXY": direct}
+
+
+def direct_hosts(*lists: str) -> list[str]:
+    """The hosts of lists that say what goes through no proxy, without those that Airflow's client cannot read.
+
+    It fails on an IPv6 address in brackets or with a length, whatever it calls.
+    """
+    hosts = [host.strip() for one in lists for host in one.split(",")]
+    return [host for host in hosts if host and not _is_misread(host)]
+
+
+def _is_misread(host: str) -> bool:
+    return "://" not in host and (host.startswith("[") or (":" in host and "/" in host))
 
 
 def without_secrets(environment: dict[str, str]) -> dict[str, str]:

@@ -63,6 +63,10 @@ def test_it_is_one_chain(dag: DAG) -> None:
         ("file_types", ["exe"]),
         ("limit", -1),
         ("limit", "3"),
+        ("limit", 1.5),
+        ("limit", 2**70),
+        ("malicious_threshold", 2**70),
+        ("min_report_age_days", 2**70),
         ("rescan", "yes"),
         ("feature_sets", ["none-such-v1"]),
         ("feature_sets", ["basic-v1", 3]),
@@ -207,7 +211,8 @@ def test_a_run_re_extracts_the_corpus_under_another_set(
     shutil.copy("/bin/true", corpus.samples)
 
     # Only what is known, in one shard a sample: the new file waits for the next run.
-    form = {"feature_sets": ["basic-v1", "ember-v3"], "re_extract": True, "limit": 0}
+    # 0.0 is 0: the schema of the form takes it, and so do the tasks.
+    form = {"feature_sets": ["basic-v1", "ember-v3"], "re_extract": True, "limit": 0.0}
     states = corpus.update(**form)
     assert states["extract"] == states["ingest"] == ["success", "success"]
     two = corpus.latest

@@ -1,4 +1,4 @@
-"""What the host command may import."""
+"""What the host command and doctor may import."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 REPO = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("folder", ["common", "host"])
-def test_the_host_command_imports_nothing_but_the_standard_library(folder: str) -> None:
+@pytest.mark.parametrize("folder", ["common", "host", "local/doctor"])
+def test_the_host_command_and_doctor_import_nothing_but_the_standard_library(folder: str) -> None:
     """All names, and not just those that the contract lists."""
     for file in (REPO / "deploy" / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

@@ -14,6 +14,7 @@ from typing import Any
 from deploy.common.errors import ClusterError
 from deploy.common.shell import end_of, run
 from deploy.local.cluster.workdir import REPO, Place
+from operators.containers.environment import direct_hosts
 
 FILES = [REPO / "docker" / "compose.yaml", REPO / "docker" / "compose.laptop.yaml"]
 # `env_file` with `required` needs it.
@@ -141,13 +142,7 @@ def proxy_exceptions() -> str:
     except (OSError, ValueError, AttributeError):
         # There is none, or it is the docker command's to complain of.
         return ""
-    hosts = [host.strip() for one in said for host in one.split(",") if host.strip()]
-    return ",".join(dict.fromkeys(host for host in hosts if not _misread(host)))
-
-
-def _misread(host: str) -> bool:
-    """Whether Airflow's client, httpx, fails on it whatever it calls: an IPv6 address in brackets or with a length."""
-    return host.startswith("[") or (":" in host and "/" in host)
+    return ",".join(dict.fromkeys(direct_hosts(*said)))
 
 
 def start_engine() -> None:

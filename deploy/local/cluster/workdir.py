@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.common import atomic
+from deploy.common.env_file import read_env
 from deploy.common.errors import ClusterError
 
 REPO = Path(__file__).resolve().parents[3]
@@ -79,17 +80,3 @@ class Place:
                 raise ClusterError(f"{name} cannot hold {value!r}: neither quotes nor line ends.")
             lines.append(f"{name}='{value}'")
         atomic.write_if_other(self / "compose.env", "\n".join(lines) + "\n")
-
-
-def read_env(file: Path) -> dict[str, str]:
-    """NAME=value lines, quotes around a value taken off; none where there is no file."""
-    found: dict[str, str] = {}
-    if not file.is_file():
-        return found
-    for line in file.read_text().splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith("#"):
-            if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-                value = value[1:-1]
-            found[name.strip()] = value
-    return found

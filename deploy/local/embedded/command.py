@@ -10,7 +10,6 @@ from corpus.settings.toml import toml_value
 from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import InputError
 from deploy.common.shell import say
-from deploy.local.embedded.environment import late_remarks, remarks
 from deploy.local.embedded.server import EmbeddedAirflow, Running
 from deploy.local.embedded.share import Share
 from deploy.local.embedded.stops import ignore_stops
@@ -18,6 +17,7 @@ from deploy.local.embedded.watch import Watch
 from deploy.local.input import Input, WorkInput, is_new_input
 from deploy.local.say import say_if_heard
 from deploy.local.update import run_update
+from deploy.local.variables import late_remarks, remarks
 
 
 def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | None) -> Path | None:

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.common.cgroups import usable_cores
 from deploy.common.ports import free_port
+from deploy.local.variables import is_airflows
 from operators.containers.environment import no_proxy
 from operators.settings import WorkerSettings
 
 REPO = Path(__file__).resolve().parents[3]
 MARK = "CORPUS_EMBEDDED"
-_AIRFLOW = "AIRFLOW_"
-_OURS = "CORPUS_"
 
 
 def environment(
@@ -32,45 +32,12 @@ def environment(
     :param shell: the environment of the shell; what begins with AIRFLOW_ stays out.
     :param settings: the metrics and the format of logs that are wanted.
     """
-    taken = {
-        name: value for name, value in shell.items() if not name.lstrip("_").startswith(_AIRFLOW)
-    }
+    taken = {name: value for name, value in shell.items() if not is_airflows(name)}
     return {**taken, **_made(home, config, port, shell), **_wanted(settings)}
 
 
-def remarks(shell: Mapping[str, str]) -> list[str]:
-    """Return a line on what is used of a shell's settings, and one on what is not; none if it has none."""
-    made = _made(Path(), Path(), 0, {}).keys() - {MARK}
-    used = _settings(shell)
-    unused = [n for n in sorted(shell) if n.lstrip("_").startswith(_AIRFLOW)]
-    unused += [n for n in sorted(shell) if n.startswith(_OURS) and n in made]
-    lines = []
-    if used:
-        lines.append(f"Settings of this shell that hold here: {', '.join(used)}.")
-    if unused:
-        lines.append(
-            f"Variables of this shell that are not used here: {', '.join(unused)}. This Airflow has its own "
-            "settings; docs/reference/settings.md lists those to choose."
-        )
-    return lines
-
-
-def late_remarks(shell: Mapping[str, str]) -> list[str]:
-    """Return a line on a shell's settings that come too late, as Airflow runs already; none if it has none."""
-    if not (late := _settings(shell)):
-        return []
-    return [
-        f"Settings of this shell that do not reach what runs already: {', '.join(late)}. For them: `make down` first."
-    ]
-
-
-def _settings(shell: Mapping[str, str]) -> list[str]:
-    made = _made(Path(), Path(), 0, {})
-    return [n for n in sorted(shell) if n.startswith(_OURS) and "__" in n and n not in made]
-
-
 def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict[str, str]:
-    tasks = max(2, os.cpu_count() or 2)
+    tasks = max(2, usable_cores())
     path = [str(REPO), *filter(None, [shell.get("PYTHONPATH")])]
     return {
         MARK: str(home),
@@ -103,6 +70,8 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # Airflow's own pattern, and a length that leaves room in the name of a log's folder.
+        "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": r"^[A-Za-z0-9_.~:+-]{1,200}\Z",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 

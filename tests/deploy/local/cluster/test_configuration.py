@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from corpus.settings import Settings
+from deploy.common.env_file import read_env
 from deploy.common.errors import ClusterError
 from deploy.local.cluster import configuration, credentials
 from deploy.local.cluster.configuration import (
@@ -20,7 +21,7 @@ from deploy.local.cluster.configuration import (
     write_corpus_toml,
 )
 from deploy.local.cluster.up import init_makes
-from deploy.local.cluster.workdir import Place, read_env
+from deploy.local.cluster.workdir import Place
 
 pytestmark = pytest.mark.fast
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from corpus.errors import BadSettingError
-from deploy.local.embedded.environment import environment, remarks
+from deploy.local.embedded.environment import MARK, environment
+from deploy.local.variables import MADE, remarks
 from operators.settings import WorkerSettings
 
 pytestmark = pytest.mark.fast
@@ -51,6 +53,11 @@ def test_what_is_used_and_what_is_not_is_said():
     assert remarks({"PATH": "/bin"}) == []
 
 
+def test_what_the_start_sets_itself_is_named():
+    """Whoever says it must know without what a start needs."""
+    assert {n for n in made({}) if n.startswith("CORPUS_")} == {*MADE, MARK}
+
+
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
 def test_loopback_goes_through_no_proxy(name):
     found = made({"http_proxy": "http://proxy:3128", name: "example.org"})
@@ -59,6 +66,18 @@ def test_loopback_goes_through_no_proxy(name):
     assert made({"no_proxy": "*"})["NO_PROXY"] == "*"
     for variable in ("no_proxy", "NO_PROXY"):
         assert found[variable].split(",") == ["example.org", "127.0.0.1", "localhost", "::1"]
+
+
+@pytest.mark.parametrize("host", ["[::1]", "[fd00::1]:8080", "fd00::/8"])
+def test_what_airflows_client_fails_on_is_left_out(host: str, monkeypatch: pytest.MonkeyPatch):
+    found = made({"http_proxy": "http://proxy:3128", "no_proxy": f"a.example,{host}"})["no_proxy"]
+    assert found == "a.example,127.0.0.1,localhost,::1"
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", host)
+    with pytest.raises(httpx.InvalidURL):
+        httpx.Client()
+    monkeypatch.setenv("no_proxy", found)
+    httpx.Client().close()
 
 
 def test_a_c_locale_makes_no_file_name_unreadable():
