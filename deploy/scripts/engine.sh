@@ -15,8 +15,6 @@ state=$work/engine
 folder=${ENGINE_FOLDER:-/run/corpus-engine}
 socket=$folder/docker.sock
 usual=/var/run/docker.sock
-# A CI user, or one of a container, may have none.
-HOME=${HOME:-/nonexistent}
 
 say() { printf '%s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
