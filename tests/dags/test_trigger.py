@@ -121,7 +121,11 @@ FUTURE = (NOW + timedelta(days=1500)).isoformat()
 
 
 @pytest.mark.parametrize("dag_id", [DAG_ID, "corpus_label"])
-@pytest.mark.parametrize()
+@pytest.mark.parametrize(
+    "interval",
+    [{}, {"data_interval_start": FUTURE, "data_interval_end": FUTURE}],
+    ids=["date", "interval"],
+)
 def test_a_run_of_the_future_ends_at_once_and_the_next_one_starts(
     dag_id: str, interval: dict[str, str], airflow: Airflow
 ) -> None:
