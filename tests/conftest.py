@@ -47,5 +47,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts a real Airflow first: the rest goes on beside it, and nobody waits for it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
+    """What may take longest first: the rest goes on beside it, and nobody waits for it at the end."""
+
+    def limit(item: pytest.Item) -> float:
+        mark = item.get_closest_marker("timeout")
+        return mark.args[0] if mark else 0.0
+
+    items.sort(key=limit, reverse=True)

@@ -21,7 +21,8 @@ from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
 from tests.support import airflow_home
 
-pytestmark = pytest.mark.airflow
+# Whole updates, on a machine that may be busy.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 
 def load() -> DAG:
