@@ -32,7 +32,7 @@ the run works in a new update. Nobody else sees what is staged until `corpus_val
 **When it fails**, the first lines of the error say what is wrong and what to do; do that, then
 clear the task. A passing fault (disk full, network down) is tried again by itself. A *ConflictError*
 says that another update was published in the meantime: start a new update. A skipped task has found
-nothing to do.
+nothing to do. If the task never began, the run was refused, and its note says why.
 """
 
 

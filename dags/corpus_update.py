@@ -41,6 +41,8 @@ The DAG runs every day at midnight UTC, unless it is paused. The first unpause w
 After a pause or an outage at most one overdue run comes, for the last midnight; its note says for which.
 
 If the tasks of a run are *skipped* from some point on, the run found nothing new there: that is a success.
+If a run *failed* and no task of it began, it was refused: its note says why, and what to do.
+To take the files of certain days, trigger a run with a first and a last day; there are no backfills.
 
 | task | fails when | what to do |
 |---|---|---|
@@ -69,6 +71,14 @@ with DAG(
     catchup=False,
     # A second update would find at publish that its parent is outdated, and end in a conflict.
     max_active_runs=1,
+    # All but backfills: one would take what is new today, once for each day that is asked for.
+    allowed_run_types=[
+        "scheduled",
+        "manual",
+        "operator_triggered",
+        "asset_triggered",
+        "asset_materialization",
+    ],
     tags=["corpus", "snapshot"],
     deadline=DeadlineAlert(
         reference=RunQueued(),
@@ -120,6 +130,7 @@ with DAG(
             None,
             type=["null", "integer"],
             minimum=0,
+            maximum=1_000_000_000,
             title="At most so many files",
             description="Take at most this many new files; the next run takes the rest. 0: none, "
             "for a run that only catches up on known samples. Empty: all.",

@@ -23,7 +23,7 @@ from corpus.settings import Settings
 from corpus.settings.effective import effective
 from corpus.settings.loading import config_files, load
 from corpus.settings.reference import reference
-from corpus.settings.section import Section
+from corpus.settings.section import MOST, MOST_BYTES, MOST_DAYS, Section
 
 
 class DockerSettings(Section):
@@ -66,12 +66,17 @@ class DockerSettings(Section):
         pattern=r"^(\d+:\d+)?$",
     )
     memory_bytes: int = Field(
-        4 * 2**30, ge=64 * 2**20, description="Memory of one container, its /tmp included; no swap."
+        4 * 2**30,
+        ge=64 * 2**20,
+        le=MOST_BYTES,
+        description="Memory of one container, its /tmp included; no swap.",
     )
-    cpus: float = Field(2.0, gt=0, description="Processors' time that one container gets.")
+    cpus: float = Field(2.0, gt=0, le=1024, description="Processors' time that one container gets.")
     cpuset: str = Field("", description="Processors that containers run on (`0-3,6`); empty: all.")
-    pids: int = Field(1_024, ge=16, description="Processes and threads of one container.")
-    tmpfs_bytes: int = Field(1 * 2**30, ge=2**20, description="Size of a container's /tmp.")
+    pids: int = Field(1_024, ge=16, le=2**22, description="Processes and threads of one container.")
+    tmpfs_bytes: int = Field(
+        1 * 2**30, ge=2**20, le=MOST_BYTES, description="Size of a container's /tmp."
+    )
     host: str = Field("", description="Name of the worker's host in labels; empty: the host name.")
     log_driver: Literal["local", "json-file", ""] = Field(
         "local",
@@ -81,11 +86,15 @@ class DockerSettings(Section):
     log_lines: int = Field(
         20_000,
         ge=1,
+        le=MOST,
         description="Lines of a container that the task log shows; the rest is counted, and its end "
         "shown.",
     )
     engine_wait_s: float = Field(
-        300.0, ge=0, description="Seconds that a task waits for an engine that does not answer."
+        300.0,
+        ge=0,
+        le=86_400,
+        description="Seconds that a task waits for an engine that does not answer.",
     )
 
     @field_validator("services_image", "extractor_image")
@@ -110,21 +119,24 @@ class ReaperSettings(Section):
     interval_s: float = Field(
         30.0,
         gt=0,
+        le=86_400,
         description="Seconds between two passes. If they are more than 60, give them as the variable "
         "CORPUS_REAPER__INTERVAL_S, which the health check reads, too.",
     )
     grace_s: float = Field(
         60.0,
         ge=0,
+        le=86_400,
         description="Seconds for which something must have been lost before it is removed: longer "
         "than a task takes from its start to its first container.",
     )
     images_kept: int = Field(
-        2, ge=1, description="Newest images of each name that stay, whatever their age."
+        2, ge=1, le=MOST, description="Newest images of each name that stay, whatever their age."
     )
     images_days: int = Field(
         30,
         ge=0,
+        le=MOST_DAYS,
         description="Days after which an older image that nothing uses is removed; 0: never.",
     )
 

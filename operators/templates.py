@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+from contextlib import suppress
 from typing import Any
 
 from corpus.errors import BadInputError
@@ -34,16 +35,19 @@ def texts(value: Any, field: str) -> list[str]:
 
 
 def integer(value: Any, field: str) -> int | None:
-    """A whole number, or None."""
+    """A whole number, or None. 1.0 is one, as it is for the JSON schema of a form."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     plain = text(value)
     if plain is None:
         return None
-    try:
-        return int(plain)
-    except ValueError:
-        raise BadInputError(f"{plain!r} is not a whole number.", field=field) from None
+    for kind in (int, float):
+        # Text that is no number, a float that is infinite, and one with a fraction.
+        with suppress(ValueError, OverflowError):
+            number = int(kind(plain))
+            if number == kind(plain):
+                return number
+    raise BadInputError(f"{plain!r} is not a whole number.", field=field)
 
 
 def flag(value: Any, field: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 
 from corpus.contract.run_identity import run_uuid
-from operators.scheduling import listener, overdue, waited
+from operators.scheduling import listener, overdue, starts
 from operators.scheduling.deadlines import RunQueued
 from operators.ui import web
 from operators.ui.base_path import BasePath
@@ -22,7 +22,7 @@ class CorpusPlugin(AirflowPlugin):
 
     name = "corpus"
     macros: ClassVar[list[Any]] = [run_uuid]
-    listeners: ClassVar[list[Any]] = [listener, overdue, waited]
+    listeners: ClassVar[list[Any]] = [listener, overdue, starts]
     operator_extra_links: ClassVar[list[Any]] = [DataCardLink()]
     deadline_references: ClassVar[list[Any]] = [RunQueued]
     fastapi_apps: ClassVar[list[Any]] = [

@@ -11,6 +11,7 @@ import click
 from corpus.cli.output import echo_report, json_option
 from corpus.cli.session import Session
 from corpus.errors import BadSettingError
+from corpus.settings.section import MOST_DAYS
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d{1,6})\s*([smhdw])")
@@ -24,7 +25,10 @@ def duration(text: str, field: str) -> timedelta:
             f"{text!r} is not a duration: a number and one of s, m, h, d and w, such as 7d or 12h.",
             field=field,
         )
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    given = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if given > timedelta(days=MOST_DAYS):
+        raise BadSettingError(f"{text!r} is more than {MOST_DAYS} days.", field=field)
+    return given
 
 
 @click.command(short_help="Give up an update that nobody will finish.", params=[json_option()])

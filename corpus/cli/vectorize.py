@@ -40,7 +40,7 @@ from corpus.sources.paths import expand, read_list
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1024),
     help="Child processes.  [default: the cores that may be used]",
 )
 @click.option(

@@ -34,7 +34,12 @@ class CollectRequest(Request):
         "says it, else by the time of the file's last modification.",
     )
     until: date | None = Field(None, description="Last day (YYYY-MM-DD) of the files to take.")
-    limit: int | None = Field(None, ge=0, description="Source files to take at most; 0 takes none.")
+    limit: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000_000,
+        description="Source files to take at most; 0 takes none.",
+    )
     rescan: bool = Field(False, description="Take files that were seen before as well.")
     re_extract: bool = Field(
         False,
@@ -94,7 +99,10 @@ class ExtractRequest(Request):
         description="Feature sets to extract, such as basic-v1; those of the settings by default.",
     )
     jobs: int | None = Field(
-        None, ge=1, description="Child processes at a time; as in the settings by default."
+        None,
+        ge=1,
+        le=1024,
+        description="Child processes at a time; as in the settings by default.",
     )
 
 

@@ -70,6 +70,6 @@ def run_uuid(dag_id: str, run_id: str) -> str:
 def update_id(began: datetime, run: str) -> str:
     """The update that a run works in: sorts by time, and the same for all tasks and tries of the run.
 
-    `began` is the time the run stands for (aware), `run` its UUID.
+    `began` is when the run started first (aware), `run` its UUID.
     """
     return f"{began.astimezone(UTC):%Y%m%dT%H%M%S}-{run[:8]}"

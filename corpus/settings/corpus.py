@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from contextlib import suppress
+from datetime import date
 
-from corpus.settings.section import Section
+from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
+
+from corpus.settings.section import MOST, MOST_BYTES, MOST_DAYS, Section
+
+# A hundred years, as MOST_DAYS.
+MOST_WEEKS = 5_200
 
 
 class StoreSettings(Section):
@@ -41,34 +48,49 @@ class SourceSettings(Section):
         default_factory=lambda: [SecretStr("infected")],
         description="Passwords tried, in this order, on encrypted archives.",
     )
-    max_depth: int = Field(3, ge=0, description="How many archives deep members are opened.")
-    max_members: int = Field(20_000, ge=1, description="Members of one source file, at all depths.")
+    max_depth: int = Field(3, ge=0, le=32, description="How many archives deep members are opened.")
+    max_members: int = Field(
+        20_000, ge=1, le=MOST, description="Members of one source file, at all depths."
+    )
     max_ratio: float = Field(
         200.0,
         gt=1,
+        le=MOST,
         description="Unpacked over packed size of one archive beyond which it is refused.",
     )
     max_unpacked_bytes: int = Field(
-        4 * 2**30, ge=1, description="Unpacked bytes of one source file, at all depths."
+        4 * 2**30,
+        ge=1,
+        le=MOST_BYTES,
+        description="Unpacked bytes of one source file, at all depths.",
     )
     max_file_bytes: int = Field(
-        512 * 2**20, ge=1, description="Size of one executable beyond which it is rejected."
+        512 * 2**20,
+        ge=1,
+        le=MOST_BYTES,
+        description="Size of one executable beyond which it is rejected.",
     )
 
 
 class ShardSettings(Section):
-    max_bytes: int = Field(512 * 2**20, ge=1, description="Input bytes of one shard, about.")
-    max_files: int = Field(5_000, ge=1, description="Input files of one shard.")
+    max_bytes: int = Field(
+        512 * 2**20, ge=1, le=MOST_BYTES, description="Input bytes of one shard, about."
+    )
+    max_files: int = Field(5_000, ge=1, le=MOST, description="Input files of one shard.")
     max_shards: int = Field(
         512, ge=1, le=1024, description="Shards of one update; beyond it shards grow."
     )
     workers: int = Field(
         1,
         ge=1,
+        le=1024,
         description="Tasks that run at a time: an update is cut so that all of them have work.",
     )
     min_files: int = Field(
-        250, ge=1, description="Input files of one shard below which none is cut for a worker."
+        250,
+        ge=1,
+        le=MOST,
+        description="Input files of one shard below which none is cut for a worker.",
     )
 
 
@@ -81,14 +103,19 @@ class VerdictSettings(Section):
     malicious_threshold: int = Field(
         5,
         ge=1,
+        le=1_000,
         description="Detections from which a VirusTotal report says malicious (EMBER2024: 5).",
     )
     benign_threshold: int = Field(
-        0, ge=0, description="Detections up to which a report says benign (EMBER2024: 0)."
+        0,
+        ge=0,
+        le=1_000,
+        description="Detections up to which a report says benign (EMBER2024: 0).",
     )
     reread_days: int = Field(
         90,
         ge=0,
+        le=MOST_DAYS,
         description="A report made sooner than this after the file was first seen is provisional.",
     )
     correlated_engines: list[list[str]] = Field(
@@ -110,6 +137,7 @@ class LabelSettings(Section):
     min_report_age_days: int = Field(
         0,
         ge=0,
+        le=MOST_DAYS,
         description="A VirusTotal report made sooner than this after first-seen does not count.",
     )
     min_confidence: float = Field(
@@ -124,12 +152,17 @@ class FeatureSettings(Section):
     sets: list[str] = Field(
         default_factory=lambda: ["basic-v1"], description="Feature sets that an update extracts."
     )
-    jobs: int = Field(1, ge=1, description="Child processes of one extraction task.")
-    timeout_s: float = Field(60.0, gt=0, description="Seconds one file may take.")
+    jobs: int = Field(1, ge=1, le=1024, description="Child processes of one extraction task.")
+    timeout_s: float = Field(60.0, gt=0, le=86_400, description="Seconds one file may take.")
     memory_bytes: int = Field(
-        2 * 2**30, ge=64 * 2**20, description="Memory a child may use for one file."
+        2 * 2**30,
+        ge=64 * 2**20,
+        le=MOST_BYTES,
+        description="Memory a child may use for one file.",
     )
-    recycle_after: int = Field(1_000, ge=1, description="Files after which a child is replaced.")
+    recycle_after: int = Field(
+        1_000, ge=1, le=MOST, description="Files after which a child is replaced."
+    )
 
 
 class GroupSettings(Section):
@@ -152,16 +185,31 @@ class SplitSettings(Section):
         None, description="First day (YYYY-MM-DD) of the test split; empty: set by weeks below."
     )
     validation_weeks: int = Field(
-        4, ge=0, description="Weeks before the test weeks, at the first snapshot, for validation."
+        4,
+        ge=0,
+        le=MOST_WEEKS,
+        description="Weeks before the test weeks, at the first snapshot, for validation.",
     )
     test_weeks: int = Field(
-        12, ge=0, description="Last weeks, at the first snapshot, for test (EMBER2024: 12 of 64)."
+        12,
+        ge=0,
+        le=MOST_WEEKS,
+        description="Last weeks, at the first snapshot, for test (EMBER2024: 12 of 64).",
     )
     ratio: list[float] = Field(
         default_factory=lambda: [0.7, 0.1, 0.2],
         description="Shares of train, validation and test where first-seen is not known.",
     )
-    seed: int = Field(0, description="Seed of the ratio split.")
+    seed: int = Field(0, ge=-(2**63), le=2**63 - 1, description="Seed of the ratio split.")
+
+    @field_validator("validation_from", "test_from")
+    @classmethod
+    def _is_a_day(cls, value: str | None) -> str | None:
+        # Here, and not where they are used: a run with a day that is none ends at its first task.
+        with suppress(ValueError):
+            if not value or 1900 <= date.fromisoformat(value).year < 3000:
+                return value
+        raise PydanticCustomError("day", "is not a day such as 2024-09-22, from 1900 to 2999")
 
 
 class GateSettings(Section):
@@ -172,6 +220,7 @@ class GateSettings(Section):
     min_failure_samples: int = Field(
         10,
         ge=1,
+        le=MOST,
         description="Extractions from which failures can block; with fewer they only warn.",
     )
     min_class_share_warn: float = Field(
@@ -181,16 +230,23 @@ class GateSettings(Section):
         0.0, ge=0, le=1, description="Share of the smaller labelled class: block below."
     )
     max_growth_warn: float = Field(
-        1.0, ge=0, description="New samples over those of the last snapshot: warn above."
+        1.0, ge=0, le=MOST, description="New samples over those of the last snapshot: warn above."
     )
     max_growth_block: float = Field(
-        100.0, ge=0, description="New samples over those of the last snapshot: block above."
+        100.0,
+        ge=0,
+        le=MOST,
+        description="New samples over those of the last snapshot: block above.",
     )
     min_growth_samples: int = Field(
-        100, ge=0, description="Samples of the last snapshot from which growth can block."
+        100, ge=0, le=MOST, description="Samples of the last snapshot from which growth can block."
     )
     min_drift_samples: int = Field(
-        200, ge=1, description="New samples from which drift is judged at all."
+        200, ge=1, le=MOST, description="New samples from which drift is judged at all."
     )
-    max_psi_warn: float = Field(0.25, ge=0, description="Population stability index: warn above.")
-    max_psi_block: float = Field(10.0, ge=0, description="Population stability index: block above.")
+    max_psi_warn: float = Field(
+        0.25, ge=0, le=MOST, description="Population stability index: warn above."
+    )
+    max_psi_block: float = Field(
+        10.0, ge=0, le=MOST, description="Population stability index: block above."
+    )

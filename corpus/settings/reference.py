@@ -39,10 +39,11 @@ def _lines(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     plain = {n: f for n, f in model.model_fields.items() if not _section(f)}
     if plain:
         yield f"## {prefix.rstrip('.') or 'General'}\n"
-        yield "| setting | default | meaning |"
-        yield "|---|---|---|"
+        yield "| setting | default | range | meaning |"
+        yield "|---|---|---|---|"
         for name, field in plain.items():
-            yield f"| `{prefix}{name}` | `{_default(field)}` | {field.description} |"
+            row = (f"`{prefix}{name}`", f"`{_default(field)}`", _range(field), field.description)
+            yield f"| {' | '.join(map(str, row))} |"
         yield ""
     for name, field in model.model_fields.items():
         if section := _section(field):
@@ -52,6 +53,20 @@ def _lines(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _range(field: FieldInfo) -> str:
+    """The smallest and the largest number that a setting takes; empty if it is not a number."""
+    bounds = {
+        kind: getattr(bound, kind)
+        for bound in field.metadata
+        for kind in ("ge", "gt", "le")
+        if hasattr(bound, kind)
+    }
+    if "le" not in bounds:
+        return ""
+    least = f"above {bounds['gt']:,}" if "gt" in bounds else f"{bounds['ge']:,}"
+    return f"{least} to {bounds['le']:,}"
 
 
 def _default(field: FieldInfo) -> str:

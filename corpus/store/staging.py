@@ -19,6 +19,7 @@ from corpus.store.update_record import (
     UpdateRecord,
     create_record,
     record_key,
+    require_later,
     require_update_id,
     update_record,
 )
@@ -40,13 +41,16 @@ class Update(StagedParts):
     def open(cls, store: Store, update_id: str, run: RunIdentity | None = None) -> Update:
         """Begin an update, or go on with one. `run` is kept as the identity of who began it.
 
-        Raises `BadInputError` if the id is not one, `ConflictError` if the update was abandoned,
-        `PassingFaultError` while blobs are removed, and `DamagedError` if its record is broken.
+        Raises `BadInputError` if the id is not one, `ConflictError` if the update was abandoned, or has a name
+        from before the latest snapshot, `PassingFaultError` while blobs are removed, and `DamagedError` if its
+        record is broken.
         """
         require_update_id(update_id)
         formats.begin(store)
         if not store.exists(record_key(update_id)):
-            create_record(store, update_id, Snapshot.latest(store).id, run or {})
+            latest = Snapshot.latest(store).id
+            require_later(update_id, latest)
+            create_record(store, update_id, latest, run or {})
         if end_of(store, update_id) == "abandon":
             raise abandoned(update_id)
         # Asked only now that the update is there to be seen: one of the two waits for the other.

@@ -13,11 +13,13 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from corpus.contract.run_identity import RunIdentity
-from corpus.errors import BadInputError
+from corpus.errors import BadInputError, ConflictError
 from corpus.store.object_store import Store, to_json
 from corpus.store.records import read_record
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# The ids that are made here and for runs of Airflow; a person may choose any other.
+_TIMED = re.compile(r"\d{8}T\d{6}[.-].*")
 
 
 class UpdateRecord(TypedDict):
@@ -54,6 +56,22 @@ def require_update_id(update_id: str) -> None:
         raise BadInputError(
             f"{update_id!r} is not an update id: letters, digits, '.', '_' and '-' only.",
             field="update",
+        )
+
+
+def require_later(update_id: str, snapshot: str | None) -> None:
+    """Raise `ConflictError` if an update that begins now is named after a time before its parent's.
+
+    So ids that are times sort as their snapshots were published. Ids that a person chose sort as they may, and
+    nobody waits for the time of a snapshot from a clock that was ahead.
+    """
+    if snapshot is None or not _TIMED.fullmatch(update_id) or not _TIMED.fullmatch(snapshot):
+        return
+    if update_id < snapshot < new_update_id():
+        raise ConflictError(
+            f"update {update_id} has not begun yet, and snapshot {snapshot} is newer than its name.",
+            hint="Start a new update; it finds what is still new.",
+            update=update_id,
         )
 
 

@@ -111,7 +111,7 @@ class AirflowApi:
         return str(self.run(dag_id, run_id)["state"])
 
     def run_after(self, dag_id: str, run_id: str) -> datetime:
-        """The time that a run stands for, aware."""
+        """When a run was to start and, once it has started, when it did (see operators.scheduling.starts); aware."""
         return datetime.fromisoformat(self.run(dag_id, run_id)["run_after"])
 
     def active_runs(self, dag_id: str) -> list[dict[str, Any]]:

@@ -14,6 +14,10 @@ from deploy.common.errors import BadInputError
 FILE = Path("/etc/corpus-airflow/host.toml")
 # Lower bounds of numbers; any other number may be 0.
 _LEAST = {"releases.kept": 1}
+# Upper bounds: a hundred years of days, since a date so long ago must be one; a day of seconds; or what is far
+# beyond any use.
+_MOST = {"days": 36_500, "unasked_days": 36_500, "check_s": 86_400}
+_FAR = 1_000_000_000
 _TOML_NAMES = {
     Path: "a path",
     str: "a string",
@@ -143,8 +147,10 @@ def _value(kind: type, name: str, value: Any) -> Any:
         raise BadInputError(f"{name} is to be {_TOML_NAMES[kind]}, and is {value!r}.")
     if kind is Path and not Path(value).is_absolute():
         raise BadInputError(f"{name} is to be an absolute path, and is {value!r}.")
-    if kind in (int, float) and not _LEAST.get(name, 0) <= value < float("inf"):
-        raise BadInputError(f"{name} is to be {_LEAST.get(name, 0)} or more, and is {value!r}.")
+    if kind in (int, float):
+        least, most = _LEAST.get(name, 0), _MOST.get(name.partition(".")[2], _FAR)
+        if not least <= value <= most:
+            raise BadInputError(f"{name} is to be {least} to {most}, and is {value!r}.")
     return kind(value)
 
 

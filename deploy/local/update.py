@@ -32,7 +32,6 @@ def run_update(
     api.wait_for_dag(DAG)
     began = time.monotonic()
     run_id = api.trigger(DAG)
-    own = update_id(api.run_after(DAG, run_id), run_uuid(DAG, run_id))
     say(f"Update {run_id} of {DAG}:")
     state = Follower(api, DAG, run_id, watch).to_the_end()
     say(f"The update ended: {state}, after {time.monotonic() - began:.0f} s.\n")
@@ -47,7 +46,8 @@ def run_update(
     if latest is None:
         say("There was nothing to publish: no executable in the sources.")
         return False
-    # Another run may have published meanwhile; what is shown is what this one did.
+    # Another run may have published meanwhile; what is shown is what this one did. It has its date since it started.
+    own = update_id(api.run_after(DAG, run_id), run_uuid(DAG, run_id))
     published = own if is_published(root, own) else latest
     if published != own:
         say(f"Nothing new: {latest} stays the latest snapshot, and no empty one was published.\n")

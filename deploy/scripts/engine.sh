@@ -15,8 +15,6 @@ state=$work/engine
 folder=${ENGINE_FOLDER:-/run/corpus-engine}
 socket=$folder/docker.sock
 usual=/var/run/docker.sock
-# A CI user, or one of a container, may have none.
-HOME=${HOME:-/nonexistent}
 
 say() { printf '%s\n' "$*"; }
 fail() { say "$*" >&2; exit 1; }
@@ -222,10 +220,10 @@ docker_config() {
         "$python" -m zipfile -e "$config"/wheels/*.whl "$config/wheels"
         install -m 755 "$config"/wheels/*.data/scripts/docker-compose "$plugin"
         rm -rf "$config/wheels"
-        # Log-ins to registries stay known.
-        [ ! -e "${HOME:-}/.docker/config.json" ] || ln -sf "$HOME/.docker/config.json" "$config/config.json"
         say "$wanted" > "$config/.lock"
     fi
+    # Log-ins to registries and proxies stay known, those that came since too.
+    [ ! -e "${HOME:-}/.docker/config.json" ] || ln -sf "$HOME/.docker/config.json" "$config/config.json"
     realpath "$config"
 }
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from datetime import timedelta
 
+from corpus.settings.section import MOST_DAYS
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -21,9 +23,9 @@ def main() -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="count them, and remove none")
     options = parser.parse_args()
-    if options.days < 1:
+    if not 1 <= options.days <= MOST_DAYS:
         # The scheduler reads the result of a task soon after its end, but not at once.
-        parser.error("--days is at least 1")
+        parser.error(f"--days is 1 to {MOST_DAYS}")
     print(clean(options.days, dry_run=options.dry_run))
 
 

@@ -18,6 +18,7 @@ _IMAGES_EVERY_S = 3600.0
 # A pass that removes thousands of containers takes minutes.
 _HEALTHY_PASSES, _HEALTHY_S = 5, 300.0
 _HEALTH_FILE = ".reaper-"
+_AGAIN_S = 5.0
 _DAY_S = 86_400.0
 
 
@@ -75,12 +76,16 @@ class Reaper:
         """Pass after pass, for ever."""
         file = health_file(self.settings)
         before = None
+        interval_s = self.settings.reaper.interval_s
         while True:
+            pause_s = interval_s
             try:
                 counts = self.look()
             except CorpusError as error:
                 self.report.once("fault", f"This pass was not completed: {error}")
                 self.report.end_pass()
+                # Airflow may be just starting, and who starts it waits until this is healthy.
+                pause_s = min(interval_s, _AGAIN_S)
             else:
                 # On a full disk there may be no room even for an empty file.
                 with contextlib.suppress(OSError):
@@ -89,7 +94,7 @@ class Reaper:
                 if (told := replace(counts, containers=0, folders=0)) != before:
                     self.report.counted(counts)
                 before = told
-            time.sleep(self.settings.reaper.interval_s)
+            time.sleep(pause_s)
 
     def once(self) -> Counts:
         """All that can be removed now: two passes, if the first finds anything."""

@@ -1,6 +1,7 @@
 """What the scheduler does about overdue updates: only the newest one comes, and its note says so.
 
-The plugin registers this module; Airflow calls its hooks in the scheduler.
+The plugin registers this module; Airflow calls its hook when the scheduler starts. The note is written when a
+run starts (see operators.scheduling.starts).
 """
 
 from __future__ import annotations
@@ -54,14 +55,10 @@ def on_starting(component: Any) -> None:
         stored.calculate_dagrun_date_fields(serialized.dag, reference_run=last)
 
 
-@hookimpl
-def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
+def note(dag_run: DagRun, began: datetime) -> None:
     """Note on an overdue update which midnight it is for. A note that is there already stays."""
-    due, began = dag_run.run_after, dag_run.start_date
-    if dag_run.dag_id != DAG_ID or dag_run.run_type != "scheduled" or began is None:
-        return
-    # A run that is cleared days later is not late.
-    if not dag_run.clear_number and not dag_run.note and began - due >= LATE_AFTER:
+    due = dag_run.run_after
+    if dag_run.run_type == "scheduled" and not dag_run.note and began - due >= LATE_AFTER:
         dag_run.note = overdue_note(due, began)
 
 

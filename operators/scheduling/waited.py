@@ -1,15 +1,13 @@
 """A note on an update that could not begin at once, since another one was under way: which one, and for how long.
 
-The plugin registers this module; Airflow calls its hook in the scheduler. While a run waits, `make cluster-status`
-and `make cluster-run` say so: Airflow calls no hook then.
+It is written when the run starts (see operators.scheduling.starts). While a run waits, `make cluster-status` and
+`make cluster-run` say so: Airflow calls no hook then.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-
-from airflow.listeners import hookimpl
 
 from operators.scheduling.overdue import DAG_ID, LATE_AFTER
 
@@ -17,13 +15,12 @@ if TYPE_CHECKING:
     from airflow.models import DagRun
 
 
-@hookimpl(trylast=True)
-def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
+def note(dag_run: DagRun, began: datetime) -> None:
     """Note for which run a manual update has waited. A note that is there already stays; one by schedule has its own."""
-    queued, began = dag_run.queued_at, dag_run.start_date
-    if dag_run.dag_id != DAG_ID or dag_run.run_type == "scheduled" or not (queued and began):
+    queued = dag_run.queued_at
+    if dag_run.dag_id != DAG_ID or dag_run.run_type == "scheduled" or not queued:
         return
-    if dag_run.clear_number or dag_run.note or began - queued < LATE_AFTER:
+    if dag_run.note or began - queued < LATE_AFTER:
         return
     from airflow.models import DagRun
     from sqlalchemy import select

@@ -21,7 +21,8 @@ from corpus.store.object_store import Store
 from corpus.store.snapshots import Snapshot
 from tests.support import airflow_home
 
-pytestmark = pytest.mark.airflow
+# Whole updates, on a machine that may be busy.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 
 def load() -> DAG:
@@ -63,6 +64,10 @@ def test_it_is_one_chain(dag: DAG) -> None:
         ("file_types", ["exe"]),
         ("limit", -1),
         ("limit", "3"),
+        ("limit", 1.5),
+        ("limit", 2**70),
+        ("malicious_threshold", 2**70),
+        ("min_report_age_days", 2**70),
         ("rescan", "yes"),
         ("feature_sets", ["none-such-v1"]),
         ("feature_sets", ["basic-v1", 3]),
@@ -207,7 +212,8 @@ def test_a_run_re_extracts_the_corpus_under_another_set(
     shutil.copy("/bin/true", corpus.samples)
 
     # Only what is known, in one shard a sample: the new file waits for the next run.
-    form = {"feature_sets": ["basic-v1", "ember-v3"], "re_extract": True, "limit": 0}
+    # 0.0 is 0: the schema of the form takes it, and so do the tasks.
+    form = {"feature_sets": ["basic-v1", "ember-v3"], "re_extract": True, "limit": 0.0}
     states = corpus.update(**form)
     assert states["extract"] == states["ingest"] == ["success", "success"]
     two = corpus.latest

@@ -15,6 +15,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from corpus.contract.registry import SERVICES
+from corpus.settings import Settings
 from operators.base import CorpusOperator
 from tests.support import airflow_home
 
@@ -65,6 +66,21 @@ def test_every_param_is_explained_and_its_default_is_good(dag: DAG) -> None:
         assert param.schema["type"], name
         jsonschema.Draft202012Validator.check_schema(param.schema)
         assert param.resolve() == param.value
+
+
+@every_dag
+def test_every_number_is_bounded_as_what_takes_it(dag: DAG) -> None:
+    """What Airflow takes no task can refuse before it dies of it: a number of more than 64 bits, say."""
+    takers = {**Settings.model_json_schema()["$defs"]["VerdictSettings"]["properties"]}
+    takers |= Settings.model_json_schema()["$defs"]["LabelSettings"]["properties"]
+    for service in SERVICES.values():
+        takers |= service.request.model_json_schema()["properties"]
+    for name in dag.params:
+        schema = dag.params.get_param(name).schema
+        if {"integer", "number"} & set(schema["type"]):
+            taker = takers[name]
+            taker = next(option for option in taker.get("anyOf", [taker]) if "maximum" in option)
+            assert taker["minimum"] <= schema["minimum"] <= schema["maximum"] <= taker["maximum"]
 
 
 @every_dag

@@ -158,6 +158,20 @@ def test_an_overdue_run_says_which_midnight_it_is_for(session: Session) -> None:
 
 
 @pytest.mark.usefixtures("airflow_db")
+def test_an_overdue_run_is_named_after_its_start_and_the_next_one_keeps_its_time(
+    session: Session, dag: SerializedDAG
+) -> None:
+    """Else its snapshot would sort before one that a person published while the DAG was paused."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    run = started(session, create(session, midnight - DAY, DagRunType.SCHEDULED))
+    assert run.run_after == run.start_date
+    assert run.logical_date == midnight - DAY
+    stored = session.get_one(DagModel, DAG_ID)
+    stored.calculate_dagrun_date_fields(dag, reference_run=run)
+    assert stored.next_dagrun_create_after == midnight
+
+
+@pytest.mark.usefixtures("airflow_db")
 def test_a_note_of_a_person_stays(session: Session) -> None:
     run = create(session, datetime.now(UTC) - DAY, DagRunType.SCHEDULED)
     run.note = "Wait for the new verdicts"

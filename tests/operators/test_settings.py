@@ -44,6 +44,8 @@ def test_each_side_reads_its_part_of_a_file(
     [
         ("[docker]\npidz = 64\n", "docker.pidz", "Did you mean docker.pids?"),
         ("[docker]\npids = 1\n", "docker.pids", "greater than or equal to 16"),
+        (f"[docker]\nmemory_bytes = {2**62}\n", "docker.memory_bytes", "less than or equal to"),
+        ("[reaper]\ninterval_s = inf\n", "reaper.interval_s", "less than or equal to 86400"),
         ('runner = "spark"\n', "runner", "'process' or 'docker'"),
         ("[raeper]\n", "raeper", "Did you mean reaper?"),
         ("[split]\n", "split", "Did you mean splits?"),
@@ -56,6 +58,13 @@ def test_nonsense_is_refused_by_name(tmp_path: Path, text: str, field: str, says
         WorkerSettings.load(file=file)
     assert caught.value.field == field
     assert says in str(caught.value)
+
+
+def test_every_number_has_a_maximum() -> None:
+    for name, section in WorkerSettings.model_json_schema()["$defs"].items():
+        for field, schema in section["properties"].items():
+            if schema.get("type") in ("integer", "number"):
+                assert "maximum" in schema, f"{name}.{field}"
 
 
 def test_what_belongs_to_the_corpus_is_not_looked_at(tmp_path: Path) -> None:

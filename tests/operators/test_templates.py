@@ -39,6 +39,11 @@ def test_integers(value: int) -> None:
     assert integer(value, "f") == integer(str(value), "f") == value
 
 
+@pytest.mark.parametrize("value", [1.0, "1.0", "1", " 1.0 ", "1e0", 1])
+def test_a_whole_number_may_be_written_as_a_json_schema_takes_it(value: Any) -> None:
+    assert integer(value, "f") == 1
+
+
 @pytest.mark.parametrize("value", [True, "true", "True", " TRUE "])
 def test_true(value: Any) -> None:
     assert flag(value, "f") is True
@@ -49,6 +54,10 @@ def test_true(value: Any) -> None:
     [
         (integer, "three"),
         (integer, "1.5"),
+        (integer, 1.5),
+        (integer, "NaN"),
+        (integer, "-Infinity"),
+        (integer, "1e400"),
         (integer, True),
         (flag, "yes"),
         (flag, 2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -38,8 +38,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
         raise BadInputError(
             "no source is named.", field="sources", hint="Set `sources.urls`, or give `--sources`."
         )
-    if request.since and request.until and request.since > request.until:
-        raise BadInputError("`since` is later than `until`.", field="since")
+    _check_window(request.since, request.until)
     update = context.begin(request)
     files = Files.beside(context.store)
     listed: dict[tuple[str, str | None], SourceFile] = {}
@@ -106,19 +105,28 @@ def _of_row(row: ManifestRow, url: str, files: Files) -> SourceFile | Unreadable
     return SourceFile(row.location, found, source, row.sha256, row.first_seen, row.tags)
 
 
+def _check_window(since: date | None, until: date | None) -> None:
+    if since and until and since > until:
+        raise BadInputError(
+            f"the first day, {since}, is later than the last day, {until}, so no file can match.",
+            field="since",
+            hint="Swap them, or leave one out.",
+        )
+    # Somewhere on earth it may be tomorrow already.
+    if since and since > datetime.now(UTC).date() + timedelta(days=1):
+        raise BadInputError(
+            f"the first day, {since}, is in the future, so no file can match.", field="since"
+        )
+
+
 def _in_window(file: SourceFile, since: date | None, until: date | None) -> bool:
     if since is None and until is None:
         return True
     when = file.first_seen or file.stat.modified
     if when is None:
         return False
-    return not (since and when < _midnight(since)) and not (
-        until and when >= _midnight(until) + timedelta(days=1)
-    )
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
+    day = when.astimezone(UTC).date()
+    return (since or day) <= day <= (until or day)
 
 
 def _unseen(files: list[SourceFile], parent: Parent) -> list[SourceFile]:

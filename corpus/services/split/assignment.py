@@ -44,8 +44,10 @@ class Cuts:
 
 def cuts_from_settings(settings: SplitSettings) -> Cuts | None:
     """The cuts that the settings name; of two days one may be left to the weeks between them."""
-    validation = _day(settings.validation_from, "splits.validation_from")
-    test = _day(settings.test_from, "splits.test_from")
+    validation, test = (
+        date.fromisoformat(day) if day else None
+        for day in (settings.validation_from, settings.test_from)
+    )
     between = timedelta(weeks=settings.validation_weeks)
     if test is None and validation is None:
         return None
@@ -60,15 +62,6 @@ def cuts_from_settings(settings: SplitSettings) -> Cuts | None:
             field="splits.validation_from",
         )
     return Cuts(validation, test)
-
-
-def _day(value: str | None, field: str) -> date | None:
-    if not value:
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError as error:
-        raise BadSettingError(f"{value!r} is not a day such as 2024-09-22.", field=field) from error
 
 
 def cuts_from_times(first_seen: pl.Series, settings: SplitSettings) -> Cuts | None:

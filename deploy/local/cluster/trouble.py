@@ -28,8 +28,16 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
     """
     began = said = time.monotonic()
     before: dict[str, int] = {}
+
+    def look() -> list[Container]:
+        return [one for one in compose.ps() if not services or one.service in services]
+
+    for one in look():
+        if one.state == "restarting":
+            # The engine would try it again in a minute; what ailed it may be mended, or it shows at once that it is not.
+            docker("restart", one.id)
     while True:
-        found = [one for one in compose.ps() if not services or one.service in services]
+        found = look()
         ill = [one for one in found if not is_well(one)]
         if found and not ill:
             return
@@ -47,7 +55,7 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
             raise ClusterError(_report(lost or ill, waited))
         if time.monotonic() - said > _SILENCE_S:
             said = time.monotonic()
-            say(f"  waiting for {', '.join(f'{one.service} ({one.status})' for one in ill)}")
+            say(f"  waiting for {_services(ill)}, {waited:.0f} s so far")
         time.sleep(1)
 
 
@@ -74,14 +82,19 @@ def last_words(container: Container) -> Iterator[str]:
 
 
 def _report(ill: list[Container], waited: float) -> str:
-    names = " ".join(dict.fromkeys(one.service for one in ill))
+    names = _services(ill)
     lines = [f"Not well after {waited:.0f} s: {names}. The last that they said:"]
     for one in ill:
         lines += [f"  {one.name}: {one.status}", *(f"    {line}" for line in last_words(one))]
+    words = names.replace(",", "")
     lines.append(
-        f'`make cluster-logs SERVICE="{names}"` shows more. docs/operate/reliability.md has repairs.'
+        f'`make cluster-logs SERVICE="{words}"` shows more. docs/operate/reliability.md has repairs.'
     )
     return "\n".join(lines)
+
+
+def _services(containers: Iterable[Container]) -> str:
+    return ", ".join(dict.fromkeys(one.service for one in containers))
 
 
 def _lines(said: Iterable[str]) -> Iterator[str]:

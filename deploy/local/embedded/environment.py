@@ -70,6 +70,8 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # Airflow's own pattern, and a length that leaves room in the name of a log's folder.
+        "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": r"^[A-Za-z0-9_.~:+-]{1,200}\Z",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 

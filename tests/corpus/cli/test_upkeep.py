@@ -42,6 +42,12 @@ def test_what_is_no_duration(text: str) -> None:
         duration(text, "--older-than")
 
 
+def test_a_duration_of_ages_is_refused() -> None:
+    with pytest.raises(BadSettingError, match="'999999w' is more than 36500 days") as caught:
+        duration("999999w", "--older-than")
+    assert caught.value.field == "--older-than"
+
+
 def test_clean_lists_counts_and_removes(tmp_path: Path) -> None:
     made = context(tmp_path / "c")
     build(made, "one", range(4))

@@ -39,6 +39,16 @@ def test_what_is_secret_may_lie_in_a_folder_of_its_own(tmp_path, monkeypatch):
         {"nothing": 1},
         {"features": {"jobs": 0}},
         {"groups": {"tlsh_distance": "near"}},
+        {"shards": {"max_files": 2**70}},
+        {"sources": {"max_unpacked_bytes": 2**70}},
+        {"verdicts": {"reread_days": 1_000_000}},
+        {"splits": {"seed": -(2**70)}},
+        {"splits": {"test_from": "1 October"}},
+        {"splits": {"validation_from": "2024-13-01"}},
+        {"splits": {"test_from": "0001-01-01"}},
+        {"splits": {"validation_from": "9999-12-31"}},
+        {"features": {"timeout_s": float("inf")}},
+        {"gates": {"max_psi_block": float("nan")}},
     ],
 )
 def test_nonsense_is_refused_by_name(overrides):
@@ -47,6 +57,13 @@ def test_nonsense_is_refused_by_name(overrides):
     with pytest.raises(BadSettingError) as caught:
         Settings.load(overrides)
     assert caught.value.field == field
+
+
+def test_every_number_has_a_maximum():
+    for name, section in Settings.model_json_schema()["$defs"].items():
+        for field, schema in section["properties"].items():
+            if schema.get("type") in ("integer", "number"):
+                assert "maximum" in schema, f"{name}.{field}"
 
 
 def test_the_digest_is_about_content_not_about_place_or_secrets():

@@ -58,6 +58,27 @@ def test_new_ids_sort_by_time() -> None:
     assert new_update_id() <= new_update_id()
 
 
+def test_an_update_whose_name_is_older_than_the_latest_snapshot_does_not_begin(
+    made: Context,
+) -> None:
+    early = Update.open(made.store, "20240101T000000-aaaaaaaa")
+    build(made, "20240102T000000-bbbbbbbb", range(4))
+    for late in ("20240101T235959-cccccccc", "20240101T235959.999Z"):
+        with pytest.raises(ConflictError, match="20240102T000000-bbbbbbbb is newer than its name"):
+            Update.open(made.store, late)
+        with pytest.raises(NotFoundError):
+            existing(made.store, late)
+    # What had begun is what it was; what is newer, or has a name that a person chose, begins.
+    assert Update.open(made.store, early.id).record == early.record
+    for name in ("20240102T000001-dddddddd", new_update_id(), "20240101", "one"):
+        assert Update.open(made.store, name).parent.id == "20240102T000000-bbbbbbbb"
+
+
+def test_a_snapshot_from_a_clock_that_was_ahead_holds_nobody_up(made: Context) -> None:
+    build(made, "29990101T000000-aaaaaaaa", range(4))
+    assert Update.open(made.store, new_update_id()).sequence == 2
+
+
 def test_a_part_is_replaced_not_added_to(made: Context) -> None:
     update = Update.open(made.store, "u")
     update.write("labels", [label_row(n) for n in range(4)])

@@ -11,7 +11,8 @@ import pytest
 pytestmark = pytest.mark.fast
 
 REPO = Path(__file__).resolve().parents[3]
-HOMES = {"unset": None, "empty": "", "missing": "/nonexistent"}
+# Nothing is ever made there, not even by root.
+HOMES = {"unset": None, "empty": "", "missing": "/proc/none"}
 # Says where its cache would be.
 UV = '#!/bin/sh\nprintf "%s\\n" "${UV_CACHE_DIR:-the usual}"\n'
 DOCKER = "#!/bin/sh\nexit 0\n"

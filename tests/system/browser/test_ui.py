@@ -229,3 +229,32 @@ def test_an_update_staged_today_is_published_another_day(
     page.goto(f"/corpus/cards/{second.id}/")
     expect(page.locator(".note")).to_have_text("One more launcher")
     page.screenshot(path=screenshots / "card-second.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told"),
+    [
+        ("future", {"logical_date": "2099-01-01T00:00:00Z"}, "is in the future"),
+        ("unknown-key", {"conf": {"limits": 2**70}}, "Did you mean limit?"),
+    ],
+)
+def test_a_run_that_was_refused_says_why_and_holds_nobody_up(
+    name: str, body: dict[str, Any], told: str, page: Page, site: Site, screenshots: Path
+) -> None:
+    body = {"logical_date": None, **body}
+    run_id = site.api.call("POST", f"dags/{DAG}/dagRuns", json=body)["dag_run_id"]
+    assert wait(site.api, DAG, run_id) == "failed"
+    assert {task["state"] for task in site.api.tasks(DAG, run_id)} == {None}
+    page.goto(f"/dags/{DAG}/runs/{run_id}")
+    expect(page.get_by_text(told).first).to_be_visible()
+    page.screenshot(path=screenshots / f"run-refused-{name}.png")
+
+
+def test_a_whole_number_may_be_written_with_a_point(site: Site) -> None:
+    body = {"logical_date": None, "conf": {"limit": 1.0}}
+    run_id = site.api.call("POST", "dags/corpus_collect/dagRuns", json=body)["dag_run_id"]
+    site.api.call("PATCH", "dags/corpus_collect", json={"is_paused": False})
+    assert wait(site.api, "corpus_collect", run_id) == "success"
+    (task,) = site.api.tasks("corpus_collect", run_id)
+    log = "\n".join(site.api.log("corpus_collect", run_id, task))
+    assert re.search(r"--limit=1$", log, re.MULTILINE), log

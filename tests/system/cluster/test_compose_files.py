@@ -67,6 +67,12 @@ def test_a_host_can_run_any_part_alone(production: dict[str, Any]):
     assert not any(service.get("depends_on") for service in production.values())
 
 
+def test_airflow_gets_the_pattern_of_run_ids_as_it_is_written(production: dict[str, Any]):
+    name = "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN"
+    for part in ("api-server", "scheduler", "worker", "init"):
+        assert production[part]["environment"][name] == r"^[A-Za-z0-9_.~:+-]{1,200}\Z", part
+
+
 def test_all_are_hardened_bounded_and_restarted(laptop: dict[str, Any]):
     for name, service in laptop.items():
         assert service["restart"] == ("no" if name in JOBS else "unless-stopped"), name

@@ -137,7 +137,8 @@ def test_what_was_collected_but_not_published_is_still_new(tmp_path: Path, folde
         (date(2024, 1, 4), None, range(4, 11)),
         (None, date(2024, 1, 4), range(1, 5)),
         (date(2024, 1, 3), date(2024, 1, 3), range(3, 4)),
-        (date(2030, 1, 1), None, range(0)),
+        (date(2024, 1, 11), None, range(0)),
+        (date.min, date.max, range(1, 11)),
     ],
 )
 def test_a_window_of_days(
@@ -150,11 +151,21 @@ def test_a_window_of_days(
     assert report.outside_window == 10 - len(days)
 
 
-def test_a_window_that_ends_before_it_begins(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(BadInputError, match="later"):
-        run(
-            context(tmp_path), sources=[str(folder)], since=date(2024, 2, 1), until=date(2024, 1, 1)
-        )
+@pytest.mark.parametrize(
+    ("since", "until", "told"),
+    [
+        (date(2024, 2, 1), date(2024, 1, 1), "2024-02-01, is later than the last day, 2024-01-01"),
+        (date.max, None, "9999-12-31, is in the future"),
+    ],
+)
+def test_a_window_that_no_file_can_be_in(
+    tmp_path: Path, folder: Path, since: date, until: date | None, told: str
+) -> None:
+    made = context(tmp_path, sources={"urls": [str(folder)]})
+    with pytest.raises(BadInputError, match=told) as caught:
+        run(made, since=since, until=until)
+    assert caught.value.field == "since"
+    assert not made.store.list("staging")
 
 
 def test_a_limit_leaves_the_rest_to_the_next_update(tmp_path: Path, folder: Path) -> None:

@@ -99,18 +99,17 @@ def test_cuts_from_settings() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("field", "options"),
-    [
-        ("splits.test_from", {"test_from": "1 October"}),
-        ("splits.validation_from", {"validation_from": "2024-13-01"}),
-        ("splits.validation_from", {"validation_from": "2024-10-02", "test_from": "2024-10-01"}),
-    ],
-)
-def test_days_that_cannot_be_used_are_named(field: str, options: dict[str, str]) -> None:
+def test_validation_that_begins_after_test_is_refused() -> None:
     with pytest.raises(BadSettingError) as caught:
-        cuts_from_settings(SplitSettings(**options))
-    assert caught.value.field == field
+        cuts_from_settings(SplitSettings(validation_from="2024-10-02", test_from="2024-10-01"))
+    assert caught.value.field == "splits.validation_from"
+
+
+def test_the_longest_weeks_from_the_first_and_the_last_day_are_dates() -> None:
+    first = SplitSettings(test_from="1900-01-01", validation_weeks=5_200)
+    last = SplitSettings(validation_from="2999-12-31", validation_weeks=5_200)
+    assert cuts_from_settings(first) == Cuts(date(1800, 5, 5), date(1900, 1, 1))
+    assert cuts_from_settings(last) == Cuts(date(2999, 12, 31), date(3099, 8, 29))
 
 
 @pytest.mark.parametrize("ratio", [[], [1.0], [0.5, 0.6, -0.1], [0, 0, 0], [1, 1, float("nan")]])

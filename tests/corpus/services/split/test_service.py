@@ -9,12 +9,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import pytest
 import tlsh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import BadSettingError
 from corpus.services.publish.head import cuts_of
 from corpus.store.staging import Update
 from tests.support.mini_corpus import START, Made, MiniCorpus, at, staged
@@ -144,15 +142,6 @@ def test_cuts_of_an_update(tmp_path: Path) -> None:
     later = Update.open(corpus.store, "u2")
     # Nothing was split in it, so the base's cuts stay.
     assert cuts_of(later)["test_from"] == "2024-03-01"
-
-
-def test_a_bad_day_stages_nothing(tmp_path: Path) -> None:
-    corpus = MiniCorpus(tmp_path, {"splits": {"test_from": "soon"}})
-    update = corpus.stage("u1", [Made("a")])
-    corpus.group("u1")
-    with pytest.raises(BadSettingError, match="soon"):
-        corpus.split("u1")
-    assert not update.parts("splits")
 
 
 @st.composite

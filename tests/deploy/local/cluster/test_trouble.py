@@ -22,6 +22,7 @@ case "$*" in
     *RestartCount*)
         echo x >> "$PLACE/looks"
         echo "redis-id $(wc -l < "$PLACE/looks")" ;;
+    restart*) echo "$2" >> "$PLACE/restarted" ;;
     inspect*) printf 'worker: starting: not yet\\n\\nworker: waiting: Redis at redis:6379\\n\\n' ;;
     logs*)
         echo "2026-01-01T00:00:03.000000000Z # Bad file format: use redis-check-aof --fix"
@@ -63,7 +64,13 @@ def words(lines: Iterable[str]) -> list[str]:
 
 def test_it_waits_until_all_are_well():
     starting = [container("redis", health="starting"), container("worker", health="starting")]
-    wait_until_well(Looks(starting, [container("redis"), container("worker")]), 60)
+    wait_until_well(Looks([], starting, [container("redis"), container("worker")]), 60)
+
+
+def test_what_the_engine_would_start_again_in_a_minute_is_started_now(tmp_path: Path):
+    looks = Looks([container("redis", "restarting", ""), container("worker")], [container("redis")])
+    wait_until_well(looks, 60)
+    assert (tmp_path / "restarted").read_text() == "redis-id\n"
 
 
 def test_others_are_not_waited_for():

@@ -152,6 +152,7 @@ def test_updates_one_after_another(workplace: Workplace) -> None:
     assert workplace.make("down").stdout == "Nothing was running.\n"
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
