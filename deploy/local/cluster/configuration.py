@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from corpus.settings import config_files
 from corpus.settings.toml import toml_value
 from deploy.common.base_url import NAME, check_base_url
+from deploy.common.cgroups import usable_cores
 from deploy.common.errors import ClusterError
 from deploy.common.ports import free_port, is_free
 from deploy.local.cluster.address import origin
@@ -65,7 +65,7 @@ def choose(place: Place, options: Options, engine: Engine, code_digest: str) -> 
     workers = _number("CORPUS_WORKERS", chosen("CORPUS_WORKERS", options.workers, DEFAULT_WORKERS))
     # All tasks that may run at a time have a slot when one worker is away; there are as many as cores.
     others = max(1, workers - 1)
-    slots = _number(_SLOTS, own.get(_SLOTS, -(-(os.cpu_count() or 1) // others)))
+    slots = _number(_SLOTS, own.get(_SLOTS, -(-usable_cores() // others)))
     free = PREFERRED_PORT if is_free(PREFERRED_PORT) else free_port()
     port = str(_number(_PORT, chosen(_PORT, options.port, free), most=65_535))
     url = own.get(NAME) or origin({**own, _PORT: port})

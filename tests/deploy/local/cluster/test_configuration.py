@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import tomllib
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def chosen(place: Place, **options: object) -> dict[str, str]:
 def test_all_tasks_have_slots_with_one_worker_away(
     place: Place, monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
 ):
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr("deploy.local.cluster.configuration.usable_cores", lambda: cores)
     variables = chosen(place, workers=workers)
     slots = int(variables["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
     parallelism = int(variables["AIRFLOW__CORE__PARALLELISM"])
