@@ -147,26 +147,21 @@ def test_what_does_not_come_up_is_shown_with_its_own_last_words(current: Cluster
     inside = ("run", "--rm", "-i", "--volumes-from", redis.name, "--entrypoint")
     damage = "printf x | dd of=/data/appendonlydir/appendonly.aof.1.incr.aof bs=1 conv=notrunc"
     said = "Bad file format reading the append only file"
+    repair = ("redis-check-aof", image, "--fix", "/data/appendonlydir/appendonly.aof.manifest")
     docker("stop", redis.id)
     docker(*inside, "sh", image, "-c", damage)
-    refused = current("up")
+    try:
+        refused = current("up")
+        shown = current("status").stdout
+    finally:
+        docker("stop", redis.id)
+        docker(*inside, *repair, input="y\n")
+        current.up()
     assert refused.returncode == 1
     assert "redis. The last that they said:" in refused.stderr
     assert said in refused.stderr
     assert "redis-check-aof --fix" in refused.stderr
-    assert said in current("status").stdout
-    docker("stop", redis.id)
-    docker(
-        *(
-            *inside,
-            "redis-check-aof",
-            image,
-            "--fix",
-            "/data/appendonlydir/appendonly.aof.manifest",
-        ),
-        input="y\n",
-    )
-    current.up()
+    assert said in shown
     assert current("status").stdout.count("(healthy)") == 9
 
 
