@@ -23,7 +23,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$$WORK"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: doctor before-embedded before-cluster help setup setup-dev run up down check test test-system test-browser test-cluster test-package test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release bench bench-features fuzz clean
+.PHONY: doctor before-embedded before-cluster help setup setup-dev run up down check test test-system test-browser test-cluster test-package test-soak test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,10 @@ test-cluster: setup-dev ## Test the cluster in real containers, faults included
 test-package: setup-dev ## Test the package: its build, its contents, and its installation on hosts
 	@sh tests/system/run.sh package
 
-test-all: test test-system ## Run every suite
+test-soak: setup-dev ## Trigger, clear, delete, pause, mark and kill at random until SEED's acts are done; SEED=1 ACTS=18, FULL=1 for 300 acts, PIECE=1/4 for a part of them
+	@sh tests/system/soak/run.sh
+
+test-all: test test-system test-soak ## Run every suite
 
 lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/ruff check .

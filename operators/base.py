@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -83,6 +81,7 @@ class CorpusOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         # Not at the top: what parses a DAG needs neither.
         from operators.runners.result import as_airflow, read_report
+        from operators.runners.result_folder import result_folder
         from operators.settings import WorkerSettings
 
         identity = run_identity(context)
@@ -97,8 +96,8 @@ class CorpusOperator(BaseOperator):
             if self._stopped:
                 self._runner.stop()
             self.log.info("corpus %s", shlex.join(call.arguments()))
-            with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
-                file = Path(folder, "result.json")
+            with result_folder() as folder:
+                file = folder / "result.json"
                 status = self._runner.run(call, result=file, on_line=self.log.info)
                 if self._stopped:
                     self.log.info("%s was stopped.", self.service)

@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> int:
         name = group(str(item.path.relative_to(HERE)))
-        if "lab" in getattr(item, "fixturenames", ()) and name != GROUPS[0]:
+        if name.startswith("cluster/") and "lab" in getattr(item, "fixturenames", ()):
             raise pytest.UsageError(
                 f"{item.path} uses the cluster, and is not in {__name__}.CLUSTER"
             )

@@ -72,6 +72,10 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         # Airflow's own pattern, and a length that leaves room in the name of a log's folder.
         "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": r"^[A-Za-z0-9_.~:+-]{1,200}\Z",
+        # What ran when the scheduler was killed goes on soon after its restart; Airflow's own is 5 minutes.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+        # And what ran in a process of the executor that was killed; 5 minutes, too.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 

@@ -23,14 +23,15 @@ from deploy.local.say import say_if_heard
 from operators.settings import WorkerSettings
 
 START_SECONDS = 180
-# Parts without which no update ends.
-_PARTS = ("metadatabase", "scheduler", "dag_processor")
+# Parts without which no update ends, or nobody learns that one is late.
+_PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 # Words of the command line of each process that has to be there; Airflow itself spells some in two ways.
 _PROCESSES = {
     "standalone": ("airflow standalone",),
     "scheduler": ("airflow scheduler",),
     "dag_processor": ("airflow dag-processor", "airflow dag_processor"),
     "api_server": ("airflow api-server", "airflow api_server"),
+    "triggerer": ("airflow triggerer",),
 }
 
 
@@ -129,6 +130,9 @@ class EmbeddedAirflow:
 
     def ailing(self, running: Running) -> str:
         """Return what is not well, in words; empty if all is."""
+        # Airflow takes half a minute to find a part ill that has ended.
+        if dead := self.dead():
+            return f"no process: {', '.join(dead)}"
         try:
             parts = AirflowApi(running.url, "", "").health()
         except UnavailableError:

@@ -47,8 +47,6 @@ class Watch:
         dead = self._airflow.dead()
         if self._looked - self._ill_since < (_DEAD_S if dead else _HUNG_S):
             return
-        if dead:
-            ailing = f"{', '.join(dead)} has ended"
         with self._share.changing():
             recorded = self._airflow.recorded()
             if recorded is None:

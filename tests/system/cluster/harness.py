@@ -94,15 +94,20 @@ class Lab:
 
     def update(self, given: Input | None = None, dag: str = DAG) -> Update:
         """Begin an update of a new corpus."""
+        root = self.corpus(given or self.small)
+        self.api.wait_for_dag(dag)
+        self.last = Update(self, dag, patiently(lambda: self.api.trigger(dag)), root)
+        return self.last
+
+    def corpus(self, given: Input) -> Path:
+        """A new, empty corpus, which the updates to come work on."""
         self._end_last()
         self.wait_until_whole()
         root = self._corpora / str(next(self._numbers))
         root.mkdir(parents=True)
         hand_over([root], f"corpus-airflow:{self.cluster.place.settings()['CORPUS_IMAGE_TAG']}")
-        atomic.write_if_other(self._settings, (given or self.small).settings(root))
-        self.api.wait_for_dag(dag)
-        self.last = Update(self, dag, patiently(lambda: self.api.trigger(dag)), root)
-        return self.last
+        atomic.write_if_other(self._settings, given.settings(root))
+        return root
 
     def wait_until_whole(self) -> None:
         """Until every service is well, after what an earlier test has done to it."""

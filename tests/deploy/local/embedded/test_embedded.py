@@ -19,6 +19,7 @@ import pytest
 from deploy.local.embedded.environment import MARK, REPO
 from deploy.local.embedded.server import EmbeddedAirflow
 from tests.support import launchers
+from tests.support.processes import of_folder
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
 
@@ -67,21 +68,9 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
 
 
 def living(place: Workplace) -> dict[int, str]:
-    """What still runs of a work folder: by the mark each process inherits, by its folder, by its words."""
-    mark = f"{MARK}={place.work / 'airflow'}".encode()
-    folder = str(place.work)
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            marked = mark in (entry / "environ").read_bytes().split(b"\0")
-            if marked or folder in words or str((entry / "cwd").readlink()).startswith(folder):
-                found[int(entry.name)] = words
-        except OSError:  # ended while we looked
-            continue
-    return found
+    """What still runs of a work folder, by the numbers of its processes."""
+    found = of_folder(place.work, (MARK, str(place.work / "airflow")))
+    return {process.pid: process.line for process in found}
 
 
 def test_updates_one_after_another(workplace: Workplace) -> None:
