@@ -222,11 +222,11 @@ def _licences(installed: Path | None) -> dict[tuple[str, str], Json]:
 
 
 def _licence(told: Message) -> Json | None:
-    if told["License-Expression"]:
-        return {"expression": told["License-Expression"]}
+    if expression := told.get("License-Expression"):
+        return {"expression": expression}
     classifiers = [text.split(" :: ") for text in told.get_all("Classifier", [])]
     names = [parts[-1] for parts in classifiers if parts[0] == "License" and len(parts) > 2]
-    name = " and ".join(sorted(names)) or (told["License"] or "").strip()
+    name = " and ".join(sorted(names)) or (told.get("License") or "").strip()
     if not name or "\n" in name or len(name) > _LONGEST_NAME:
         return None
     return {"license": {"name": name}}

@@ -59,6 +59,20 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
         time.sleep(1)
 
 
+def explained(compose: Compose, error: ClusterError, waited: float) -> ClusterError:
+    """What Compose said of a start that failed, and the last words of what is lost: Compose itself shows none."""
+    ill = [one for one in compose.ps() if not is_well(one)]
+    restarts = _restarts(ill)
+    lost = [
+        one
+        for one in ill
+        if one.state in ("exited", "dead", "restarting")
+        or one.health == "unhealthy"
+        or restarts.get(one.id, 0)
+    ]
+    return ClusterError(f"{error}\n{_report(lost, waited)}") if lost else error
+
+
 def is_well(container: Container) -> bool:
     """Whether it runs, and its health check has found nothing."""
     return container.state == "running" and container.health in ("healthy", "")

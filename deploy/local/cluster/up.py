@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from deploy.local.cluster.down import stop_airflow
 from deploy.local.cluster.ownership import hand_over
 from deploy.local.cluster.release import release
 from deploy.local.cluster.timings import Phases
-from deploy.local.cluster.trouble import wait_until_well
+from deploy.local.cluster.trouble import explained, wait_until_well
 from deploy.local.cluster.workdir import REPO, Place
 
 # When a start counts as failed; it takes a minute on an idle machine.
@@ -61,7 +62,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
             folder.mkdir(exist_ok=True)
         hand_over([*own, *credentials.files(place / "secrets", place / "users")], image)
     with phases.phase("Redis and Postgres"):
-        compose.run(*_UP, *_DATABASES, capture=True)
+        _start(compose, *_DATABASES)
         wait_until_well(compose, START_SECONDS, _DATABASES)
         database.prepare(compose)
     done, wanted = place / "init.done", init_makes(place, image)
@@ -74,7 +75,7 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
             compose.run("--profile", "init", "run", "--rm", "-T", "init", capture=True)
             atomic.write(done, wanted)
     with phases.phase("services, until they are healthy"):
-        compose.run(*_UP, "--remove-orphans", capture=True)
+        _start(compose, "--remove-orphans")
         wait_until_well(compose, START_SECONDS)
     with phases.phase("workers, until they take tasks"):
         workers.wait_until_consuming(compose, int(variables["CORPUS_WORKERS"]), CONSUME_SECONDS)
@@ -85,6 +86,14 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
 _REVISION = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
 _UP = ("up", "--detach", "--no-build", "--pull", "never")
 _DATABASES = ("postgres", "redis")
+
+
+def _start(compose: Compose, *what: str) -> None:
+    began = time.monotonic()
+    try:
+        compose.run(*_UP, *what, capture=True)
+    except ClusterError as error:
+        raise explained(compose, error, time.monotonic() - began) from None
 
 
 def find_engine() -> Engine:
