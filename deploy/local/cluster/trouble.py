@@ -74,8 +74,11 @@ def explained(compose: Compose, error: ClusterError, waited: float) -> ClusterEr
 
 
 def is_well(container: Container) -> bool:
-    """Whether it runs, and its health check has found nothing."""
-    return container.state == "running" and container.health in ("healthy", "")
+    """Whether it runs, and its health check says that it works.
+
+    All have such a check. Without a word of it, Compose has caught a container between two starts.
+    """
+    return container.state == "running" and container.health == "healthy"
 
 
 def last_words(container: Container) -> Iterator[str]:
@@ -121,10 +124,9 @@ def _lines(said: Iterable[str]) -> Iterator[str]:
 
 def _restarts(containers: Collection[Container]) -> dict[str, int]:
     """How often the engine has started each again, by id."""
-    if not containers:
+    ids = [one.id for one in containers]
+    if not ids:
         return {}
-    told = docker(
-        *("inspect", "--format", "{{.Id}} {{.RestartCount}}"), *(one.id for one in containers)
-    )
-    counts = dict(line.split() for line in told.splitlines())
-    return {id: int(count) for id, count in counts.items()}
+    # In the order that they are asked for; the ids that the engine tells are longer than Compose's.
+    told = docker("inspect", "--format", "{{.RestartCount}}", *ids).split()
+    return {id: int(count) for id, count in zip(ids, told, strict=True)}

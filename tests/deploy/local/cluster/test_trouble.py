@@ -21,7 +21,9 @@ DOCKER = """#!/bin/sh
 case "$*" in
     *RestartCount*)
         echo x >> "$PLACE/looks"
-        echo "redis-id $(wc -l < "$PLACE/looks")" ;;
+        # One line for each container that it is asked for.
+        shift 3
+        for id in "$@"; do wc -l < "$PLACE/looks"; done ;;
     restart*) echo "$2" >> "$PLACE/restarted" ;;
     inspect*) printf 'worker: starting: not yet\\n\\nworker: waiting: Redis at redis:6379\\n\\n' ;;
     logs*)
@@ -71,6 +73,12 @@ def test_what_the_engine_would_start_again_in_a_minute_is_started_now(tmp_path: 
     looks = Looks([container("redis", "restarting", ""), container("worker")], [container("redis")])
     wait_until_well(looks, 60)
     assert (tmp_path / "restarted").read_text() == "redis-id\n"
+
+
+def test_what_is_caught_between_two_starts_is_not_well_yet():
+    between = [container("redis", health=""), container("postgres")]
+    with pytest.raises(ClusterError, match=r"redis\. The last that they said:"):
+        wait_until_well(Looks(between), 1e9)
 
 
 def test_others_are_not_waited_for():
