@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from deploy.common.errors import AnswerError, BadInputError, DagNotParsedError, 
 _ANSWER_S = 30
 _HEALTH_S = 5
 _UNFINISHED = ("queued", "running")
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _SERVER_ERROR = 401, 403, 404, 409, 500
+_TRIES = 5
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -96,12 +97,25 @@ class AirflowApi:
             time.sleep(1)
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Unpause a DAG and begin a run; return its run id."""
-        self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
-        run = self.call(
-            "POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}}
-        )
-        return str(run["dag_run_id"])
+        """Unpause a DAG and begin a run; return its run id.
+
+        An Airflow on SQLite answers 500 where another one writes at the same moment: it is asked again. The run has
+        its id from here, so that it is begun once.
+        """
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
+        for left in reversed(range(_TRIES)):
+            try:
+                self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+                self.call("POST", f"dags/{dag_id}/dagRuns", json=body)
+                break
+            except AnswerError as error:
+                if error.code == _CONFLICT and left < _TRIES - 1:
+                    break  # an earlier try has begun it
+                if error.code < _SERVER_ERROR or not left:
+                    raise
+                time.sleep(1)
+        return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """All that Airflow tells of a run."""

@@ -123,12 +123,30 @@ def test_counts_are_asked_of_one_release(server: Server):
 
 def test_a_run_is_begun_with_what_it_is_given(server: Server):
     server.answers["PATCH /api/v2/dags/one"] = (200, {})
-    server.answers["POST /api/v2/dags/one/dagRuns"] = (200, {"dag_run_id": "manual__1"})
-    assert AirflowApi(server.url, "ann", "x").trigger("one", {"limit": 2}) == "manual__1"
+    server.answers["POST /api/v2/dags/one/dagRuns"] = (200, {})
+    run_id = AirflowApi(server.url, "ann", "x").trigger("one", {"limit": 2})
+    assert run_id.startswith("manual__")
     assert [body for _, _, body in server.asked] == [
         {"is_paused": False},
-        {"logical_date": None, "conf": {"limit": 2}},
+        {"dag_run_id": run_id, "logical_date": None, "conf": {"limit": 2}},
     ]
+
+
+@pytest.mark.parametrize("again", [200, 409], ids=["not begun", "begun all the same"])
+def test_a_run_that_an_error_of_the_server_met_is_begun_once(server: Server, again: int):
+    answers = iter([(500, {}), (again, {})])
+    server.answers["PATCH /api/v2/dags/one"] = (200, {})
+    server.answers["POST /api/v2/dags/one/dagRuns"] = lambda query: next(answers)
+    run_id = AirflowApi(server.url, "ann", "x").trigger("one")
+    asked = [body for _, _, body in server.asked if "dag_run_id" in body]
+    assert [body["dag_run_id"] for body in asked] == [run_id, run_id]
+
+
+def test_a_run_that_is_refused_is_not_tried_again(server: Server):
+    server.answers["PATCH /api/v2/dags/one"] = (200, {})
+    server.answers["POST /api/v2/dags/one/dagRuns"] = (409, {})
+    with pytest.raises(AnswerError, match="answered 409"):
+        AirflowApi(server.url, "ann", "x").trigger("one")
 
 
 def test_all_pages_of_a_runs_tasks_are_read(server: Server):

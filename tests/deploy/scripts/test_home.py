@@ -42,14 +42,31 @@ def program(folder: Path, name: str, text: str) -> Path:
 def test_locks_are_made_without_a_home_folder(home: str | None, tmp_path: Path):
     work = tmp_path / "a work folder"
     venv = program(tmp_path, "venv/bin/uv", UV).parents[1]
-    done = call("make", "-o", "setup-dev", "lock", f"WORK={work}", f"VENV={venv}", home=home)
+    done = call(
+        "make",
+        "--no-print-directory",
+        "-o",
+        "setup-dev",
+        "lock",
+        f"WORK={work}",
+        f"VENV={venv}",
+        home=home,
+    )
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.splitlines()) == {str(work / "uv-cache")}
 
 
 def test_whoever_has_one_keeps_the_usual_caches(tmp_path: Path):
     venv = program(tmp_path, "venv/bin/uv", UV).parents[1]
-    done = call("make", "-o", "setup-dev", "lock", f"VENV={venv}", home=str(tmp_path))
+    done = call(
+        "make",
+        "--no-print-directory",
+        "-o",
+        "setup-dev",
+        "lock",
+        f"VENV={venv}",
+        home=str(tmp_path),
+    )
     assert set(done.stdout.splitlines()) == {"the usual"}
 
 

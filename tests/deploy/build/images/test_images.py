@@ -145,7 +145,13 @@ def test_what_runs_in_containers_needs_no_more_of_deploy_than_the_image_has(
     wheelhouse.fetch(small)
     monkeypatch.chdir(REPO)
     make_context(tmp_path / "context", small)
-    names = ["health.__main__", "health.api_server", "health.jobs", "health.worker"]
+    names = [
+        "health.__main__",
+        "health.api_server",
+        "health.jobs",
+        "health.reaper",
+        "health.worker",
+    ]
     names += ["init.__main__", "init.accounts", "init.with_auth"]
     if importlib.util.find_spec("airflow"):
         names += ["init.database", "init.fab"]
