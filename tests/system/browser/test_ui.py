@@ -242,6 +242,7 @@ def test_a_run_that_was_refused_says_why_and_holds_nobody_up(
     name: str, body: dict[str, Any], told: str, page: Page, site: Site, screenshots: Path
 ) -> None:
     body = {"logical_date": None, **body}
+    site.api.call("PATCH", f"dags/{DAG}", json={"is_paused": False})
     run_id = site.api.call("POST", f"dags/{DAG}/dagRuns", json=body)["dag_run_id"]
     assert wait(site.api, DAG, run_id) == "failed"
     assert {task["state"] for task in site.api.tasks(DAG, run_id)} == {None}
