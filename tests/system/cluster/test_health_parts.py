@@ -76,9 +76,9 @@ def test_each_says_in_a_line_that_it_works(stack: UsersStack) -> None:
         line = stack.health(part, part).line
         assert line.startswith(f"{part}: last heartbeat ")
         assert "\n" not in line
-    assert stack.health("api", "api-server").line == (
-        "api-server: answers, and reaches the metadata database"
-    )
+    says = "api-server: answers, and reaches the metadata database"
+    # On a busy machine it may not answer in time.
+    stack.wait(lambda: stack.health("api", "api-server").line == says, 60, says)
 
 
 def test_a_heartbeat_of_another_host_does_not_count(stack: UsersStack) -> None:
@@ -192,13 +192,17 @@ def test_what_tasks_report_to_is_not_for_users(browser: httpx.Client) -> None:
 
 
 def test_whoever_comes_directly_needs_no_path(stack: UsersStack) -> None:
-    address = "http://api:8080/execution/"
-    for url in (address, f"http://api:8080{BASE}/execution/"):
-        code = "from deploy.container.health.api import check_execution_api as check; check()"
-        done = stack.call(
-            "scheduler", "python", "-c", code, AIRFLOW__CORE__EXECUTION_API_SERVER_URL=url
-        )
-        assert done.returncode == 0, done.stderr
+    code = "from deploy.container.health.api import check_execution_api as check; check()"
+
+    def answers(url: str) -> bool:
+        setting = {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": url}
+        done = stack.call("scheduler", "python", "-c", code, **setting)
+        # A busy machine may be slow to answer; any other fault is one.
+        assert done.returncode == 0 or "timed out" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    for path in ("", BASE):
+        stack.wait(lambda url=f"http://api:8080{path}/execution/": answers(url), 60, "the API")
     with stack.client("vera") as direct:
         assert direct.get("/api/v2/dags").status_code == 200
         assert direct.get(f"{BASE}/api/v2/dags").status_code == 200

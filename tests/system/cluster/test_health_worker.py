@@ -46,12 +46,10 @@ def test_an_idle_and_a_busy_worker_are_healthy(stack: Stack) -> None:
 
 def test_a_worker_whose_tasks_cannot_report_is_unhealthy(stack: Stack) -> None:
     name, url = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://api-server:8080/path/execution/"
+    says = f"worker: unhealthy: Airflow's execution API is not at {url}: see {name}"
     for _ in range(4):
-        wrong = stack.health("worker", **{name: url})
-        assert wrong.status == 1
-        assert wrong.line == (
-            f"worker: unhealthy: Airflow's execution API is not at {url}: see {name}"
-        )
+        stack.wait(lambda: stack.health("worker", **{name: url}).line == says, 60, says)
+        assert stack.health("worker", **{name: url}).status == 1
     away = stack.health("worker", **{name: "http://nowhere:8080/execution/"})
     assert away.line.startswith(
         "worker: waiting: the API does not answer: http://nowhere:8080/execution/health: "
@@ -59,7 +57,8 @@ def test_a_worker_whose_tasks_cannot_report_is_unhealthy(stack: Stack) -> None:
     # By a proxy, unless the name is among those that go through none.
     proxied = {"http_proxy": "http://127.0.0.1:9", "no_proxy": "localhost"}
     assert "by the proxy 127.0.0.1:9" in stack.health("worker", **proxied).line
-    assert stack.health("worker", **{**proxied, "no_proxy": "api-server"}).status == 0
+    direct = {**proxied, "no_proxy": "api-server"}
+    stack.wait(lambda: stack.health("worker", **direct).status == 0, 60, "the worker by no proxy")
     # A new start would mend nothing, and so none is asked for.
     assert stack.restarts(f"{stack.name}-worker") == 0
 
