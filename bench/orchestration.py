@@ -12,23 +12,20 @@ in all of them.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from common import table
+from common.dag_run import dag_runs
 from common.executables import write_variants
 
 TARGET = 1.5
-DAG = "corpus_update"
 
 
 def main() -> None:
@@ -50,31 +47,13 @@ def main() -> None:
 
 
 def _measure(work: Path, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
-    # The embedded Airflow is part of the checkout, not of what is installed.
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from deploy.common.airflow_api import AirflowApi
-    from deploy.local.embedded.server import EmbeddedAirflow
-
     ours, baseline = [], []
-    airflow = EmbeddedAirflow(work)
-    airflow.config.write_text(
-        f"[store]\nroot = {json.dumps(str(work / 'dag'))}\n\n"
-        f"[sources]\nurls = {json.dumps([str(work / 'samples')])}\n"
-    )
-    print("starting Airflow", flush=True)
-    running = airflow.start()
-    try:
-        api = AirflowApi(running.url, "admin", airflow.password())
-        api.wait_for_dag(DAG)
-        # The first tasks after a start wait for what Airflow only then imports.
-        _through_the_dag(api, work, {"limit": 10})
+    with dag_runs(work) as runs:
         for number in range(options.repeat):
             baseline.append(_alone(services_in_one_process, work, options.workers))
             print(f"one process, {number + 1}: {baseline[-1]['total']:.1f} s", flush=True)
-            ours.append(_through_the_dag(api, work, {}))
+            ours.append(runs.update({})[0])
             print(f"the DAG, {number + 1}: {ours[-1]['total']:.1f} s", flush=True)
-    finally:
-        airflow.stop()
     return min(ours, key=_total), min(baseline, key=_total)
 
 
@@ -118,32 +97,6 @@ def services_in_one_process(work: Path, workers: int) -> dict[str, float]:
             times[name] = time.perf_counter() - start
         times["total"] = time.perf_counter() - began
     return times
-
-
-def _through_the_dag(api: Any, work: Path, conf: dict[str, Any]) -> dict[str, float]:
-    """Seconds from the first start to the last end of each task's instances, and of the whole run."""
-    shutil.rmtree(work / "dag", ignore_errors=True)
-    began = time.time()
-    run_id = api.trigger(DAG, conf)
-    while (state := api.run_state(DAG, run_id)) not in ("success", "failed"):
-        time.sleep(1)
-    tasks = api.tasks(DAG, run_id)
-    if state != "success":
-        failed = next(task for task in tasks if task["state"] == "failed")
-        raise SystemExit("\n".join(api.log(DAG, run_id, failed)))
-    times = {}
-    for name in sorted({task["task_id"] for task in tasks}):
-        own = [task for task in tasks if task["task_id"] == name and task["start_date"]]
-        if own:
-            start = min(_seconds(task["start_date"]) for task in own)
-            times[name.replace("_", "-")] = max(_seconds(t["end_date"]) for t in own) - start
-    run = api.call("GET", f"dags/{DAG}/dagRuns/{run_id}")
-    times["total"] = _seconds(run["end_date"]) - began
-    return times
-
-
-def _seconds(when: str) -> float:
-    return datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp()
 
 
 def _report(

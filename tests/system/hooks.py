@@ -19,7 +19,7 @@ CLUSTER = {
     f"cluster/test_{name}.py"
     for name in (
         *("compose", "faults", "faults_host", "faults_services", "logs", "mark_failed"),
-        *("releases", "secrets", "update"),
+        *("releases", "secrets", "trials", "update"),
     )
 }
 # The longest first.

@@ -47,7 +47,7 @@ def embedded(start: Start) -> dict[str, Check]:
     """The checks before `make run` and `make up`."""
     work, airflow = start.work, start.work / "airflow"
     written = [airflow, work / "corpus", work / "demo", work / "corpus.toml"]
-    written += [airflow / name for name in ("airflow.db", "airflow.cfg", "logs", "standalone.log")]
+    written += [airflow / name for name in ("airflow.db", "airflow.cfg", "logs", "airflow.log")]
     return {
         **_machine(start),
         "memory": partial(machine.memory, 2, "an update"),

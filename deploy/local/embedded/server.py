@@ -27,7 +27,8 @@ START_SECONDS = 180
 _PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 # Words of the command line of each process that has to be there; Airflow itself spells some in two ways.
 _PROCESSES = {
-    "standalone": ("airflow standalone",),
+    # What has started the others, and writes the log.
+    "parent": ("deploy.local.embedded.parts",),
     "scheduler": ("airflow scheduler",),
     "dag_processor": ("airflow dag-processor", "airflow dag_processor"),
     "api_server": ("airflow api-server", "airflow api_server"),
@@ -54,7 +55,7 @@ class EmbeddedAirflow:
     def __init__(self, work: Path):
         self.work = work.resolve()
         self.home = self.work / "airflow"
-        self.log = self.home / "standalone.log"
+        self.log = self.home / "airflow.log"
         self.state = self.home / "running.json"
         self.config = self.work / "corpus.toml"
         self.passwords = self.home / "simple_auth_manager_passwords.json.generated"
@@ -105,7 +106,7 @@ class EmbeddedAirflow:
         settings = WorkerSettings.load(file=self.config)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "standalone"],
+                [sys.executable, "-m", "deploy.local.embedded.parts"],
                 cwd=self.home,
                 env=environment(self.home, self.config, port, os.environ, settings),
                 stdin=subprocess.DEVNULL,

@@ -86,20 +86,21 @@ def measured(update: Update, fault: str, expected: str) -> Iterator[None]:
     done = time.time()
     update.must_succeed(expected)
     tasks = update.tasks()
-    ends = [_seconds(one["end_date"]) for one in tasks if task_name(one) in met]
+    ends = [seconds(one["end_date"]) for one in tasks if task_name(one) in met]
     # A task may end well without who hands out the next one, which may begin before the fault is complete.
-    later = [_seconds(one["start_date"]) for one in tasks if task_name(one) not in met]
+    later = [seconds(one["start_date"]) for one in tasks if task_name(one) not in met]
     ends.append(min((start for start in later if start > done), default=began))
     run = update.lab.api.call("GET", f"dags/{update.dag}/dagRuns/{update.run_id}")
     note(
         Measurement(
             fault,
             healed_s=max(ends) - began,
-            update_s=_seconds(run["end_date"]) - _seconds(run["start_date"]),
+            update_s=seconds(run["end_date"]) - seconds(run["start_date"]),
             tries=max(one["try_number"] for one in tasks),
         )
     )
 
 
-def _seconds(moment: str) -> float:
+def seconds(moment: str) -> float:
+    """Since 1970, of a moment as Airflow writes it."""
     return datetime.fromisoformat(moment).astimezone(UTC).timestamp()

@@ -21,13 +21,14 @@ _LINES = 30
 class Measurement:
     """What a fault cost, or what a person waits for.
 
-    :param healed_s: seconds from the fault until all tasks that it met had ended well, and the next one had begun.
+    :param healed_s: seconds from the fault until all tasks that it met had ended well, and the next one had begun;
+        None where nothing was to heal.
     :param update_s: seconds that the whole update took, where it was to succeed.
     :param tries: the most tries that a task of the update had.
     """
 
     fault: str
-    healed_s: float
+    healed_s: float | None
     update_s: float | None = None
     tries: int = 1
 
@@ -48,7 +49,7 @@ def table(rows: list[Measurement]) -> list[str]:
         "| fault | healed after, s | whole update, s | tries |",
         "|---|---|---|---|",
         *(
-            f"| {one.fault} | {one.healed_s:.0f} | {_shown(one.update_s)} | {one.tries} |"
+            f"| {one.fault} | {_shown(one.healed_s)} | {_shown(one.update_s)} | {one.tries} |"
             for one in rows
         ),
     ]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.fast
 
 # As they call themselves.
 TITLES = {
-    "standalone": "/venv/bin/python -m airflow standalone",
+    "parent": "/venv/bin/python -m deploy.local.embedded.parts",
     "scheduler": "airflow scheduler",
     "dag_processor": "airflow dag-processor",
     "api_server": "airflow api_server -- host:127.0.0.1 port:8080",
@@ -40,7 +40,7 @@ def parts(tmp_path: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
 @pytest.mark.parametrize("part", TITLES)
 def test_a_part_that_has_ended_is_named_at_once(tmp_path, parts, part):
     airflow = EmbeddedAirflow(tmp_path)
-    running = Running(parts["standalone"].pid, port=1)
+    running = Running(parts["parent"].pid, port=1)
     assert airflow.dead() == []
     assert airflow.ailing(running) == "its API does not answer"
     parts[part].kill()
