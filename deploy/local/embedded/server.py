@@ -23,6 +23,7 @@ from deploy.local.say import say_if_heard
 from operators.settings import WorkerSettings
 
 START_SECONDS = 180
+_TRIGGERER_S = 2.0
 # Parts without which no update ends, or nobody learns that one is late.
 _PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 # Words of the command line of each process that has to be there; Airflow itself spells some in two ways.
@@ -158,6 +159,8 @@ class EmbeddedAirflow:
             signalled: set[int] = set()
             deadline = time.monotonic() + wait
             while found and time.monotonic() < deadline:
+                if time.monotonic() > deadline - wait + _TRIGGERER_S and _only_triggerer(found):
+                    break
                 # Also those that were forked since the last look.
                 for pid in found - signalled:
                     with contextlib.suppress(ProcessLookupError):
@@ -195,6 +198,12 @@ def port_for(wanted: int | None) -> int:
         who = holder(wanted) or "another program"
         say_if_heard(f"Port {wanted} is held by {who} now: Airflow takes port {found} instead.")
     return found
+
+
+def _only_triggerer(pids: set[int]) -> bool:
+    """Whether all else has ended. Airflow's triggerer may sleep for ten seconds when it has nothing left to do."""
+    titles = (*_PROCESSES["triggerer"], *_PROCESSES["parent"])
+    return all(any(title in line for title in titles) for line in map(_command_line, pids))
 
 
 def _command_line(pid: int) -> str:
