@@ -58,7 +58,7 @@ check: lint ## Lint, type-check and run the tests marked fast, within a minute o
 test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH runs only the tests there, nothing else
 	@$(VENV)/bin/pytest $(or $(T),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered)
 
-test-system: setup-dev ## Test the whole system, in browser, containers and packages: all three suites side by side; FULL=1 all of each
+test-system: setup-dev ## Test the whole system, in browser, containers and packages, and at random: all suites side by side; FULL=1 all of each
 	@sh tests/system/run.sh
 
 test-browser: setup-dev ## Drive the real UI in Chromium, and keep screenshots
@@ -73,7 +73,7 @@ test-package: setup-dev ## Test the package: its build, its contents, and its in
 test-soak: setup-dev ## Trigger, clear, delete, pause, mark and kill at random until SEED's acts are done; SEED=1 ACTS=18, FULL=1 for 300 acts, PIECE=1/4 for a part of them
 	@sh tests/system/soak/run.sh
 
-test-all: test test-system test-soak ## Run every suite
+test-all: test test-system ## Run every suite
 
 lint: setup-dev ## Check style, types, the direction of imports, and spelling
 	@$(VENV)/bin/ruff check .

@@ -19,11 +19,11 @@ CLUSTER = {
     f"cluster/test_{name}.py"
     for name in (
         *("compose", "faults", "faults_host", "faults_services", "logs", "mark_failed"),
-        *("releases", "secrets", "trials", "update"),
+        *("releases", "secrets", "soak", "trials", "update"),
     )
 }
 # The longest first.
-GROUPS = ("the cluster", "package", "browser", "cluster/reaper")
+GROUPS = ("the cluster", "package", "soak", "browser", "cluster/reaper")
 
 
 def group(file: str) -> str:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs tests of the whole system: tests/system/run.sh [browser|cluster|package ...] [-- ARGUMENTS FOR PYTEST].
+# Runs tests of the whole system: tests/system/run.sh [browser|cluster|package|soak ...] [-- ARGUMENTS FOR PYTEST].
 # Without a name all of them, side by side. Installs what they need, brings an engine and the images where there
 # are none, and stops what it started.
 set -eu
@@ -13,7 +13,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     shift
 done
 [ $# -eq 0 ] || shift
-: "${suites:= browser cluster package}"
+: "${suites:= browser cluster package soak}"
 packages=""
 images=""
 places=""
@@ -28,9 +28,16 @@ for suite in $suites; do
             # The host command is tried on a real engine, with the real image.
             : "${images:=airflow}"
             ;;
-        *) echo "There is no suite $suite: there are browser, cluster and package." >&2; exit 2 ;;
+        # That of the cluster lies among the cluster's tests, whose fixtures it has.
+        soak) images=all; places="$places tests/system/cluster/test_soak.py" ;;
+        *) echo "There is no suite $suite: there are browser, cluster, package and soak." >&2; exit 2 ;;
     esac
 done
+
+case "$suites " in
+    *" soak "*) ;;
+    *) places="$places --ignore=tests/system/cluster/test_soak.py" ;;
+esac
 
 # shellcheck disable=SC2086 # lists of names
 [ -z "$packages" ] || sh deploy/scripts/install.sh $packages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 
 from deploy.common.airflow_api import AirflowApi
 from deploy.local.update import DAG
@@ -31,12 +32,15 @@ def why(lines: Iterable[str]) -> str:
     return found
 
 
-def failures(api: AirflowApi) -> tuple[Counter[str], list[str]]:
-    """Of all failed tasks of runs that are left: how many failed in which way; and what nothing explains."""
+def failures(api: AirflowApi, since: datetime) -> tuple[Counter[str], list[str]]:
+    """Of all failed tasks of runs that are left: how many failed in which way; and what nothing explains.
+
+    :param since: when the first run was begun; those before it are somebody else's.
+    """
     counts: Counter[str] = Counter()
     unexplained = []
-    states = {"state": ["failed"], "limit": 100}
-    runs = api.call("GET", f"dags/{DAG}/dagRuns", params=states)["dag_runs"]
+    wanted = {"state": ["failed"], "run_after_gte": since.isoformat(), "limit": 100}
+    runs = api.call("GET", f"dags/{DAG}/dagRuns", params=wanted)["dag_runs"]
     for run in runs:
         for task in api.tasks(DAG, run["dag_run_id"]):
             if task["state"] == "failed":

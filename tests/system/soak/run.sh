@@ -16,4 +16,5 @@ case ${T:-} in
     "$python" -m deploy.build.images --work "$WORK"
     ;;
 esac
-"$python" -m pytest -s "${T:-tests/system/soak}" "$@"
+# shellcheck disable=SC2086 # two places
+"$python" -m pytest -s ${T:-tests/system/soak tests/system/cluster/test_soak.py} "$@"

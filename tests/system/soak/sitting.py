@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from deploy.common.shell import say
 from deploy.local.update import DAG
@@ -54,16 +55,17 @@ class Sitting:
 def live_through(house: House, offers: Offers, sitting: Sitting) -> list[str]:
     """Do what was asked for, then look for what is wrong; Airflow runs on. Returns the faults."""
     acts = sitting.plan(house.parts)
+    began = datetime.now(UTC)
     say(f"\n{sitting}: {len(acts)} acts")
     actor = Actor(house, offers, say)
     try:
         actor.do(acts)
     finally:
         say("\n".join(table(acts, actor.done)))
-    return [*_quiet(actor, house), *corpus_faults(house.store, offers.offered)]
+    return [*_quiet(actor, house, began), *corpus_faults(house.store, offers.offered)]
 
 
-def _quiet(actor: Actor, house: House) -> Iterator[str]:
+def _quiet(actor: Actor, house: House, began: datetime) -> Iterator[str]:
     """Bring all to rest as a person would, with a last update that nothing disturbs; what is wrong then."""
     actor.until("the end of all updates", lambda: not actor.unfinished(), 1)
     for line in settle(house.store):
@@ -73,7 +75,7 @@ def _quiet(actor: Actor, house: House) -> Iterator[str]:
     if (state := actor.until("its state", lambda: house.api.run_state(DAG, run))) != "success":
         yield f"the last update, which nothing disturbed, ended as {state}: {run}"
     say(f"  tidied up: {tidy(house.store)}")
-    counts, unexplained = actor.until("the logs", lambda: failures(house.api))
+    counts, unexplained = actor.until("the logs", lambda: failures(house.api, began))
     ways = ", ".join(f"{way} {count}" for way, count in counts.most_common())
     say(f"  tasks that failed in the end: {ways or 'none'}")
     yield from unexplained
