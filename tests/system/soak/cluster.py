@@ -16,7 +16,13 @@ from deploy.local.cluster.compose import Container, docker
 from deploy.local.cluster.leftovers import task_containers
 from operators.runners.result_folder import RESULTS
 from tests.system.cluster.harness import Input, Lab
-from tests.system.cluster.harness_faults import go_on, kill_container, processes, signal
+from tests.system.cluster.harness_faults import (
+    go_on,
+    kill_container,
+    main_process,
+    processes,
+    signal,
+)
 from tests.system.cluster.harness_secrets import folder, leaks
 from tests.system.soak.house import House, Work
 from tests.system.soak.offers import Offers
@@ -66,7 +72,10 @@ class ClusterHouse(House):
             return ""
         try:
             if victim == "service":
-                kill_container(container.id)
+                main = main_process(container.id)
+                if not main:
+                    return ""
+                signal("KILL", main)
                 return f"container {container.id[:12]}"
             task = self._task_process(container.labels["corpus.task_instance_id"])
             if task is None:
