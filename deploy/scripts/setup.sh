@@ -49,7 +49,8 @@ index=$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || tru
 [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
 set -- --python "$venv/bin/python" --no-build-isolation-package py-tlsh --require-hashes
 for lock in $locks; do set -- "$@" -r "$lock"; done
-UV_NATIVE_TLS=${UV_NATIVE_TLS:-true} "$venv/bin/uv" pip install -q --no-progress "$@"
+# Compiled once, for all of the many processes to come: where PYTHONDONTWRITEBYTECODE is set, each would do it again.
+UV_NATIVE_TLS=${UV_NATIVE_TLS:-true} "$venv/bin/uv" pip install -q --no-progress --compile-bytecode "$@"
 "$venv/bin/uv" pip install -q --no-progress --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 # The byte kernels of the feature sets become machine code now, not in the first process that uses them,
 # where the compiler's memory would count.
