@@ -22,8 +22,8 @@ TARGET = 1.5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shards", type=int, default=1_000)
-    parser.add_argument("--baseline", type=int, default=100, help="shards of the update beside it")
+    parser.add_argument("--shards", type=int, default=200)
+    parser.add_argument("--baseline", type=int, default=50, help="shards of the update beside it")
     parser.add_argument("--seed", type=int, default=1, help="seed of the files")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made")
     parser.add_argument("--json", type=Path, metavar="FILE", help="leave the figures here")

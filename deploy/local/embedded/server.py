@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,6 +52,8 @@ class Running:
 
 class EmbeddedAirflow:
     """The Airflow of one work folder; its home is `<work>/airflow`."""
+
+    program: Sequence[str] = ("-m", "deploy.local.embedded.parts")
 
     def __init__(self, work: Path):
         self.work = work.resolve()
@@ -107,7 +109,7 @@ class EmbeddedAirflow:
         settings = WorkerSettings.load(file=self.config)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.local.embedded.parts"],
+                [sys.executable, *self.program],
                 cwd=self.home,
                 env=environment(self.home, self.config, port, os.environ, settings),
                 stdin=subprocess.DEVNULL,
