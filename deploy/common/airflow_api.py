@@ -84,10 +84,11 @@ class AirflowApi:
             try:
                 self.call("GET", f"dags/{dag_id}")
                 return
-            except AnswerError as error:
-                if error.code != _NOT_FOUND:
+            except UnavailableError as error:
+                missing = _code(error) == _NOT_FOUND
+                if not missing and (not _passes(error) or time.monotonic() > deadline):
                     raise
-            broken = self.call("GET", "importErrors")["import_errors"]
+            broken = self._insist("GET", "importErrors")["import_errors"]
             if broken:
                 raise DagNotParsedError(f"{broken[0]['filename']}:\n{broken[0]['stack_trace']}")
             if time.monotonic() > deadline:
@@ -99,22 +100,12 @@ class AirflowApi:
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Unpause a DAG and begin a run; return its run id.
 
-        An Airflow on SQLite answers 500 where another one writes at the same moment: it is asked again. The run has
-        its id from here, so that it is begun once.
+        The run has its id from here, so that it is begun once though it may be asked for again.
         """
         run_id = f"manual__{datetime.now(UTC).isoformat()}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
-        for left in reversed(range(_TRIES)):
-            try:
-                self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
-                self.call("POST", f"dags/{dag_id}/dagRuns", json=body)
-                break
-            except AnswerError as error:
-                if error.code == _CONFLICT and left < _TRIES - 1:
-                    break  # an earlier try has begun it
-                if error.code < _SERVER_ERROR or not left:
-                    raise
-                time.sleep(1)
+        self._insist("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+        self._insist("POST", f"dags/{dag_id}/dagRuns", json=body, done=_CONFLICT)
         return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
@@ -126,7 +117,8 @@ class AirflowApi:
 
     def run_after(self, dag_id: str, run_id: str) -> datetime:
         """When a run was to start and, once it has started, when it did (see operators.scheduling.starts); aware."""
-        return datetime.fromisoformat(self.run(dag_id, run_id)["run_after"])
+        run = self._insist("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+        return datetime.fromisoformat(run["run_after"])
 
     def active_runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The queued and running runs of a DAG, the oldest first."""
@@ -180,6 +172,23 @@ class AirflowApi:
         self._log_in()
         return self._send(method, f"/api/v2/{path}{query}", json)
 
+    def _insist(self, method: str, path: str, *, json: Any = None, done: int = 0) -> Any:
+        """As `call`, and again if Airflow is slow or at odds with itself, as on SQLite while another one writes.
+
+        :param done: the status which says that an earlier try, whose answer did not come, has done it.
+        """
+        left = _TRIES
+        while True:
+            try:
+                return self.call(method, path, json=json)
+            except UnavailableError as error:
+                if left < _TRIES and _code(error) == done:
+                    return None
+                left -= 1
+                if not left or not _passes(error):
+                    raise
+                time.sleep(1)
+
     def _log_in(self) -> None:
         self._token = None
         password = self._password
@@ -197,7 +206,7 @@ class AirflowApi:
             raise UnavailableError(f"{self.url} gave no token for {self._user}.")
         self._token = str(token)
 
-    def _send(self, method: str, path: str, body: Any, seconds: float = _ANSWER_S) -> Any:
+    def _send(self, method: str, path: str, body: Any, seconds: float | None = None) -> Any:
         headers = {"Accept": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -208,7 +217,7 @@ class AirflowApi:
         # http or https, as was seen to above.
         request = Request(self.url + path, data, headers, method=method)  # noqa: S310
         try:
-            with self._opener.open(request, timeout=seconds) as answer:
+            with self._opener.open(request, timeout=seconds or _ANSWER_S) as answer:
                 content = answer.read()
             return json_.loads(content) if content else None
         except HTTPError as error:
@@ -227,6 +236,17 @@ class AirflowApi:
                 error.code,
             )
         return AnswerError(f"{self.url} answered {error.code} {error.reason}.", error.code)
+
+
+def _code(error: UnavailableError) -> int | None:
+    """The HTTP status of an answer; None if there was no answer."""
+    return error.code if isinstance(error, AnswerError) else None
+
+
+def _passes(error: UnavailableError) -> bool:
+    """Whether the same question may be answered a little later."""
+    code = _code(error)
+    return code is None or code >= _SERVER_ERROR
 
 
 def _lines(entry: dict[str, Any] | str) -> list[str]:

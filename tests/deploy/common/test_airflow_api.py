@@ -142,6 +142,49 @@ def test_a_run_that_an_error_of_the_server_met_is_begun_once(server: Server, aga
     assert [body["dag_run_id"] for body in asked] == [run_id, run_id]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client waits for half a second, and not for half a minute."""
+    monkeypatch.setattr("deploy.common.airflow_api._ANSWER_S", 0.5)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_whose_begin_is_not_answered_in_time_is_begun_once(server: Server):
+    answered = threading.Event()
+    begun: list[str] = []
+
+    def begin(query: dict[str, list[str]]) -> tuple[int, Any]:
+        begun.append("run")
+        if len(begun) == 1:
+            answered.wait(30)
+        return (200 if len(begun) == 1 else 409), {}
+
+    server.answers["PATCH /api/v2/dags/one"] = (200, {})
+    server.answers["POST /api/v2/dags/one/dagRuns"] = begin
+    try:
+        assert AirflowApi(server.url, "ann", "x").trigger("one").startswith("manual__")
+    finally:
+        answered.set()
+    bodies = [body for _, _, body in server.asked if "dag_run_id" in body]
+    assert len({body["dag_run_id"] for body in bodies}) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_dag_is_waited_for_while_airflow_is_slow(server: Server):
+    slow = threading.Event()
+    answers = iter([slow.wait, lambda seconds: None])
+
+    def answer(query: dict[str, list[str]]) -> tuple[int, Any]:
+        next(answers)(30)
+        return 200, {}
+
+    server.answers["GET /api/v2/dags/one"] = answer
+    try:
+        AirflowApi(server.url, "ann", "x").wait_for_dag("one")
+    finally:
+        slow.set()
+
+
 def test_a_run_that_is_refused_is_not_tried_again(server: Server):
     server.answers["PATCH /api/v2/dags/one"] = (200, {})
     server.answers["POST /api/v2/dags/one/dagRuns"] = (409, {})
