@@ -85,9 +85,11 @@ class AirflowApi:
                 self.call("GET", f"dags/{dag_id}")
                 return
             except UnavailableError as error:
-                missing = _code(error) == _NOT_FOUND
-                if not missing and (not _passes(error) or time.monotonic() > deadline):
-                    raise
+                if _code(error) != _NOT_FOUND:
+                    if not _passes(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(1)
+                    continue
             broken = self._insist("GET", "importErrors")["import_errors"]
             if broken:
                 raise DagNotParsedError(f"{broken[0]['filename']}:\n{broken[0]['stack_trace']}")
