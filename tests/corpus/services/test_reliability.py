@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.executables import real_elfs, real_pes
+from tests.support.full import FULL
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -97,6 +101,51 @@ def test_kill_9_at_any_write_of_any_service_changes_nothing(tmp_path, source, ve
     assert undisturbed["findings"] == []
     assert undisturbed["counts"]["samples"] == 8
     assert disturbed == undisturbed
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextmanager
+def filled(disk: Path, left: int) -> Iterator[None]:
+    """Meanwhile so many bytes are left on it."""
+    filler = disk / "filler"
+    with filler.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, shutil.disk_usage(disk).free - left)
+    yield
+    filler.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk to fill")
+@pytest.mark.parametrize("left", [12_288, 0] if FULL else [12_288])
+def test_a_service_on_a_full_disk_says_so_and_goes_on_with_room(tmp_path, source, verdicts, left):
+    undisturbed = Corpus(tmp_path / "undisturbed", source, verdicts)
+    assert undisturbed.update("one", ALL).returncode == 0
+    met = []
+    with small_disk(tmp_path / "disk") as disk:
+        corpus = Corpus(disk / "c", source, verdicts)
+        for service in ALL.split():
+            with filled(disk, left):
+                full = corpus.call(service, "--update", "one")
+            if full.returncode:
+                met.append(service)
+                assert full.returncode == 75, full.stderr
+                assert "No space left on device" in full.stderr
+                assert "Traceback" not in full.stderr
+            again = corpus.call(service, "--update", "one")
+            assert again.returncode == 0, again.stderr
+        assert corpus.json("verify", "latest")["ok"]
+        digests = [one.json("snapshots", "show", "latest") for one in (undisturbed, corpus)]
+    assert digests[0]["content_digest"] == digests[1]["content_digest"]
+    # With no room at all none can do anything; with a little, none can do all but what writes little.
+    assert met == ALL.split() if not left else "publish" in met
 
 
 def test_of_two_updates_at_once_one_wins_and_the_other_says_why(tmp_path, source, verdicts):
