@@ -1,8 +1,8 @@
 """The parts of the embedded Airflow, forked from one process that has loaded what they have in common.
 
 `airflow standalone` starts an interpreter for each, and every one of them imports Airflow anew: half of the time until
-all are healthy. Here the first process does so once. It also makes or migrates the metadata database, passes on that it
-is to end, and writes what the parts say, each line with the part's name, to its own output.
+all are healthy. Here the first process does so once. It also makes or migrates the metadata database, and writes what
+the parts say, each line with the part's name, to its own output.
 """
 
 from __future__ import annotations
