@@ -15,4 +15,7 @@ if [ ! -e "$home/data/PG_VERSION" ]; then
     # Whole or not at all: a first start that was cut short begins anew.
     mv "$home/new" "$home/data"
 fi
+# Left by a container that was killed, it names a process that may be another one here, such as a health check; then
+# Postgres would not start. Of its own there is none yet: a container's processes begin with this one.
+rm -f "$home/data/postmaster.pid"
 exec postgres -D "$home/data" -c "listen_addresses=*" -c unix_socket_directories=/tmp "$@"
