@@ -44,7 +44,10 @@ def check_execution_api() -> None:
     url = setting("core", "execution_api_server_url", "")
     if not url:
         url = f"{setting('api', 'base_url', 'http://localhost:8080').rstrip('/')}/execution/"
-    proxies = {} if proxy_bypass(urlsplit(url).netloc) else getproxies()
+    parts = urlsplit(url)
+    # An address of IPv6 has brackets in a URL, and none in no_proxy.
+    direct = proxy_bypass(parts.netloc) or proxy_bypass(parts.hostname or "")
+    proxies = {} if direct else getproxies()
     answer = _ask(f"{url.rstrip('/')}/health", _TASKS, proxies)
     if answer.get("status") != "healthy":
         raise HealthError(f"Airflow's execution API is not at {url}: see {_TASKS}")

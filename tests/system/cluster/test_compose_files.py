@@ -185,8 +185,9 @@ def test_only_a_person_starts_a_job(place: Place, production: dict[str, Any]):
 
 
 def test_the_example_has_every_setting_with_its_default():
-    # A default may hold a variable with a default of its own; the lookahead finds both.
-    setting = re.compile(r"(?=\$\{([A-Z_0-9]+):-((?:[^{}]|\{[^{}]*\})*)\})")
+    # A default may hold a variable with a default of its own; the lookahead finds both. Without the colon an empty
+    # value is one.
+    setting = re.compile(r"(?=\$\{([A-Z_0-9]+):?-((?:[^{}]|\{[^{}]*\})*)\})")
     found = dict(match for file in FILES for match in setting.findall(file.read_text()))
     # What a person does not choose.
     del found["CORPUS_CODE_DIGEST"]

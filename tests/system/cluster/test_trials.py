@@ -158,6 +158,7 @@ def test_ipv6_alone_between_the_parts(
     settings = {
         "CORPUS_TRIAL_NETWORK": network,
         "CORPUS_TRIAL_PORT": port,
+        "CORPUS_API_LISTEN": "",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "CORPUS_REAPER__API_URL": url,
         "CORPUS_NO_PROXY": f"{network}::1",
