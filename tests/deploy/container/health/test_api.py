@@ -123,6 +123,18 @@ def test_a_proxy_that_tasks_would_take_is_tried_and_named(
     check_execution_api()
 
 
+def test_an_address_of_ipv6_is_found_in_no_proxy(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody listens there; the proxy, which would answer, is not asked.
+    monkeypatch.setenv(TASKS, "http://[::1]:1/execution/")
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "localhost,::1")
+    with pytest.raises(UnreachableError, match=r"does not answer: http://\[::1\]:1/"):
+        check_execution_api()
+    assert server.asked == []
+
+
 def test_the_reapers_api_is_asked_by_no_proxy(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
