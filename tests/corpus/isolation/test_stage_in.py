@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from corpus.services.inputs.copied_files import CopiedFiles
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
+from tests.support import small_disk as disks
 from tests.support.privileges import not_root
 from tests.support.workspaces import quiet, request, staged_in, tree, worked
 
@@ -137,16 +137,8 @@ def test_a_source_that_may_not_be_read_says_why_in_the_workspace(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting a tmpfs needs root: {done.stderr.strip()}")
-    try:
+    with disks.small_disk(tmp_path / "disk", 1) as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.parametrize("service", ["ingest", "extract"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 
 from tests.support.executables import real_elfs, real_pes
 from tests.support.full import FULL
+from tests.support.small_disk import fill, small_disk
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -104,32 +104,19 @@ def test_kill_9_at_any_write_of_any_service_changes_nothing(tmp_path, source, ve
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-@contextmanager
 def filled(disk: Path, left: int) -> Iterator[None]:
     """Meanwhile so many bytes are left on it."""
-    filler = disk / "filler"
-    with filler.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, shutil.disk_usage(disk).free - left)
+    fill(disk / "filler", left)
     yield
-    filler.unlink()
+    (disk / "filler").unlink()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk to fill")
 @pytest.mark.parametrize("left", [12_288, 0] if FULL else [12_288])
 def test_a_service_on_a_full_disk_says_so_and_goes_on_with_room(tmp_path, source, verdicts, left):
-    undisturbed = Corpus(tmp_path / "undisturbed", source, verdicts)
-    assert undisturbed.update("one", ALL).returncode == 0
     met = []
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", 32) as disk:
+        undisturbed = Corpus(tmp_path / "undisturbed", source, verdicts)
+        assert undisturbed.update("one", ALL).returncode == 0
         corpus = Corpus(disk / "c", source, verdicts)
         for service in ALL.split():
             with filled(disk, left):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 
 from deploy.local.cluster.compose import docker
 from tests.support.engine import engine
+from tests.support.small_disk import fill
 from tests.system.cluster.harness import Lab, Update
 from tests.system.cluster.harness_faults import measured
 from tests.system.cluster.harness_wait import until
@@ -59,10 +56,3 @@ def test_the_engine_is_restarted(lab: Lab, update: Update, expected: str):
     assert update.task(container.task)["try_number"] == 1
     runs = [one for one in update.containers() if one.task == container.task]
     assert len(runs) == len({one.step for one in runs})
-
-
-def fill(file: Path) -> None:
-    """Take all room that the file's disk has."""
-    with file.open("wb") as stream:
-        while free := shutil.disk_usage(file.parent).free:
-            os.posix_fallocate(stream.fileno(), stream.seek(0, os.SEEK_END), free)

@@ -26,7 +26,6 @@ from tests.system.cluster.conftest import Cluster
 from tests.system.cluster.harness import Lab, Update
 from tests.system.cluster.harness_faults import seconds
 from tests.system.cluster.harness_report import Measurement, note
-from tests.system.cluster.harness_wait import patiently
 
 pytestmark = [
     pytest.mark.timeout(1800),
@@ -164,7 +163,6 @@ def test_ipv6_alone_between_the_parts(
         "CORPUS_NO_PROXY": f"{network}::1",
     }
     with trial(cluster, "ipv6", folder, **settings):
-        lab.api = patiently(lambda: cluster.api)
         succeeds("IPv6 alone between the parts", lab.update(), expected)
 
 

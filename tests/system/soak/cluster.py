@@ -18,7 +18,6 @@ from operators.runners.result_folder import RESULTS
 from tests.system.cluster.harness import Input, Lab
 from tests.system.cluster.harness_faults import (
     go_on,
-    kill_container,
     main_process,
     processes,
     signal,
@@ -72,11 +71,7 @@ class ClusterHouse(House):
             return ""
         try:
             if victim == "service":
-                main = main_process(container.id)
-                if not main:
-                    return ""
-                signal("KILL", main)
-                return f"container {container.id[:12]}"
+                return f"container {container.id[:12]}" if _killed(container.id) else ""
             task = self._task_process(container.labels["corpus.task_instance_id"])
             if task is None:
                 return ""
@@ -96,8 +91,7 @@ class ClusterHouse(House):
 
     def kill_part(self, part: str) -> str:
         chosen: Container = self._rng.choice(self._lab.cluster.containers(part))
-        kill_container(chosen.id)
-        return f"container {chosen.name}"
+        return f"container {chosen.name}" if _killed(chosen.id) else ""
 
     def ailing(self) -> str:
         found = self._lab.cluster.compose.ps()
@@ -127,6 +121,14 @@ class ClusterHouse(House):
         secrets = {one.name: one.read_text().strip() for one in files if one.is_file()}
         places = {"logs": place / "logs", "scratch": place / "scratch", "corpus": self._root}
         return leaks(secrets, ((name, folder(Path(path))) for name, path in places.items()))
+
+
+def _killed(container: str) -> bool:
+    """Kill what a container runs; False if it has just ended, or is about to begin."""
+    main = main_process(container)
+    if main:
+        signal("KILL", main)
+    return bool(main)
 
 
 def _is_work(name: str) -> bool:

@@ -30,6 +30,7 @@ from corpus.store import blobs
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
 from tests.support import rows
+from tests.support import small_disk as disks
 from tests.support.archive_files import aes_zip_of, tar_of, zip_of
 from tests.support.executables import launcher, real_elfs, small_pe
 from tests.support.privileges import not_root
@@ -427,16 +428,8 @@ def test_200_mb_pass_through_in_few_copies(corpus: Corpus) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting a tmpfs needs root: {done.stderr.strip()}")
-    try:
+    with disks.small_disk(tmp_path / "disk", 2) as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_full_disk_is_a_passing_fault_and_leaves_nothing_half(
