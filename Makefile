@@ -57,8 +57,8 @@ down: setup ## Stop what `make up` started
 check: lint ## Lint, type-check and run the tests marked fast, within a minute of one core
 	@$(VENV)/bin/pytest -q -m fast
 
-test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH runs only the tests there, nothing else
-	@$(VENV)/bin/pytest $(or $(T),-n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered)
+test: setup-dev $(if $(T),,lint) ## Lint, type-check and run the tests; T=PATH only the tests there, nothing else; COV=1 says what no test reached
+	@$(VENV)/bin/pytest $(or $(T),-n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --durations=20 --durations-min=10) $(if $(COV),--cov --cov-report=term:skip-covered)
 
 test-system: setup-dev ## Test the whole system, in browser, containers and packages, and at random: all suites side by side; FULL=1 all of each
 	@sh tests/system/run.sh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,25 @@ from tests.system import turnstile
 from tests.system.cluster.harness_report import FILE, diagnosis, measured, table
 
 HERE = Path(__file__).parent
-# Modules that use the one running cluster. What shares a thing that takes long to make runs in one process.
+# Modules that use a running cluster. What shares a thing that takes long to make runs in one process. There are two
+# clusters, of about the same work: on one of them most tests wait until something heals.
+CLUSTERS = {
+    "a cluster": ("compose", "releases", "secrets", "soak", "trials", "update"),
+    "a cluster with faults": ("faults", "faults_host", "faults_services", "logs", "mark_failed"),
+}
 CLUSTER = {
-    f"cluster/test_{name}.py"
-    for name in (
-        *("compose", "faults", "faults_host", "faults_services", "logs", "mark_failed"),
-        *("releases", "secrets", "soak", "trials", "update"),
-    )
+    f"cluster/test_{module}.py": name for name, modules in CLUSTERS.items() for module in modules
 }
 # The longest first.
-GROUPS = ("the cluster", "package", "soak", "browser", "cluster/reaper")
+GROUPS = (*CLUSTERS, "package", "soak", "browser", "cluster/reaper")
+# The other tests below this folder that use the machine's Docker engine.
+ENGINE = {"package/test_host_docker.py"}
 
 
 def group(file: str) -> str:
     """What runs in one process with a test module, given by its path below this folder."""
     if file in CLUSTER:
-        return GROUPS[0]
+        return CLUSTER[file]
     folder = file.rpartition("/")[0]
     return folder if folder in GROUPS else file
 
@@ -51,9 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest group first; a module that uses the cluster unseen would start another one."""
 
     def rank(item: pytest.Item) -> int:
-        # Other tests may be asked for beside these.
-        below = item.path.is_relative_to(HERE)
-        name = group(str(item.path.relative_to(HERE))) if below else ""
+        name = group(_file(item))
         if name.startswith("cluster/") and "lab" in getattr(item, "fixturenames", ()):
             raise pytest.UsageError(
                 f"{item.path} uses the cluster, and is not in {__name__}.CLUSTER"
@@ -63,10 +65,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+def _file(item: pytest.Item) -> str:
+    """A test's module by its path below this folder; empty for others, which may be asked for beside these."""
+    below = item.path.is_relative_to(HERE)
+    return str(item.path.relative_to(HERE)) if below else ""
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """A test marked `alone` runs while no other does. Waiting for that does not count as its time."""
-    with turnstile.alone() if item.get_closest_marker("alone") else turnstile.shared():
+    """A test marked `alone` runs while no other uses the engine. Waiting for that does not count as its time."""
+    file = _file(item)
+    if item.get_closest_marker("alone"):
+        turn = turnstile.alone()
+    elif file.startswith("cluster/") or file in ENGINE:
+        turn = turnstile.shared()
+    else:
+        turn = nullcontext()
+    with turn:
         return (yield)
 
 
@@ -86,5 +101,5 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if rows := measured():
         terminalreporter.write_sep("=", "what faults cost")
-        for line in [*table(rows), f"As JSON: {FILE}"]:
+        for line in [*table(rows), f"As JSON, a line each: {FILE}"]:
             terminalreporter.write_line(line)

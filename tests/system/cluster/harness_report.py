@@ -13,7 +13,7 @@ from deploy.local.cluster.workdir import REPO
 if TYPE_CHECKING:
     from tests.system.cluster.harness import Update
 
-FILE = REPO / ".work" / "faults.json"
+FILE = REPO / ".work" / "faults.jsonl"
 _LINES = 30
 
 
@@ -36,12 +36,14 @@ class Measurement:
 def note(measurement: Measurement) -> None:
     """Add to what this session has measured."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
-    rows = [asdict(one) for one in [*measured(), measurement]]
-    FILE.write_text(json.dumps(rows, indent=1) + "\n")
+    # A line each: two clusters are measured at a time.
+    with FILE.open("a") as file:
+        file.write(json.dumps(asdict(measurement)) + "\n")
 
 
 def measured() -> list[Measurement]:
-    return [Measurement(**row) for row in json.loads(FILE.read_text())] if FILE.is_file() else []
+    lines = FILE.read_text().splitlines() if FILE.is_file() else []
+    return [Measurement(**json.loads(line)) for line in lines]
 
 
 def table(rows: list[Measurement]) -> list[str]:

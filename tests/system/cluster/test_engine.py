@@ -13,7 +13,6 @@ import pytest
 from tests.support.engine import engine
 
 
-@pytest.mark.alone
 def test_an_engine_that_answers_is_left_as_it_is():
     def daemon() -> str:
         return subprocess.run(
