@@ -60,7 +60,10 @@ def dag_runs(work: Path, settings: str = "") -> Iterator[DagRuns]:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from deploy.common.airflow_api import AirflowApi
     from deploy.local.embedded.server import EmbeddedAirflow
+    from deploy.local.embedded.stops import heed_stops
 
+    # Whatever ends the bench, its Airflow goes too.
+    heed_stops()
     airflow = EmbeddedAirflow(work)
     airflow.config.write_text(
         f"[store]\nroot = {json.dumps(str(work / 'dag'))}\n\n"
