@@ -64,6 +64,12 @@ class SourceSettings(Section):
         le=MOST_BYTES,
         description="Unpacked bytes of one source file, at all depths.",
     )
+    max_seconds: float = Field(
+        600.0,
+        gt=0,
+        le=86_400,
+        description="Processor time that reading and unpacking one source file may take.",
+    )
     max_file_bytes: int = Field(
         512 * 2**20,
         ge=1,

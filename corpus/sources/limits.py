@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
@@ -15,15 +18,21 @@ class BombError(Exception):
 
 @dataclass
 class Budget:
-    """What is left for one source file, over all archives inside it. Sizes are in bytes."""
+    """What is left for one source file, over all archives inside it.
+
+    Sizes are in bytes. Time is the processor's, of this thread, so that a busy machine refuses nothing.
+    """
 
     max_depth: int
     max_members: int
     max_ratio: float
     max_unpacked_bytes: int
     max_file_bytes: int
+    max_seconds: float
     members: int = 0
     unpacked: int = 0
+    spent_s: float = 0.0
+    _since: float = 0.0
 
     @classmethod
     def of(cls, settings: SourceSettings) -> Budget:
@@ -33,9 +42,24 @@ class Budget:
             settings.max_ratio,
             settings.max_unpacked_bytes,
             settings.max_file_bytes,
+            settings.max_seconds,
         )
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Count the time inside."""
+        self._since = time.thread_time()
+        try:
+            yield
+        finally:
+            self.spent_s += time.thread_time() - self._since
+
+    def check_time(self) -> None:
+        if self.spent_s + time.thread_time() - self._since > self.max_seconds:
+            raise BombError(f"takes more than {self.max_seconds:g} s to unpack")
+
     def count_member(self) -> None:
+        self.check_time()
         self.members += 1
         if self.members > self.max_members:
             raise BombError(f"more than {self.max_members} members")
@@ -51,6 +75,7 @@ class Meter:
 
     def count(self, size: int) -> None:
         budget = self.budget
+        budget.check_time()
         self.unpacked += size
         budget.unpacked += size
         if self.unpacked > budget.max_ratio * self.packed:
@@ -62,17 +87,20 @@ class Meter:
 
 
 class Metered(io.RawIOBase):
-    """A stream whose bytes a meter counts as they are read; raises `BombError` out of a read."""
+    """A stream whose bytes are counted as they are read; raises `BombError` out of a read.
 
-    def __init__(self, stream: IO[bytes], meter: Meter):
+    :param count: is given the number of bytes of each read, and raises.
+    """
+
+    def __init__(self, stream: IO[bytes], count: Callable[[int], None]):
         self._stream = stream
-        self._meter = meter
+        self._count = count
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         data = self._stream.read(len(buffer))
-        self._meter.count(len(data))
+        self._count(len(data))
         buffer[: len(data)] = data
         return len(data)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyzipper
+
+from corpus.sources.lzma_streams import ZipLzma
 
 # LZMA unpacks these to some 30 MB at most.
 _LZMA_STEP = 4096
@@ -16,6 +20,11 @@ class Member(pyzipper.zipfile_aes.AESZipExtFile):  # type: ignore[misc]
     """
 
     _eof: bool
+
+    def get_decompressor(self, compress_type: int) -> Any:
+        if compress_type == pyzipper.ZIP_LZMA:
+            return ZipLzma()
+        return super().get_decompressor(compress_type)
 
     def _read1(self, n: int) -> bytes:
         if self._compress_type == pyzipper.ZIP_LZMA:
