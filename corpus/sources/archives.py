@@ -8,6 +8,7 @@ What goes wrong is a finding, not an exception:
 - a limit on ratio, members, bytes or seconds is passed: `bomb`. The source file is refused as a whole (the
   last finding is marked `whole`), so the caller drops the members found before it;
 - an archive lies deeper than `max_depth`: `bomb` for that archive, which stays closed;
+- a member is packed in a way that nothing here unpacks (Deflate64, PPMd): `unsupported`, with its name;
 - an archive is damaged: `damaged_archive`; members read before the damage are good (zip checks each
   by CRC-32) and stay;
 - no password fits: `encrypted`, one finding an archive, with the number of members.
@@ -258,6 +259,9 @@ class _Reader:
                             yield from self.examine(spool.file, name, spool.size, depth + 1)
                     else:
                         locked += 1
+                except NotImplementedError as error:
+                    # Sound, but packed in a way that the library cannot unpack.
+                    yield Problem(name, "unsupported", encode(str(error)), "zip", info.file_size)
                 except _DAMAGE as error:
                     yield _damaged(name, error)
         if locked:

@@ -275,6 +275,18 @@ def test_a_flipped_byte_in_a_zip_costs_that_member() -> None:
     assert problems(found) == [("/in/a.bin::a", "damaged_archive")]
 
 
+@pytest.mark.parametrize("method", [9, 98], ids=["Deflate64", "PPMd"])
+def test_a_member_that_is_sound_but_packed_in_a_way_nothing_here_unpacks(method: int) -> None:
+    data = bytearray(zip_of({"a.exe": PE, "b.exe": SMALL}))
+    for where in (data.index(b"PK\3\4") + 8, data.index(b"PK\1\2") + 10):
+        struct.pack_into("<H", data, where, method)
+    found = look(bytes(data))
+    assert executables(found) == {"/in/a.bin::b.exe": SMALL}
+    assert problems(found) == [("/in/a.bin::a.exe", "unsupported")]
+    (told,) = (one for one in found if isinstance(one, Problem))
+    assert str(method) in told.detail
+
+
 def test_a_flipped_byte_in_an_aes_zip() -> None:
     data = bytearray(aes_zip_of({"a": PE}))
     data[5000] ^= 1
