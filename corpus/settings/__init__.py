@@ -17,6 +17,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from corpus.settings.corpus import (
+    DateSettings,
     FeatureSettings,
     GateSettings,
     GroupSettings,
@@ -32,6 +33,7 @@ from corpus.settings.loading import CONFIG_FILE, config_files, load
 __all__ = [
     "CONFIG_FILE",
     "OF_WORKERS",
+    "DateSettings",
     "FeatureSettings",
     "GateSettings",
     "GroupSettings",
@@ -61,6 +63,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     sources: SourceSettings = SourceSettings()
     shards: ShardSettings = ShardSettings()
+    dates: DateSettings = DateSettings()
     verdicts: VerdictSettings = VerdictSettings()
     labels: LabelSettings = LabelSettings()
     features: FeatureSettings = FeatureSettings()

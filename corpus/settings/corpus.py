@@ -100,6 +100,28 @@ class ShardSettings(Section):
     )
 
 
+class DateSettings(Section):
+    earliest: str = Field(
+        "1990-01-01",
+        description="First day (YYYY-MM-DD) that a date of a manifest or a verdict may be; what is earlier, or "
+        "more than a day ahead, is not taken for a date.",
+    )
+
+    @field_validator("earliest", mode="before")
+    @classmethod
+    def _is_a_day(cls, value: object) -> str:
+        # TOML has days of its own.
+        with suppress(ValueError):
+            day = date.fromisoformat(str(value))
+            if 1900 <= day.year < 3000:
+                return day.isoformat()
+        raise PydanticCustomError("day", "is not a day such as 1990-01-01, from 1900 to 2999")
+
+    @property
+    def first(self) -> date:
+        return date.fromisoformat(self.earliest)
+
+
 class VerdictSettings(Section):
     urls: list[str] = Field(
         default_factory=list,
@@ -123,6 +145,11 @@ class VerdictSettings(Section):
         ge=0,
         le=MOST_DAYS,
         description="A report made sooner than this after the file was first seen is provisional.",
+    )
+    family_aliases: dict[str, str] = Field(
+        default_factory=dict,
+        description="Other names of families, and what each is called here: "
+        '`{ reline = "redline" }`. They win over those of AVClass.',
     )
     correlated_engines: list[list[str]] = Field(
         default_factory=lambda: [

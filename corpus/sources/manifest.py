@@ -4,7 +4,7 @@ A CSV (comma, header, UTF-8), JSON Lines or Parquet file with the columns
 
     sha256       of the executable, in hex; empty where it is not known
     location     path or URL, relative to the manifest's own folder; taken literally
-    first_seen   ISO 8601 date or time (UTC where it has no zone), or seconds since 1970; optional
+    first_seen   a date, as `corpus.rows.dates` reads it; optional
     source       where the file comes from, in words; optional, the manifest's URL otherwise
     tags         a list, or text separated by `;`, `,` or `|`; optional
 
@@ -21,17 +21,18 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import IO, Any, NoReturn
 
 from corpus.errors import BadInputError
+from corpus.rows.bad_value import BadValueError
+from corpus.rows.dates import Dates
 from corpus.sources.files import Files, is_local, local_path, reason_of
 from corpus.sources.location import encode
 
 COLUMNS = ("sha256", "location", "first_seen", "source", "tags")
 _REQUIRED = ("sha256", "location")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_SECONDS = re.compile(r"[0-9]{9,11}(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,15 @@ class ManifestRow:
     tags: tuple[str, ...]
 
 
-def read_manifest(url: str, files: Files) -> Iterator[ManifestRow]:
+def read_manifest(url: str, files: Files, dates: Dates | None = None) -> Iterator[ManifestRow]:
     """Rows of the manifest at `url`, read as a stream. Raises `BadInputError`."""
+    dates = dates or Dates()
     path = local_path(url) if is_local(url) else url
     name = encode(path)
     try:
         with files.open(name) as stream:
             for row, values in _reader(url)(stream, name):
-                yield _row(path, name, row, values)
+                yield _row(path, name, row, values, dates)
     except FileNotFoundError as error:
         raise BadInputError("this source does not exist.", file=name) from error
     except OSError as error:
@@ -110,13 +112,15 @@ def _parquet(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, A
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from corpus.rows.parquet_cells import rows_of
+
     row = 0
     try:
         file = pq.ParquetFile(stream)
         columns = file.schema_arrow.names
         _check_columns(columns, name)
         for batch in file.iter_batches(columns=[c for c in COLUMNS if c in columns]):
-            for values in batch.to_pylist():
+            for values in rows_of(batch):
                 row += 1
                 yield row, values
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -134,7 +138,7 @@ def _check_columns(header: list[str], name: str) -> None:
             raise BadInputError("this column is there more than once.", file=name, field=column)
 
 
-def _row(path: str, name: str, row: int, values: Mapping[str, Any]) -> ManifestRow:
+def _row(path: str, name: str, row: int, values: Mapping[str, Any], dates: Dates) -> ManifestRow:
     def bad(field: str, problem: str) -> NoReturn:
         raise BadInputError(problem, file=name, row=row, field=field)
 
@@ -143,7 +147,7 @@ def _row(path: str, name: str, row: int, values: Mapping[str, Any]) -> ManifestR
         if value is None:
             return ""
         if not isinstance(value, str):
-            bad(field, f"{value!r} is not text.")
+            bad(field, "is not text.")
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -152,21 +156,21 @@ def _row(path: str, name: str, row: int, values: Mapping[str, Any]) -> ManifestR
 
     sha256 = text("sha256")
     if sha256 and not _SHA256.fullmatch(sha256):
-        bad("sha256", f"{sha256!r} is not a sha256: 64 hex digits.")
+        bad("sha256", "is not a sha256: 64 hex digits.")
     location = text("location")
     if not location.strip():
         bad("location", "empty.")
     if "\0" in location:
         bad("location", "a path cannot hold a NUL character.")
     try:
-        first_seen = _time(values.get("first_seen"))
+        first_seen = dates.read_if_any(values.get("first_seen"))
         tags = _tags(values.get("tags"))
+    except BadValueError as error:
+        bad("first_seen", str(error))
     except UnicodeEncodeError:
         bad("tags", "not UTF-8.")
     except TypeError as error:
         bad("tags", str(error))
-    except (ValueError, OverflowError):
-        bad("first_seen", f"{values.get('first_seen')!r} is not a date or time (ISO 8601).")
     return ManifestRow(
         row,
         encode(_resolve(path, location)),
@@ -187,28 +191,12 @@ def _resolve(manifest: str, location: str) -> str:
     return f"{manifest.rsplit('/', 1)[0]}/{location.lstrip('/')}"
 
 
-def _time(value: Any) -> datetime | None:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if isinstance(value, str):
-        value = value.strip()
-        number = _SECONDS.fullmatch(value)
-        value = float(value) if number else datetime.fromisoformat(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = datetime.fromtimestamp(value, UTC)
-    elif isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if not isinstance(value, datetime):
-        raise ValueError(value)
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
 def _tags(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     parts = re.split(r"[;,|]", value) if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise TypeError(f"{value!r} is neither text nor a list of texts.")
+        raise TypeError("is neither text nor a list of texts.")
     for part in parts:
         part.encode()
     return tuple(sorted({part.strip() for part in parts} - {""}))

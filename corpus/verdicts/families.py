@@ -6,6 +6,7 @@ import string
 from functools import cached_property
 from typing import Any
 
+from corpus.verdicts.family_names import FamilyNames
 from corpus.verdicts.rule import Correlation
 from corpus.verdicts.virustotal import ScanReport
 
@@ -18,11 +19,12 @@ class FamilyNamer:
     """Names families as AVClass does: the family, or unknown word, that most engines agree on.
 
     At least two engines must agree, and words that name no family (generic names, behaviours,
-    classes) do not count. AVClass's own labeler is not used: it prints, and reconfigures logging.
+    classes) do not count. What a family is called is the settings' to say. AVClass's own labeler is not used: it prints, and reconfigures logging.
     """
 
-    def __init__(self, correlation: Correlation):
+    def __init__(self, correlation: Correlation, names: FamilyNames):
         self.correlation = correlation
+        self.names = names
 
     @cached_property
     def _avclass(self) -> Any:
@@ -54,5 +56,6 @@ class FamilyNamer:
                 agreed = {names[engine] for engine in engines_of[tag]}
                 agreeing = self.correlation.voters(e for e, name in names.items() if name in agreed)
                 detecting = self.correlation.voters(a.engine for a in report.answers if a.detected)
-                return str(tag), len(agreeing) / len(detecting)
+                if called := self.names.called(str(tag)):
+                    return called, len(agreeing) / len(detecting)
         return None, None

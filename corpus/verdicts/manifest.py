@@ -5,7 +5,7 @@
 | sha256 | refused |
 | verdict: malicious, benign, unknown | refused |
 | reporter (or `who`): who gave the verdict | `manifest` |
-| reported_at (or `when`): ISO 8601 (without a zone UTC), or seconds since 1970 | older than any that has one |
+| reported_at (or `when`): a date as `corpus.rows.dates` reads it | older than any that has one |
 | confidence: 0 to 1 | 1.0 |
 | family | none |
 | family_confidence: 0 to 1 | the confidence |
@@ -20,7 +20,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from corpus.errors import BadInputError
+from corpus.rows.bad_value import BadValueError
+from corpus.rows.dates import Dates, is_empty
 from corpus.verdicts import fields
+from corpus.verdicts.family_names import FamilyNames
 from corpus.verdicts.record import MANIFEST, VALUES, Verdict
 
 REQUIRED = ("sha256", "verdict")
@@ -32,7 +35,9 @@ COLUMNS = (
 )
 
 
-def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
+def from_row(
+    cells: Mapping[str, Any], file: str, row: int, dates: Dates, families: FamilyNames
+) -> Verdict:
     """The verdict of one manifest row. Raises `BadInputError` naming file, row and field."""
     name = "sha256"
     try:
@@ -41,19 +46,21 @@ def from_row(cells: Mapping[str, Any], file: str, row: int) -> Verdict:
         verdict = _verdict(cells.get("verdict"))
         name = "reporter"
         name = _name_in(cells, name)
-        reporter = MANIFEST if _empty(value := cells.get(name)) else fields.name(value)
+        reporter = MANIFEST if is_empty(value := cells.get(name)) else fields.name(value)
         name = "reported_at"
         name = _name_in(cells, name)
-        reported_at = None if _empty(value := cells.get(name)) else fields.time(value)
+        reported_at = dates.read_if_any(cells.get(name))
         name = "confidence"
-        confidence = 1.0 if _empty(value := cells.get(name)) else fields.share(value)
+        confidence = 1.0 if is_empty(value := cells.get(name)) else fields.share(value)
         name = "family"
-        family = None if _empty(value := cells.get(name)) else fields.family(value)
+        family = families.read(cells.get(name))
         name = "family_confidence"
-        family_confidence = confidence if _empty(value := cells.get(name)) else fields.share(value)
+        family_confidence = (
+            confidence if is_empty(value := cells.get(name)) else fields.share(value)
+        )
         name = "first_seen"
-        first_seen = None if _empty(value := cells.get(name)) else fields.time(value)
-    except ValueError as error:
+        first_seen = dates.read_if_any(cells.get(name))
+    except BadValueError as error:
         raise BadInputError(str(error), file=file, row=row, field=name) from error
     return Verdict(
         sha256=sha256,
@@ -75,16 +82,12 @@ def _name_in(cells: Mapping[str, Any], name: str) -> str:
     if alias not in cells:
         return name
     if name in cells:
-        raise ValueError(f"the row also has {alias!r}, which is a name of the same column.")
+        raise BadValueError(f"the row also has {alias!r}, which is a name of the same column.")
     return alias
-
-
-def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _verdict(value: Any) -> str:
     verdict = value.strip().lower() if isinstance(value, str) else value
     if verdict not in VALUES:
-        raise ValueError(f"{value!r} is not a verdict: {', '.join(VALUES)}.")
+        raise BadValueError(f"is not a verdict: {', '.join(VALUES)}.")
     return str(verdict)

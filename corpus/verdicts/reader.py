@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import IO, Any, cast
 
@@ -14,9 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.errors import BadInputError
+from corpus.rows.dates import Dates
+from corpus.rows.parquet_cells import rows_of
 from corpus.settings import VerdictSettings
 from corpus.verdicts import manifest, virustotal
 from corpus.verdicts.families import FamilyNamer
+from corpus.verdicts.family_names import FamilyNames
 from corpus.verdicts.record import VIRUSTOTAL, Verdict
 from corpus.verdicts.rule import Correlation, judge
 
@@ -26,13 +29,15 @@ _BOM = b"\xef\xbb\xbf"
 class VerdictReader:
     """Reads manifests (CSV, JSON, JSONL, Parquet) and VirusTotal reports (JSON, JSONL), also gzipped."""
 
-    def __init__(self, settings: VerdictSettings):
+    def __init__(self, settings: VerdictSettings, dates: Dates | None = None):
         self.settings = settings
+        self.dates = dates or Dates()
         self.correlation = Correlation(settings.correlated_engines)
+        self.families = FamilyNames(settings.family_aliases)
 
     @cached_property
     def _namer(self) -> FamilyNamer:
-        return FamilyNamer(self.correlation)
+        return FamilyNamer(self.correlation, self.families)
 
     def read(self, stream: IO[bytes], file: str) -> Iterator[Verdict]:
         """The verdicts of one file, in its order; an empty file has none.
@@ -52,23 +57,28 @@ class VerdictReader:
             stream = cast(IO[bytes], gzip.GzipFile(fileobj=stream))
             head = _head(stream)
         if head.startswith(b"PAR1"):
-            yield from _parquet(stream, file)
+            for row, cells in _parquet(stream, file):
+                yield self._row(cells, file, row)
         elif head.removeprefix(_BOM).lstrip()[:1] in (b"{", b"["):
             for row, record in _json(stream, file):
                 yield from self._record(record, file, row)
         else:
-            yield from _csv(stream, file)
+            for row, cells in _csv(stream, file):
+                yield self._row(cells, file, row)
+
+    def _row(self, cells: Mapping[str, Any], file: str, row: int) -> Verdict:
+        return manifest.from_row(cells, file, row, self.dates, self.families)
 
     def _record(self, record: Any, file: str, row: int) -> Iterator[Verdict]:
         if not isinstance(record, dict):
             raise BadInputError("is not an object.", file=file, row=row)
         if "verdict" in record:
-            yield manifest.from_row(record, file, row)
+            yield self._row(record, file, row)
         elif virustotal.is_report(record):
-            for report in virustotal.reports(record, file, row):
+            for report in virustotal.reports(record, file, row, self.dates):
                 yield self.verdict_of(report, file, row)
         elif "sha256" in record:
-            yield manifest.from_row(record, file, row)
+            yield self._row(record, file, row)
         else:
             raise BadInputError(
                 "is neither a verdict (sha256, verdict) nor a VirusTotal report (v2: scans, "
@@ -111,7 +121,7 @@ def _head(stream: IO[bytes]) -> bytes:
     return head
 
 
-def _csv(stream: IO[bytes], file: str) -> Iterator[Verdict]:
+def _csv(stream: IO[bytes], file: str) -> Iterator[tuple[int, dict[str, Any]]]:
     row = 0
     # Escaped, so that bytes that are not UTF-8 are refused with the row and field they stand in.
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -129,7 +139,7 @@ def _csv(stream: IO[bytes], file: str) -> Iterator[Verdict]:
                 raise BadInputError(
                     f"has {len(cells)} cells; the header has {len(header)}.", file=file, row=row
                 )
-            yield manifest.from_row(dict(zip(header, cells, strict=True)), file, row)
+            yield row, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise BadInputError(f"is not CSV: {error}.", file=file, row=row + 1) from error
     finally:
@@ -137,7 +147,7 @@ def _csv(stream: IO[bytes], file: str) -> Iterator[Verdict]:
         text.detach()
 
 
-def _parquet(stream: IO[bytes], file: str) -> Iterator[Verdict]:
+def _parquet(stream: IO[bytes], file: str) -> Iterator[tuple[int, dict[str, Any]]]:
     row = 0
     try:
         table = pq.ParquetFile(stream)
@@ -145,9 +155,9 @@ def _parquet(stream: IO[bytes], file: str) -> Iterator[Verdict]:
         _require(names, file)
         known = [name for name in names if name in _COLUMNS]
         for batch in table.iter_batches(columns=known):
-            for cells in batch.to_pylist():
+            for cells in rows_of(batch):
                 row += 1
-                yield manifest.from_row(cells, file, row)
+                yield row, cells
     except (pa.ArrowException, OSError) as error:
         raise BadInputError(f"is not a whole Parquet file: {error}", file=file) from error
 

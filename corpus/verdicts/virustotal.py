@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from corpus.errors import BadInputError
+from corpus.rows.bad_value import BadValueError
+from corpus.rows.dates import Dates
 from corpus.verdicts import fields
 
 # v3's categories of an engine that gave an answer. The others (type-unsupported, failure, timeout,
@@ -48,8 +50,8 @@ class ScanReport:
 class _Object:
     """A JSON object of a report whose fields are read with the place in hand, for errors."""
 
-    def __init__(self, value: Any, file: str, row: int, prefix: str = ""):
-        self.file, self.row, self.prefix = file, row, prefix
+    def __init__(self, value: Any, file: str, row: int, dates: Dates, prefix: str = ""):
+        self.file, self.row, self.dates, self.prefix = file, row, dates, prefix
         if not isinstance(value, Mapping):
             raise self.error("is not an object.", "")
         self.value = value
@@ -59,18 +61,20 @@ class _Object:
         return BadInputError(problem, file=self.file, row=self.row, field=field or None)
 
     def child(self, name: str) -> _Object:
-        return _Object(self.value.get(name), self.file, self.row, f"{self.prefix}{name}.")
+        return _Object(
+            self.value.get(name), self.file, self.row, self.dates, f"{self.prefix}{name}."
+        )
 
     def sha256(self) -> str:
         try:
             return fields.sha256(self.value.get("sha256"))
-        except ValueError as error:
+        except BadValueError as error:
             raise self.error(str(error), "sha256") from error
 
     def time(self, name: str) -> datetime:
         try:
-            return fields.time(self.value.get(name))
-        except ValueError as error:
+            return self.dates.read(self.value.get(name))
+        except BadValueError as error:
             raise self.error(str(error), name) from error
 
     def time_if_any(self, name: str) -> datetime | None:
@@ -86,17 +90,17 @@ def is_report(record: Mapping[str, Any]) -> bool:
     return any(name in record for name in ("scans", "response_code", "data", "attributes", "error"))
 
 
-def reports(record: Mapping[str, Any], file: str, row: int) -> Iterator[ScanReport]:
+def reports(record: Mapping[str, Any], file: str, row: int, dates: Dates) -> Iterator[ScanReport]:
     """The reports of one JSON object. Raises `BadInputError` naming file, row and field."""
     if "scans" in record or "response_code" in record:
         if record.get("response_code", 1) == 1:
-            yield _version_2(_Object(record, file, row))
+            yield _version_2(_Object(record, file, row, dates))
     elif "data" in record:
         data = record["data"]
         for entry in data if isinstance(data, list) else [data]:
-            yield from _version_3(_Object(entry, file, row, "data."))
+            yield from _version_3(_Object(entry, file, row, dates, "data."))
     elif "attributes" in record:
-        yield from _version_3(_Object(record, file, row))
+        yield from _version_3(_Object(record, file, row, dates))
 
 
 def _version_2(report: _Object) -> ScanReport:
@@ -111,7 +115,7 @@ def _version_2(report: _Object) -> ScanReport:
         if detected is None:
             continue
         if not isinstance(detected, bool):
-            raise scan.error(f"{detected!r} is neither true nor false.", "detected")
+            raise scan.error("is neither true nor false.", "detected")
         answers.append(Answer(engine, detected, scan.text("result") or None))
     return ScanReport(
         sha256=report.sha256(),

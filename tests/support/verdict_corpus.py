@@ -22,6 +22,8 @@ from corpus.store.staging import Update
 from tests.support.manifests import write_snapshot
 
 DATA = Path(__file__).parents[1] / "data" / "verdicts"
+# Files as feeds bring them: what is wrong in one row of them, and formats of others.
+FEEDS = DATA.parent / "feeds"
 FIRST_SEEN = datetime(2024, 1, 1, tzinfo=UTC)
 
 

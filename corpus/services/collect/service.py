@@ -13,9 +13,10 @@ from corpus import features
 from corpus.contract.reports import CollectReport
 from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError
+from corpus.rows.dates import Dates
 from corpus.services.collect.shards import cut
 from corpus.services.context import Context
-from corpus.settings import SourceSettings
+from corpus.settings import Settings
 from corpus.sources.files import Files, FileStat, reason_of
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, is_manifest, list_files
 from corpus.sources.location import encode
@@ -46,7 +47,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     known_rows: set[tuple[str, str | None]] = set()
     for url in urls:
         parent = EmptySnapshot(update.store) if request.rescan else update.parent
-        for found in _list(url, files, context.settings.sources, parent):
+        for found in _list(url, files, context.settings, parent):
             context.progress.step("listed", len(listed))
             if isinstance(found, Unreadable):
                 unreadable.append(found)
@@ -82,14 +83,16 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
 
 
 def _list(
-    url: str, files: Files, settings: SourceSettings, parent: Parent
+    url: str, files: Files, settings: Settings, parent: Parent
 ) -> Iterator[SourceFile | Unreadable | ManifestRow]:
     """List what a source has; a row of a manifest whose sample is known already is given as it is."""
     if not is_manifest(url):
-        yield from list_files(url, files, Patterns(settings.include, settings.exclude))
+        yield from list_files(
+            url, files, Patterns(settings.sources.include, settings.sources.exclude)
+        )
         return
     # All rows are checked before the first file is touched.
-    rows = list(read_manifest(url, files))
+    rows = list(read_manifest(url, files, Dates(settings.dates.first)))
     named = {row.sha256 for row in rows if row.sha256}
     known = set(parent.scan("samples", ["sha256"], keys=sorted(named))["sha256"].to_pylist())
     for row in rows:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from corpus.contract.reports import ImportVerdictsReport
 from corpus.contract.requests import ImportVerdictsRequest
 from corpus.errors import BadInputError, PassingFaultError
+from corpus.rows.dates import Dates
 from corpus.services.context import Context
 from corpus.sources.files import Files
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, list_files
@@ -56,7 +57,7 @@ def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportV
     access = Files.beside(context.store)
     listed = _listed(request.urls or context.settings.verdicts.urls, access)
     files = listed if request.rescan else _unseen(listed, update)
-    reader = VerdictReader(context.settings.verdicts)
+    reader = VerdictReader(context.settings.verdicts, Dates(context.settings.dates.first))
     read = _Read()
     for number, file in enumerate(files):
         for batch in _batches(file, access, reader):

@@ -18,6 +18,7 @@ from corpus.sources.manifest import ManifestRow, read_manifest
 
 pytestmark = pytest.mark.fast
 
+INPUTS = Path(__file__).parents[2] / "data" / "manifests"
 A, B = "a" * 64, "B" * 64
 FULL = [
     {
@@ -83,6 +84,9 @@ def test_other_columns_are_ignored(tmp_path: Path, suffix: str) -> None:
         ("first_seen", "not a date"),
         ("first_seen", "2024-13-01"),
         ("first_seen", "31.12.2024"),
+        ("first_seen", "1970-01-01"),
+        ("first_seen", "2099-12-31"),
+        ("first_seen", "0"),
     ],
 )
 def test_a_bad_value_is_named(tmp_path: Path, suffix: str, field: str, value: str) -> None:
@@ -188,6 +192,8 @@ def test_a_file_that_is_not_parquet(tmp_path: Path) -> None:
         ("2024-03-01T10:20:30+02:00", datetime(2024, 3, 1, 8, 20, 30, tzinfo=UTC)),
         ("1709288430", datetime(2024, 3, 1, 10, 20, 30, tzinfo=UTC)),
         (1709288430, datetime(2024, 3, 1, 10, 20, 30, tzinfo=UTC)),
+        (20240301, datetime(2024, 3, 1, tzinfo=UTC)),
+        ("20240301", datetime(2024, 3, 1, tzinfo=UTC)),
         (None, None),
     ],
 )
@@ -204,6 +210,35 @@ def test_parquet_with_types_of_its_own(tmp_path: Path) -> None:
     first, second = read(write(tmp_path, "parquet", rows))
     assert (first.first_seen, first.tags) == (datetime(2024, 3, 1, tzinfo=UTC), ("x", "y"))
     assert (second.sha256, second.first_seen, second.tags) == (None, None, ())
+
+
+def test_days_as_integers_of_parquet(tmp_path: Path) -> None:
+    rows = [{"sha256": A, "location": "a", "first_seen": day} for day in (20230102, 20231231, None)]
+    found = [row.first_seen for row in read(write(tmp_path, "parquet", rows))]
+    assert found == [datetime(2023, 1, 2, tzinfo=UTC), datetime(2023, 12, 31, tzinfo=UTC), None]
+
+
+def test_parquet_with_nanoseconds(tmp_path: Path) -> None:
+    table = pa.table(
+        {"sha256": [A], "location": ["a"], "first_seen": pa.array([1706000000_123456789], pa.timestamp("ns"))}
+    )  # fmt: skip
+    pq.write_table(table, tmp_path / "m.parquet")
+    (row,) = read(tmp_path / "m.parquet")
+    assert row.first_seen == datetime(2024, 1, 23, 8, 53, 20, 123456, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"), [("zero.jsonl", None), ("neg.jsonl", 1), ("future.jsonl", None)]
+)
+def test_numbers_that_are_no_dates_and_a_date_of_the_future(name: str, row: int | None) -> None:
+    error = refused(INPUTS / name)
+    assert error.field == "first_seen"
+    assert row is None or error.row == row
+
+
+def test_a_day_as_an_integer_is_that_day() -> None:
+    (row,) = read(INPUTS / "int_yyyymmdd.jsonl")
+    assert row.first_seen == datetime(2024, 1, 31, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("value", ["a,b", "b; a", ["b", "a", "a", " "], "a|b"])

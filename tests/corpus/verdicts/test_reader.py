@@ -20,7 +20,7 @@ from corpus.errors import BadInputError
 from corpus.settings import VerdictSettings
 from corpus.verdicts.reader import VerdictReader
 from corpus.verdicts.record import Verdict
-from tests.support.verdict_corpus import DATA
+from tests.support.verdict_corpus import DATA, FEEDS
 
 A, B, C = "a1" * 32, "b2" * 32, "c3" * 32
 
@@ -103,6 +103,11 @@ class TestManifest:
             read(csv(f"{A},malicious,x,y", header=f"sha256,verdict,{alias},{name}"))
         assert (caught.value.row, caught.value.field) == (1, name)
 
+    def test_times_of_parquet_with_nanoseconds(self) -> None:
+        verdicts = read((FEEDS / "pq_ns_verdict.parquet").read_bytes())
+        assert [v.verdict for v in verdicts] == ["malicious", "benign"]
+        assert [str(v.reported_at)[:10] for v in verdicts] == ["2024-01-23", "2023-11-14"]
+
     def test_no_rows(self) -> None:
         assert read(b"") == []
         assert read(csv()) == []
@@ -117,6 +122,9 @@ class TestManifest:
             (f"{A},,x,2024-01-01,1", "verdict"),
             (f"{A},malicious,x,yesterday,1", "reported_at"),
             (f"{A},malicious,x,20240101123,1", "reported_at"),
+            (f"{A},malicious,x,0,1", "reported_at"),
+            (f"{A},malicious,x,-1,1", "reported_at"),
+            (f"{A},malicious,x,2099-01-01,1", "reported_at"),
             (f"{A},malicious,x,1714521600000,1", "reported_at"),
             (f"{A},malicious,x,0001-01-01T00:00:00+14:00,1", "reported_at"),
             (f"{A},malicious,x,2024-01-01,1.01", "confidence"),

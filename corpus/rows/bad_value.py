@@ -1,0 +1,11 @@
+"""What is wrong with a value of a row; never says what the value is."""
+
+from __future__ import annotations
+
+
+class BadValueError(ValueError):
+    """A value that cannot be taken; `reason` is the word that it is counted under."""
+
+    def __init__(self, problem: str, reason: str = "bad_value") -> None:
+        super().__init__(problem)
+        self.reason = reason
