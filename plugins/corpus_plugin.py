@@ -12,12 +12,13 @@ from operators.scheduling.deadlines import RunQueued
 from operators.ui import web
 from operators.ui.base_path import BasePath
 from operators.ui.links import URL_PREFIX, DataCardLink
+from operators.ui.token_limit import TokenLimit
 
 
 class CorpusPlugin(AirflowPlugin):
     """`{{ macros.corpus.run_uuid(dag.dag_id, run_id) }}`, log lines with run_uuid, notes, data cards.
 
-    The web server also answers without the path of base_url.
+    The web server also answers without the path of base_url, and bears no guessing of passwords.
     """
 
     name = "corpus"
@@ -29,5 +30,7 @@ class CorpusPlugin(AirflowPlugin):
         {"name": "Corpus data cards", "app": web.app, "url_prefix": URL_PREFIX}
     ]
     fastapi_root_middlewares: ClassVar[list[Any]] = [
-        {"name": "Corpus base path", "middleware": BasePath}
+        # The last one is asked first: the limit sees each path as the web server does.
+        {"name": "Corpus token limit", "middleware": TokenLimit},
+        {"name": "Corpus base path", "middleware": BasePath},
     ]

@@ -144,6 +144,7 @@ class Stack:
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": "cat /run/secrets/sql_alchemy_conn",
                 "AIRFLOW__CELERY__BROKER_URL_CMD": "cat /run/secrets/broker_url",
                 "AIRFLOW__CELERY__RESULT_BACKEND_CMD": "cat /run/secrets/result_backend",
+                "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "deploy.container.results.configuration.CONFIG",
                 **environment,
             },
         )

@@ -135,3 +135,10 @@ def test_passwords_are_nowhere_but_in_their_files(stack: UsersStack) -> None:
     for user in (*PASSWORDS, "reaper"):
         assert len(stack.password(user)) > 8
         assert stack.password(user) not in said
+
+
+def test_guessing_at_the_api_is_limited_as_at_the_form(stack: UsersStack) -> None:
+    """The last one here: from then on this address waits."""
+    # Eleven, so that six fall into one of the limit's times even if one ends meanwhile.
+    answers = [stack.login("vera", "a guess").status_code for _ in range(11)]
+    assert set(answers) == {httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS}
