@@ -71,12 +71,9 @@ class ClusterHouse(House):
             return ""
         try:
             if victim == "service":
-                return f"container {container.id[:12]}" if _killed(container.id) else ""
+                return f"container {container.id[:12]}" if _killed_container(container.id) else ""
             task = self._task_process(container.labels["corpus.task_instance_id"])
-            if task is None:
-                return ""
-            signal("KILL", task)
-            return f"process {task}"
+            return f"process {task}" if task and _killed(task) else ""
         finally:
             # A frozen one that was killed may have gone at once.
             with suppress(ClusterError):
@@ -91,7 +88,7 @@ class ClusterHouse(House):
 
     def kill_part(self, part: str) -> str:
         chosen: Container = self._rng.choice(self._lab.cluster.containers(part))
-        return f"container {chosen.name}" if _killed(chosen.id) else ""
+        return f"container {chosen.name}" if _killed_container(chosen.id) else ""
 
     def ailing(self) -> str:
         found = self._lab.cluster.compose.ps()
@@ -123,12 +120,21 @@ class ClusterHouse(House):
         return leaks(secrets, ((name, folder(Path(path))) for name, path in places.items()))
 
 
-def _killed(container: str) -> bool:
+def _killed_container(container: str) -> bool:
     """Kill what a container runs; False if it has just ended, or is about to begin."""
     main = main_process(container)
-    if main:
-        signal("KILL", main)
-    return bool(main)
+    return bool(main) and _killed(main)
+
+
+def _killed(process: int) -> bool:
+    """Kill a process; False if it has ended before the kill came to it."""
+    try:
+        signal("KILL", process)
+    except ClusterError as error:
+        if "No such process" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _is_work(name: str) -> bool:
