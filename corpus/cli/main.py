@@ -14,6 +14,7 @@ from corpus.cli.session import Session
 from corpus.cli.stop import Stops
 from corpus.contract.version import current
 from corpus.errors import BadSettingError, CorpusError, NothingNewError, PassingFaultError
+from corpus.sandbox import confine
 from corpus.settings.overrides import nest, parse_override
 
 # Commands that are not services, in the order of the help.
@@ -152,6 +153,8 @@ def cli(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and end the process with the exit status of the outcome."""
     Stops()
+    # It may hold secrets, and children of its sandbox read hostile bytes as the same user.
+    confine.hide()
     sys.exit(run(lambda: cli.main(arguments, prog_name="corpus", standalone_mode=False), arguments))
 
 

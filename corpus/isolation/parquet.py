@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from corpus.isolation.columns import unpacked
 from corpus.isolation.untrusted_folder import refused
 from corpus.sandbox import Sandbox
 from corpus.store.schemas import TableSpec
@@ -47,9 +48,9 @@ class Decoder:
         if outcome.reason:
             raise refused(key, f"cannot be decoded: {outcome.detail}.")
         try:
-            number = int(outcome.value["rows"])
+            number = outcome.value["rows"]
             found = [(str(name), str(kind)) for name, kind, _ in outcome.value["columns"]]
-            values = {name: column for name, _, column in outcome.value["columns"]}
+            values = {name: unpacked(column) for name, _, column in outcome.value["columns"]}
         except (TypeError, ValueError, KeyError) as error:
             raise refused(key, f"cannot be decoded: {error}.") from error
         wanted = [(field.name, str(field.type)) for field in spec.schema]

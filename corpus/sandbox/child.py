@@ -10,59 +10,67 @@ they write to standard error: the parent keeps its end for the report of a crash
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import gc
 import json
 import os
-import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from corpus.sandbox import wire
+from corpus.sandbox import confine, wire
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
-_CLONE_NEWUSER = 0x10000000
-_CLONE_NEWNET = 0x40000000
 _DETAIL = 1_000
+# What Python itself imports when it is first needed; a child cannot import any more.
+_OF_PYTHON = (
+    *("_strptime", "bisect", "locale", "stringprep", "unicodedata"),
+    *(f"encodings.{name}" for name in ("ascii", "cp1252", "cp437", "idna", "latin_1", "punycode")),
+    *(f"encodings.{name}" for name in ("utf_16", "utf_16_be", "utf_16_le", "utf_7", "utf_8_sig")),
+    *(f"encodings.{name}" for name in ("utf_32", "utf_32_be", "utf_32_le", "unicode_escape")),
+)
 
 
 def main(setup: dict[str, Any]) -> None:
     """Fork and reap children until the parent closes the control channel."""
-    _die_with(setup["parent"])
+    confine.die_with(setup["parent"])
     # Inherited if the parent ignores it, and then the kernel reaps, and no status is left to ask for.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
     control = socket.socket(fileno=setup["control"])
     try:
-        function = _load(setup["function"], setup["factory_arguments"])
+        function, late = _load(setup["function"], setup["factory_arguments"])
         _require_one_thread()
-        _confine(setup["memory_bytes"])
+        lacking = _confine(setup["memory_bytes"])
     except BaseException as error:
         control.send(json.dumps({"failed": _describe(error)}).encode())
         return
     # What is loaded is there for good: a collection in a child would copy all pages it lies in.
     gc.collect()
     gc.freeze()
-    control.send(json.dumps({"ready": os.getpid()}).encode())
+    control.send(json.dumps({"ready": os.getpid(), "lacking": lacking}).encode())
+    forked: set[int] = set()
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 64, 2, socket.MSG_CMSG_CLOEXEC)
         if not message:
             return
         if message == b"fork":
-            answer = _fork(control, function, descriptors)
+            answer = _fork(control, function, late, descriptors)
+            forked.update(pid for pid in [answer.get("pid")] if pid)
         else:
+            forked.remove(int(message))
             answer = _reap(int(message))
+            _end_orphans(forked)
         control.send(json.dumps(answer).encode())
 
 
 def _fork(
-    control: socket.socket, function: Callable[[bytes], Any], descriptors: list[int]
+    control: socket.socket,
+    function: Callable[[bytes], Any],
+    late: Sequence[str],
+    descriptors: list[int],
 ) -> dict[str, Any]:
     template = os.getpid()
     try:
@@ -75,7 +83,7 @@ def _fork(
     else:
         if not pid:
             control.close()
-            _be_child(function, template, *descriptors)
+            _be_child(function, late, template, *descriptors)
         return {"pid": pid}
     finally:
         for descriptor in descriptors:
@@ -89,24 +97,65 @@ def _reap(pid: int) -> dict[str, Any]:
     return {"status": os.waitstatus_to_exitcode(status), "peak": usage.ru_maxrss * 1024}
 
 
-def _be_child(function: Callable[[bytes], Any], template: int, channel: int, stderr: int) -> None:
+def _end_orphans(forked: set[int]) -> None:
+    """End what children have started and left behind: whatever else has become a child of this process."""
+    while orphans := _children() - forked:
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _children() -> set[int]:
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as stream:
+            return {int(word) for word in stream.read().split()}
+    except OSError:
+        # A kernel without such lists: then the limit of processes alone has to hold.
+        return set()
+
+
+def _be_child(
+    function: Callable[[bytes], Any],
+    late: Sequence[str],
+    template: int,
+    channel: int,
+    stderr: int,
+) -> None:
     """Serve files until the parent closes the channel; never returns."""
     status = 1
     try:
         os.setsid()
-        _die_with(template)
         os.dup2(stderr, 2)
         os.close(stderr)
-        _serve(function, channel)
+        for name in late:
+            import_module(name)
+        requests = os.fdopen(channel, "rb")
+        answers = os.fdopen(os.dup(channel), "wb", buffering=0)
+        # Files in /proc can be opened only by a process that is not hidden yet.
+        confine.hide(False)
+        peak = _Peak()
+        confine.hide()
+        _give_up_rights()
+        confine.die_with(template)
+        _serve(function, requests, answers, peak)
         status = 0
+    except Exception as error:
+        os.write(2, _describe(error).encode("utf-8", "backslashreplace"))
     finally:
         os._exit(status)
 
 
-def _serve(function: Callable[[bytes], Any], channel: int) -> None:
-    requests = os.fdopen(channel, "rb")
-    answers = os.fdopen(os.dup(channel), "wb", buffering=0)
-    peak = _Peak()
+def _give_up_rights() -> None:
+    if os.getuid() == 0 and confine.can_drop_root():
+        confine.drop_root()
+    confine.drop_capabilities()
+    confine.forbid_processes()
+
+
+def _serve(
+    function: Callable[[bytes], Any], requests: BinaryIO, answers: BinaryIO, peak: _Peak
+) -> None:
     while prefix := requests.read(wire.PREFIX.size):
         peak.reset()
         header_size, size = wire.PREFIX.unpack(prefix)
@@ -138,13 +187,18 @@ def _failure(status: str, error: Exception, peak: _Peak) -> tuple[str, list[byte
     return status, wire.pack(header, [])
 
 
-def _load(name: str, factory_arguments: list[Any] | None) -> Callable[[bytes], Any]:
-    module, _, attribute = name.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), attribute)
+def _load(
+    name: str, factory_arguments: list[Any] | None
+) -> tuple[Callable[[bytes], Any], Sequence[str]]:
+    """The function, and the modules that its own names for children to import."""
+    named, _, attribute = name.partition(":")
+    module = import_module(named)
+    for other in (*_OF_PYTHON, *getattr(module, "LOADED_FIRST", ())):
+        import_module(other)
+    function: Callable[..., Any] = getattr(module, attribute)
     if factory_arguments is not None:
-        made: Callable[[bytes], Any] = function(*factory_arguments)
-        return made
-    return function
+        function = function(*factory_arguments)
+    return function, getattr(module, "LOADED_IN_CHILD", ())
 
 
 def _require_one_thread() -> None:
@@ -155,27 +209,18 @@ def _require_one_thread() -> None:
         )
 
 
-def _die_with(parent: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The parent may have died before the line above took effect.
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _confine(memory_bytes: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    # An empty network namespace. Where the kernel forbids it, what keeps the child off the network
-    # is the container that the service runs in.
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    with open("/proc/self/statm") as stream:
-        baseline = int(stream.read().split()[0]) * resource.getpagesize()
-    limit = baseline + memory_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+def _confine(memory_bytes: int) -> list[str]:
+    """Put up the barriers that children inherit; return what this kernel or container lacks."""
+    lacking = []
+    confine.gain_nothing()
+    confine.hide()
+    confine.adopt_orphans()
+    if not confine.leave_network():
+        lacking.append("network namespaces")
+    confine.limit(memory_bytes)
+    if not confine.can_drop_root():
+        lacking.append("the right to drop root")
+    return lacking
 
 
 class _Peak:

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from corpus.sandbox import wire
 from corpus.sandbox.stderr import StderrPipe, last_words, printable
@@ -18,6 +18,8 @@ from corpus.sandbox.template import LostError, Template
 
 # Time for a child that has closed its channel to come to its end.
 _END_S = 1.0
+# Bytes of an answer for which there is room before they come.
+_PIECE = 1 << 20
 # What C++ and Rust say before they abort for want of memory.
 _OUT_OF_MEMORY = ("bad_alloc", "memory allocation of", "out of memory", "Cannot allocate memory")
 
@@ -94,13 +96,10 @@ class Process:
             pass
         header, body = self._receive(deadline)
         self._stderr.drain()
-        status, peak = header.get("status"), header.get("peak")
-        if status not in ("ok", "memory", "error") or not isinstance(peak, int):
-            raise wire.BadAnswerError("it has no status")
         return Answer(
-            cast(Literal["ok", "memory", "error"], status),
-            printable(str(header.get("detail", ""))),
-            peak,
+            header["status"],
+            printable(header["detail"]),
+            header["peak"],
             header,
             memoryview(body),
         )
@@ -132,14 +131,23 @@ class Process:
     def _receive(self, deadline: float) -> tuple[dict[str, Any], bytearray]:
         header_size, size = wire.PREFIX.unpack(self._exactly(wire.PREFIX.size, deadline))
         # No child that keeps to its memory can have more to say.
-        if header_size + size > self.memory_bytes:
-            raise wire.BadAnswerError(f"{header_size + size} bytes are announced")
-        header = wire.parse_header(self._exactly(header_size, deadline))
+        if header_size > wire.HEADER_BYTES or header_size + size > self.memory_bytes:
+            raise wire.BadAnswerError(f"{header_size} and {size} bytes are announced")
+        header = wire.parse_header(self._exactly(header_size, deadline), size)
         return header, self._exactly(size, deadline)
 
     def _exactly(self, size: int, deadline: float) -> bytearray:
-        buffer = bytearray(size)
-        view = memoryview(buffer)
+        buffer = bytearray()
+        while len(buffer) < size:
+            # Room for as much again as has come, since what is announced need not come.
+            room = min(max(len(buffer), _PIECE), size - len(buffer))
+            start = len(buffer)
+            buffer.extend(bytes(room))
+            with memoryview(buffer) as view:
+                self._fill(view[start:], deadline)
+        return buffer
+
+    def _fill(self, view: memoryview, deadline: float) -> None:
         while len(view):
             remaining = deadline - time.monotonic()
             try:
@@ -154,7 +162,6 @@ class Process:
             if not count:
                 raise self._death()
             view = view[count:]
-        return buffer
 
     def _death(self) -> DiedError:
         if not self._has_ended(_END_S):

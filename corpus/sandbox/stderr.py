@@ -6,6 +6,7 @@ import contextlib
 import os
 
 _KEPT = 8_192
+_READS = 32
 _DETAIL = 1_000
 
 
@@ -22,7 +23,10 @@ class StderrPipe:
         """The last of what came since it was last asked for."""
         kept = b""
         with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self._ours, 65_536):
+            # Not until it is empty: who writes on and on is not to keep us here.
+            for _ in range(_READS):
+                if not (chunk := os.read(self._ours, 65_536)):
+                    break
                 kept = (kept + chunk)[-_KEPT:]
         return kept.decode("utf-8", "replace")
 

@@ -31,6 +31,10 @@ _KEPT = (
 _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
+# What was said to be lacking: once a process, since every sandbox of it lacks the same.
+_said: set[str] = set()
+
+
 class LostError(Exception):
     """The template has died, and its children with it."""
 
@@ -150,6 +154,7 @@ class Template:
                 f"a sandbox child could not load {self.function}: {answer['failed']}.",
                 function=self.function,
             )
+        _say_once(answer["lacking"])
         return None
 
     def _ask(self, message: bytes, descriptors: list[int]) -> dict[str, Any]:
@@ -173,3 +178,13 @@ class Template:
             raise LostError("it closed its channel")
         answer: dict[str, Any] = json.loads(message)
         return answer
+
+
+def _say_once(lacking: list[str]) -> None:
+    line = (
+        f"sandbox: this kernel or container lacks {', '.join(lacking)}; "
+        "docs/operate/security.md says what holds without."
+    )
+    if lacking and line not in _said:
+        _said.add(line)
+        print(line, file=sys.stderr, flush=True)

@@ -139,11 +139,6 @@ def _write(rest: bytes) -> None:
         stream.write(b"x")
 
 
-def _orphan(rest: bytes) -> None:
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(60)
-
-
 def _undying(rest: bytes) -> None:
     # PR_SET_PDEATHSIG: nothing, any more.
     ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
@@ -164,6 +159,23 @@ def _descriptors(rest: bytes) -> list[str]:
 def _connect(rest: bytes) -> str:
     socket.create_connection(("127.0.0.1", int(rest)), timeout=5).close()
     return "connected"
+
+
+def _shout(rest: bytes) -> None:
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            os.write(2, b"noise\n" * 10_000)
+
+
+def _wide(rest: bytes) -> list[str]:
+    return ["wide"] * int(rest)
+
+
+def _nested(rest: bytes) -> Any:
+    value: Any = 1
+    for _ in range(int(rest)):
+        value = [value]
+    return value
 
 
 def _object(rest: bytes) -> Any:
@@ -197,9 +209,11 @@ _BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
     "fork": _fork,
     "limits": _limits,
     "write": _write,
+    "shout": _shout,
+    "wide": _wide,
+    "nested": _nested,
     "object": _object,
     "connect": _connect,
-    "orphan": _orphan,
     "descriptors": _descriptors,
     "babble": _babble,
     "digest": digest,

@@ -6,8 +6,12 @@ from typing import Any
 
 from corpus.sources import filetype
 
+# Not imported by those who only name the function, but before a child of the sandbox sees a file.
+LOADED_FIRST = ("lief", "tlsh")
 # Below it the TLSH library gives no digest.
 _TLSH_MIN_BYTES = 50
+# Characters of a digest.
+_LONGEST = 72
 
 
 def identify(data: bytes) -> dict[str, Any]:
@@ -23,6 +27,20 @@ def identify(data: bytes) -> dict[str, Any]:
         "tlsh": tlsh_of(data),
         "imphash": imphash_of(data) if kind == "pe" else None,
     }
+
+
+def is_identity(answer: Any) -> bool:
+    """Whether what was answered for an identity has its fields: the child has read a hostile file."""
+    return (
+        isinstance(answer, dict)
+        and answer.keys() == {"file_type", "arch", "tlsh", "imphash"}
+        and isinstance(answer["file_type"], str)
+        and all(_is_text(value) for value in answer.values())
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.isascii() and len(value) <= _LONGEST)
 
 
 def tlsh_of(data: bytes) -> str | None:

@@ -6,11 +6,12 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpus.sandbox import Outcome, Sandbox
 from corpus.services.context import Context
+from corpus.services.ingest.identity import is_identity
 from corpus.services.ingest.rows import Counts, ShardRows
 from corpus.sources import filetype
 from corpus.sources.archives import Executable, Other, Problem
@@ -71,10 +72,13 @@ class Intake:
     def _identify(self, sandbox: Sandbox, items: Iterable[tuple[str, bytes]]) -> None:
         for outcome in sandbox.map(items):
             sample = self.samples[outcome.key]
-            if outcome.reason is None:
+            if outcome.reason:
+                sample.failure = outcome
+            elif is_identity(outcome.value):
                 sample.identity = outcome.value
             else:
-                sample.failure = outcome
+                broken = "the child's answer is broken"
+                sample.failure = replace(outcome, value=None, reason="crash", detail=broken)
 
     def _new(
         self, candidates: list[Candidate], writers: ThreadPoolExecutor

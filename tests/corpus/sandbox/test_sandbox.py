@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +55,6 @@ def test_long_texts_pass_through_as_they_are() -> None:
         (b"raise no\xff\ngood", "error", "ValueError: no\\udcff\\ngood"),
         (b"nonsense", "error", "KeyError: 'nonsense'"),
         (b"object", "error", "TypeError: Object of type object is not JSON serializable"),
-        (b"write /tmp/sandbox-was-here", "error", "OSError: [Errno 27] File too large"),
     ],
 )
 def test_reasons(data: bytes, reason: str, detail: str) -> None:
@@ -101,12 +102,48 @@ def test_output_of_native_libraries_is_no_answer() -> None:
         b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 8, "dtype": "O", "shape": [1]}]}, [b"x" * 8])),
         b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 1, "text": True}]}, [b"\xff"])),
         b"".join(wire.pack({"status": "ok", "peak": 1, "value": 1}, [b"left over"])),
+        b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 1}] * 2}, [b"x"])),
+        b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": -1}, {"path": [], "size": 2}]}, [b"x"])),
+        b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 8, "dtype": "<f8", "shape": [1 << 70]}]}, [b"x" * 8])),
+        b"".join(wire.pack({"status": "ok", "peak": 1, "blobs": [{"path": [{}], "size": 1}]}, [b"x"])),
+        b"".join(wire.pack({"status": "ok", "peak": 1 << 63, "value": 1}, [])),
+        b"".join(wire.pack({"status": "ok", "peak": True, "value": 1}, [])),
+        b"".join(wire.pack({"status": ["ok"], "peak": 1}, [])),
+        b"".join(wire.pack({"status": "error", "peak": 1, "detail": [1]}, [])),
+        wire.PREFIX.pack(wire.HEADER_BYTES + 1, 0) + b" " * (wire.HEADER_BYTES + 1),
+        wire.PREFIX.pack(2**32 - 1, 2**64 - 1),
+        wire.PREFIX.pack(60_000, 0) + b"[" * 60_000,
+        wire.PREFIX.pack(60_000, 0) + b'{"status":"ok","peak":1,"value":' + b"[" * 500 + b"]" * 500 + b"}" + b" " * (60_000 - 1_033),
+        wire.PREFIX.pack(60_000, 0) + b'{"status":"ok","peak":' + b"9" * 59_977 + b"}",
     ],
 )  # fmt: skip
 def test_lying_child_is_a_crash(answer: bytes) -> None:
     outcome = run(b"babble " + answer)
     assert outcome.reason == "crash"
     assert outcome.detail.startswith("the child's answer is broken: ")
+
+
+def test_a_blob_that_never_comes_costs_time_and_no_memory() -> None:
+    header = json.dumps({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 4 << 30}]})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = wire.PREFIX.pack(len(header), 4 << 30) + header.encode()
+    outcome = run(b"babble " + answer, memory_bytes=8 << 30, timeout_s=1)
+    assert outcome.reason == "timeout"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+def test_endless_noise_keeps_nobody() -> None:
+    with sandbox(timeout_s=2) as box:
+        outcomes = list(box.map([("a", b"shout "), ("b", b"digest x")]))
+    assert [o.reason for o in outcomes] == ["timeout", None]
+
+
+def test_a_sound_answer_that_is_too_large_says_so() -> None:
+    with sandbox() as box:
+        outcomes = list(box.map([("a", b"wide 20000"), ("b", b"nested 40"), ("c", b"nested 20")]))
+    assert [o.reason for o in outcomes] == ["error", "error", None]
+    assert "65536 are allowed" in outcomes[0].detail
+    assert "in each other" in outcomes[1].detail
 
 
 def test_lying_child_does_not_answer_for_the_next_file() -> None:

@@ -10,7 +10,7 @@ import lief
 import pytest
 
 from corpus.sandbox import Sandbox
-from corpus.services.ingest.identity import identify
+from corpus.services.ingest.identity import identify, is_identity
 from tests.support.executables import launcher, real_elfs, real_pes, small_pe
 
 pytestmark = pytest.mark.fast
@@ -123,3 +123,19 @@ def test_cut_and_scrambled_pes_do_no_harm() -> None:
     for at in range(0, 1024, 16):
         scrambled = data[:at] + b"\xff" * 16 + data[at + 16 :]
         assert set(identify(scrambled)) == {"file_type", "arch", "tlsh", "imphash"}
+
+
+def test_an_answer_is_believed_only_in_its_form() -> None:
+    sound = identify(b"MZ" + bytes(100))
+    assert is_identity(sound)
+    for broken in (
+        None,
+        [],
+        {},
+        {**sound, "more": None},
+        {**sound, "arch": 1},
+        {**sound, "file_type": None},
+        {**sound, "imphash": "x" * 73},
+        {**sound, "tlsh": "\ud800"},
+    ):
+        assert not is_identity(broken)
