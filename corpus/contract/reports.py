@@ -24,6 +24,9 @@ class CollectReport(Report):
     outside_window: int = Field(description="Files left out by `since` and `until`.")
     over_limit: int = Field(description="Files left out by `limit`; the next update finds them.")
     unreadable: int = Field(description="Files and folders that could not be listed.")
+    rejects: dict[str, int] = Field(
+        default_factory=dict, description="Rows of manifests that were left out, by reason."
+    )
 
 
 class IngestReport(Report):
@@ -51,6 +54,16 @@ class ImportVerdictsReport(Report):
     samples: int = Field(description="Different sha256s that have a new verdict.")
     by_verdict: dict[str, int] = Field(
         description="New verdicts that say malicious, benign and unknown."
+    )
+    rejects: dict[str, int] = Field(
+        default_factory=dict, description="Rows that were left out, by reason."
+    )
+    no_report: int = Field(0, description="Records that say that there is no report.")
+    unknown_hashes: int = Field(
+        0, description="Rows that name a sample by md5 or sha1 that the corpus does not have."
+    )
+    without_verdict: int = Field(
+        0, description="Files that gave no verdict; they are read again with the next update."
     )
 
 

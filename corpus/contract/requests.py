@@ -72,8 +72,8 @@ class ImportVerdictsRequest(Request):
 
     urls: list[str] = Field(
         default_factory=list,
-        description="Verdict files, or folders or fsspec URLs of them; `verdicts.urls` of the "
-        "settings if left out.",
+        description="Verdict files, or folders or fsspec URLs of them; those of `verdicts.feeds` if left "
+        "out. What lies in none of these speaks as `form`, which is believed last.",
     )
     rescan: bool = Field(
         False, description="Read all files again, also those that have not changed."

@@ -28,6 +28,7 @@ from corpus.settings.corpus import (
     StoreSettings,
     VerdictSettings,
 )
+from corpus.settings.feeds import Feed
 from corpus.settings.loading import CONFIG_FILE, config_files, load
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "OF_WORKERS",
     "DateSettings",
     "FeatureSettings",
+    "Feed",
     "GateSettings",
     "GroupSettings",
     "LabelSettings",

@@ -8,6 +8,7 @@ from datetime import date
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
+from corpus.settings.feeds import Feed, OnBadRow
 from corpus.settings.section import MOST, MOST_BYTES, MOST_DAYS, Section
 
 # A hundred years, as MOST_DAYS.
@@ -47,6 +48,11 @@ class SourceSettings(Section):
     archive_passwords: list[SecretStr] = Field(
         default_factory=lambda: [SecretStr("infected")],
         description="Passwords tried, in this order, on encrypted archives.",
+    )
+    on_bad_row: OnBadRow = Field(
+        "reject",
+        description="A wrong row of a manifest is left out and counted (`reject`), or the manifest is refused "
+        "(`refuse`). It is refused, too, if all its rows are wrong.",
     )
     max_depth: int = Field(3, ge=0, le=32, description="How many archives deep members are opened.")
     max_members: int = Field(
@@ -123,10 +129,10 @@ class DateSettings(Section):
 
 
 class VerdictSettings(Section):
-    urls: list[str] = Field(
+    feeds: list[Feed] = Field(
         default_factory=list,
-        description="Verdict files, or folders of them: CSV, JSONL or Parquet manifests, VirusTotal "
-        "v2 or v3 reports as JSON or JSONL.",
+        description="Places of verdict files and whom each may speak for, as tables `[[verdicts.feeds]]`: `place`, "
+        "`reporter`, `format`, `columns`, `on_bad_row`; [labels](labels.md) has them.",
     )
     malicious_threshold: int = Field(
         5,
@@ -164,8 +170,9 @@ class VerdictSettings(Section):
 
 class LabelSettings(Section):
     precedence: list[str] = Field(
-        default_factory=lambda: ["analyst", "manifest", "virustotal"],
-        description="Who is believed first: reporters, or kinds of source.",
+        default_factory=lambda: ["analyst", "manifest", "virustotal", "form"],
+        description="Who is believed first: reporters (in any case), or kinds of source; `form` is what was typed into a "
+        "form or a command line.",
     )
     min_report_age_days: int = Field(
         0,

@@ -54,6 +54,8 @@ def _without_credentials(value: Any) -> Any:
     """URLs may carry user:password@; it is not for the screen."""
     if isinstance(value, str):
         return re.sub(r"(?<=://)[^/@]+@", "***@", value)
+    if isinstance(value, dict):
+        return {name: _without_credentials(item) for name, item in value.items()}
     return [_without_credentials(item) for item in value] if isinstance(value, list) else value
 
 

@@ -20,6 +20,12 @@ from corpus.errors import BadSettingError
 
 CONFIG_FILE = Path("/etc/corpus-airflow/corpus.toml")
 
+# Settings that are no more, and what to write instead.
+_REPLACED = {
+    "verdicts.urls": "write a table [[verdicts.feeds]] for each place, with `place` and, as `reporter`, "
+    "whom its rows may speak for"
+}
+
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -87,7 +93,7 @@ def load(
         field = ".".join(str(part) for part in first["loc"])
         unknown = first["type"] == "extra_forbidden"
         raise BadSettingError(
-            f"there is no such setting.{_meant(cls, field, others)}"
+            f"there is no such setting{_meant(cls, field, others)}"
             if unknown
             else f"{first['msg']}.",
             field=field,
@@ -100,10 +106,12 @@ def load(
 
 
 def _meant(cls: type[BaseModel], name: str, others: Collection[str]) -> str:
-    """A guess at the setting that someone meant, as a sentence; empty if none is near."""
+    """The rest of the sentence: what stands in its place, or a guess at what someone meant, if one is near."""
+    if name in _REPLACED:
+        return f" any more: {_REPLACED[name]}."
     names = [*cls.model_fields, *others]
     for section, field in cls.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             names += [f"{section}.{inner}" for inner in field.annotation.model_fields]
     near = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    return f". Did you mean {near[0]}?" if near else "."

@@ -13,7 +13,7 @@ from corpus.errors import BadSettingError
 from corpus.settings import Settings
 
 # Where things lie. A URL may bear a user's password, and a service in a workspace has no use for it.
-_ADDRESSES = {"store.root", "sources.urls", "verdicts.urls"}
+_ADDRESSES = {"store.root", "sources.urls", "verdicts.feeds"}
 
 
 def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: bool = True) -> str:
@@ -56,6 +56,8 @@ def _secret(value: Any) -> bool:
 
 def toml_value(value: Any, field: str) -> str:
     """Return a value as TOML has it; `field` is named by the `BadSettingError` for what TOML cannot hold."""
+    if isinstance(value, BaseModel):
+        return toml_value(value.model_dump(exclude_none=True), field)
     if isinstance(value, SecretStr):
         return toml_value(value.get_secret_value(), field)
     if isinstance(value, str | PurePath):

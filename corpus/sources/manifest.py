@@ -8,30 +8,32 @@ A CSV (comma, header, UTF-8), JSON Lines or Parquet file with the columns
     source       where the file comes from, in words; optional, the manifest's URL otherwise
     tags         a list, or text separated by `;`, `,` or `|`; optional
 
-Other columns are ignored. Anything wrong is `BadInputError` with file, row (1 is the first row after the
-header, or the line of a JSON Lines file) and field.
+Other columns are ignored. What is wrong is told with file, row (1 is the first row after the header, or the line of a
+JSON Lines file) and field.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from corpus.errors import BadInputError
+from corpus.rows import csv_rows, json_rows
 from corpus.rows.bad_value import BadValueError
+from corpus.rows.budget import Budget, unpacked
 from corpus.rows.dates import Dates
+from corpus.rows.row import BadRow, Row
+from corpus.settings.feeds import OnBadRow
 from corpus.sources.files import Files, is_local, local_path, reason_of
 from corpus.sources.location import encode
 
 COLUMNS = ("sha256", "location", "first_seen", "source", "tags")
 _REQUIRED = ("sha256", "location")
+_BUDGET = Budget()
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -47,21 +49,40 @@ class ManifestRow:
     tags: tuple[str, ...]
 
 
-def read_manifest(url: str, files: Files, dates: Dates | None = None) -> Iterator[ManifestRow]:
-    """Rows of the manifest at `url`, read as a stream. Raises `BadInputError`."""
+def read_manifest(
+    url: str, files: Files, dates: Dates | None = None, on_bad_row: OnBadRow = "refuse"
+) -> Iterator[ManifestRow | BadRow]:
+    """Rows of the manifest at `url`, read as a stream; with "reject" a wrong row is a `BadRow`.
+
+    Raises `BadInputError` for a file that cannot be read as what it is, and if all its rows are wrong.
+    """
     dates = dates or Dates()
     path = local_path(url) if is_local(url) else url
     name = encode(path)
+    first: BadRow | None = None
+    good = False
     try:
         with files.open(name) as stream:
-            for row, values in _reader(url)(stream, name):
-                yield _row(path, name, row, values, dates)
+            for each in _reader(url)(stream, name):
+                if isinstance(each, BadRow):
+                    found: ManifestRow | BadRow = each
+                else:
+                    row, values = each
+                    found = _row(path, row, values, dates)
+                if isinstance(found, BadRow):
+                    if on_bad_row == "refuse":
+                        raise found.error(name)
+                    first = first or found
+                good = good or not isinstance(found, BadRow)
+                yield found
     except FileNotFoundError as error:
         raise BadInputError("this source does not exist.", file=name) from error
     except OSError as error:
         raise BadInputError(
             f"this manifest cannot be read: {reason_of(error)}.", file=name
         ) from error
+    if first and not good:
+        raise first.error(name)
 
 
 def _reader(url: str) -> Any:
@@ -69,64 +90,32 @@ def _reader(url: str) -> Any:
     return {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[suffix]
 
 
-def _csv(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    # Bytes that are not UTF-8 come as surrogates, so that the row and the field are known.
-    text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    lines = csv.reader(text, strict=True)
-    row = 0
-    try:
-        header = [column.strip() for column in next(lines, [])]
-        _check_columns(header, name)
-        for values in lines:
-            if not values:
-                continue
-            row += 1
-            if len(values) != len(header):
-                raise BadInputError(
-                    f"{len(values)} fields where the header has {len(header)}.", file=name, row=row
-                )
-            yield row, dict(zip(header, values, strict=True))
-    except csv.Error as error:
-        raise BadInputError(f"broken CSV: {error}.", file=name, row=row + 1) from error
+def _csv(stream: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+    text = unpacked(stream, name, _BUDGET)
+    header, rows = csv_rows.table(text, name, _BUDGET, COLUMNS, literal=True)
+    _check_columns(header, name)
+    yield from rows
 
 
-def _jsonl(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for row, line in enumerate(stream, 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line.decode("utf-8-sig" if row == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            raise BadInputError("this line is not UTF-8.", file=name, row=row) from error
-        except (ValueError, RecursionError) as error:
-            raise BadInputError(f"broken JSON: {error}.", file=name, row=row) from error
-        if not isinstance(values, dict):
-            raise BadInputError("not a JSON object.", file=name, row=row)
-        for column in _REQUIRED:
-            if column not in values:
-                raise BadInputError("missing.", file=name, row=row, field=column)
-        yield row, values
+def _jsonl(stream: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+    for record in json_rows.records(unpacked(stream, name, _BUDGET), name, _BUDGET):
+        if isinstance(record, BadRow):
+            yield record
+        elif not isinstance(record.value, dict):
+            yield BadRow(record.number, "not a JSON object.", "not_json")
+        elif missing := [column for column in _REQUIRED if column not in record.value]:
+            yield BadRow(record.number, "missing.", field=missing[0])
+        else:
+            yield Row(record.number, record.value)
 
 
-def _parquet(stream: IO[bytes], name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _parquet(stream: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+    from corpus.rows import parquet_rows
 
-    from corpus.rows.parquet_cells import rows_of
-
-    row = 0
-    try:
-        file = pq.ParquetFile(stream)
-        columns = file.schema_arrow.names
-        _check_columns(columns, name)
-        for batch in file.iter_batches(columns=[c for c in COLUMNS if c in columns]):
-            for values in rows_of(batch):
-                row += 1
-                yield row, values
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise BadInputError(
-            f"broken Parquet: {error}.", file=name, row=row + 1 if row else None
-        ) from error
+    columns = parquet_rows.columns_of(stream, name)
+    _check_columns(columns, name)
+    known = [column for column in COLUMNS if column in columns]
+    yield from parquet_rows.rows(stream, name, _BUDGET, known)
 
 
 def _check_columns(header: list[str], name: str) -> None:
@@ -138,46 +127,45 @@ def _check_columns(header: list[str], name: str) -> None:
             raise BadInputError("this column is there more than once.", file=name, field=column)
 
 
-def _row(path: str, name: str, row: int, values: Mapping[str, Any], dates: Dates) -> ManifestRow:
-    def bad(field: str, problem: str) -> NoReturn:
-        raise BadInputError(problem, file=name, row=row, field=field)
+def _row(path: str, row: int, values: Mapping[str, Any], dates: Dates) -> ManifestRow | BadRow:
+    try:
+        return _checked(path, row, values, dates)
+    except BadValueError as error:
+        return BadRow.of(row, error)
 
+
+def _checked(path: str, row: int, values: Mapping[str, Any], dates: Dates) -> ManifestRow:
     def text(field: str) -> str:
         value = values.get(field)
         if value is None:
             return ""
         if not isinstance(value, str):
-            bad(field, "is not text.")
+            raise BadValueError("is not text.", field=field)
         try:
             value.encode()
         except UnicodeEncodeError:
-            bad(field, "not UTF-8.")
+            raise BadValueError("not UTF-8.", field=field) from None
         return value.strip() if field != "location" else value
 
     sha256 = text("sha256")
     if sha256 and not _SHA256.fullmatch(sha256):
-        bad("sha256", "is not a sha256: 64 hex digits.")
+        raise BadValueError("is not a sha256: 64 hex digits.", "bad_hash", "sha256")
     location = text("location")
     if not location.strip():
-        bad("location", "empty.")
+        raise BadValueError("empty.", field="location")
     if "\0" in location:
-        bad("location", "a path cannot hold a NUL character.")
+        raise BadValueError("a path cannot hold a NUL character.", field="location")
     try:
         first_seen = dates.read_if_any(values.get("first_seen"))
-        tags = _tags(values.get("tags"))
     except BadValueError as error:
-        bad("first_seen", str(error))
-    except UnicodeEncodeError:
-        bad("tags", "not UTF-8.")
-    except TypeError as error:
-        bad("tags", str(error))
+        raise BadValueError(str(error), error.reason, "first_seen") from error
     return ManifestRow(
         row,
         encode(_resolve(path, location)),
         sha256.lower() or None,
         first_seen,
         text("source") or None,
-        tags,
+        _tags(values.get("tags")),
     )
 
 
@@ -196,7 +184,10 @@ def _tags(value: Any) -> tuple[str, ...]:
         return ()
     parts = re.split(r"[;,|]", value) if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise TypeError("is neither text nor a list of texts.")
-    for part in parts:
-        part.encode()
+        raise BadValueError("is neither text nor a list of texts.", field="tags")
+    try:
+        for part in parts:
+            part.encode()
+    except UnicodeEncodeError:
+        raise BadValueError("not UTF-8.", field="tags") from None
     return tuple(sorted({part.strip() for part in parts} - {""}))

@@ -11,14 +11,22 @@ from typing import Any
 
 from corpus.rows.bad_value import BadValueError
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGITS = {"sha256": 64, "sha1": 40, "md5": 32}
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+
+
+def digest(value: Any, kind: str) -> str:
+    """A hash of the kind `sha256`, `sha1` or `md5`, in lower case."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    digits = _DIGITS[kind]
+    if len(text) != digits or not _HEX.fullmatch(text):
+        raise BadValueError(f"is not a {kind}: {digits} hexadecimal digits.", "bad_hash")
+    return text
 
 
 def sha256(value: Any) -> str:
-    digest = value.strip().lower() if isinstance(value, str) else ""
-    if not _SHA256.fullmatch(digest):
-        raise BadValueError("is not a sha256: 64 hexadecimal digits.")
-    return digest
+    """A sha256 in lower case."""
+    return digest(value, "sha256")
 
 
 def share(value: Any) -> float:

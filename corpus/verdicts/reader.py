@@ -2,218 +2,177 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from functools import cached_property
-from typing import IO, Any, cast
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import IO
 
 from corpus.errors import BadInputError
+from corpus.rows import csv_rows, json_rows, parquet_rows
+from corpus.rows.bad_value import BadValueError
+from corpus.rows.budget import Budget, unpacked
 from corpus.rows.dates import Dates
-from corpus.rows.parquet_cells import rows_of
+from corpus.rows.kind import HEAD, kind_of
+from corpus.rows.row import BadRow, Row
 from corpus.settings import VerdictSettings
-from corpus.verdicts import manifest, virustotal
+from corpus.settings.feeds import Feed
+from corpus.verdicts import formats, hash_list, manifest, virustotal
+from corpus.verdicts.columns import Columns
 from corpus.verdicts.families import FamilyNamer
 from corpus.verdicts.family_names import FamilyNames
-from corpus.verdicts.record import VIRUSTOTAL, Verdict
-from corpus.verdicts.rule import Correlation, judge
+from corpus.verdicts.outcome import ByOtherHash, NoReport, Outcome
+from corpus.verdicts.record import MANIFEST, VIRUSTOTAL, Verdict
+from corpus.verdicts.records import AVCLASS, Found, unwrapped
+from corpus.verdicts.reports import Reports
+from corpus.verdicts.rule import Correlation
+from corpus.verdicts.voice import ANYBODY, Voice
 
-_BOM = b"\xef\xbb\xbf"
+# The columns by which a table is told, and which are read of it.
+_KNOWN = manifest.KNOWN | {name for each in formats.FORMATS for name in each.columns}
+_FORMATS = {each.name: each for each in formats.FORMATS}
+# With these, columns that are mapped make a manifest of whatever has them.
+_OWN = ("auto", MANIFEST)
+_WANTED = "a verdict file (CSV, JSON, JSON lines or Parquet)"
 
 
 class VerdictReader:
-    """Reads manifests (CSV, JSON, JSONL, Parquet) and VirusTotal reports (JSON, JSONL), also gzipped."""
+    """Reads manifests, VirusTotal reports and the formats of `corpus.verdicts.formats`, compressed or not."""
 
-    def __init__(self, settings: VerdictSettings, dates: Dates | None = None):
+    def __init__(
+        self, settings: VerdictSettings, dates: Dates | None = None, budget: Budget | None = None
+    ):
         self.settings = settings
         self.dates = dates or Dates()
-        self.correlation = Correlation(settings.correlated_engines)
+        self.budget = budget or Budget()
         self.families = FamilyNames(settings.family_aliases)
 
     @cached_property
-    def _namer(self) -> FamilyNamer:
-        return FamilyNamer(self.correlation, self.families)
+    def _reports(self) -> Reports:
+        correlation = Correlation(self.settings.correlated_engines)
+        return Reports(self.settings, correlation, FamilyNamer(correlation, self.families))
 
-    def read(self, stream: IO[bytes], file: str) -> Iterator[Verdict]:
-        """The verdicts of one file, in its order; an empty file has none.
+    def read(
+        self, stream: IO[bytes], file: str, feed: Feed | None = None, voice: Voice = ANYBODY
+    ) -> Iterator[Outcome]:
+        """What each row of a file comes to, in its order; an empty file has none.
 
-        `file` is what errors name. Rows count from 1: lines of JSONL, entries of a JSON list, rows
-        of a table (without the header). Raises `BadInputError` naming file, row and field.
+        `file` is what errors name; of `feed` only format and columns count here. Rows count from 1: lines of JSONL,
+        entries of a JSON list, rows of a table (without the header). A wrong row is a `BadRow`. Raises
+        `BadInputError` for a file that cannot be read as what it is, or that is beyond the budget.
         """
-        try:
-            for verdict in self._read(stream, file):
-                yield verdict.identified()
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise BadInputError(f"is not a whole gzip file: {error}", file=file) from error
-
-    def _read(self, stream: IO[bytes], file: str) -> Iterator[Verdict]:
-        head = _head(stream)
-        if head.startswith(b"\x1f\x8b"):
-            stream = cast(IO[bytes], gzip.GzipFile(fileobj=stream))
-            head = _head(stream)
-        if head.startswith(b"PAR1"):
-            for row, cells in _parquet(stream, file):
-                yield self._row(cells, file, row)
-        elif head.removeprefix(_BOM).lstrip()[:1] in (b"{", b"["):
-            for row, record in _json(stream, file):
-                yield from self._record(record, file, row)
-        else:
-            for row, cells in _csv(stream, file):
-                yield self._row(cells, file, row)
-
-    def _row(self, cells: Mapping[str, Any], file: str, row: int) -> Verdict:
-        return manifest.from_row(cells, file, row, self.dates, self.families)
-
-    def _record(self, record: Any, file: str, row: int) -> Iterator[Verdict]:
-        if not isinstance(record, dict):
-            raise BadInputError("is not an object.", file=file, row=row)
-        if "verdict" in record:
-            yield self._row(record, file, row)
-        elif virustotal.is_report(record):
-            for report in virustotal.reports(record, file, row, self.dates):
-                yield self.verdict_of(report, file, row)
-        elif "sha256" in record:
-            yield self._row(record, file, row)
-        else:
-            raise BadInputError(
-                "is neither a verdict (sha256, verdict) nor a VirusTotal report (v2: scans, "
-                "v3: data or attributes).",
-                file=file,
-                row=row,
-            )
-
-    def verdict_of(self, report: virustotal.ScanReport, file: str, row: int) -> Verdict:
-        """The verdict of one VirusTotal report, by EMBER2024's rule and the settings' thresholds."""
-        engines = len(self.correlation.voters(a.engine for a in report.answers))
-        detections = len(self.correlation.voters(a.engine for a in report.answers if a.detected))
-        verdict, confidence = judge(
-            detections,
-            engines,
-            self.settings.malicious_threshold,
-            self.settings.benign_threshold,
-        )
-        family, family_confidence = self._namer.name(report)
-        return Verdict(
-            sha256=report.sha256,
-            verdict=verdict,
-            reporter=VIRUSTOTAL,
-            reported_at=report.reported_at,
-            confidence=confidence,
-            family=family,
-            family_confidence=family_confidence,
-            source_kind=VIRUSTOTAL,
-            detections=detections,
-            engines=engines,
-            first_seen=report.first_seen,
-            file=file,
-            row=row,
-        )
-
-
-def _head(stream: IO[bytes]) -> bytes:
-    head = stream.read(4096)
-    stream.seek(0)
-    return head
-
-
-def _csv(stream: IO[bytes], file: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    row = 0
-    # Escaped, so that bytes that are not UTF-8 are refused with the row and field they stand in.
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    try:
-        lines = csv.reader(text, strict=True)
-        header = [name.strip() for name in next(lines, [])]
-        if not header:
-            return
-        _require(header, file)
-        for cells in lines:
-            if not cells:
+        feed = feed or Feed(place=file)
+        columns = Columns(feed.columns)
+        for number, found in self._objects(stream, file, feed, columns):
+            if isinstance(found, BadRow):
+                yield found
                 continue
-            row += 1
-            if len(cells) != len(header):
-                raise BadInputError(
-                    f"has {len(cells)} cells; the header has {len(header)}.", file=file, row=row
-                )
-            yield row, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise BadInputError(f"is not CSV: {error}.", file=file, row=row + 1) from error
-    finally:
-        # The stream is its opener's to close.
-        text.detach()
+            try:
+                verdict = self._verdict(found, feed, columns, voice)
+            except BadValueError as error:
+                yield BadRow.of(number, error)
+                continue
+            if verdict is None:
+                yield NoReport(number)
+            elif isinstance(verdict, ByOtherHash):
+                yield ByOtherHash(verdict.digest, verdict.verdict._replace(file=file, row=number))
+            else:
+                yield verdict._replace(file=file, row=number).identified()
 
-
-def _parquet(stream: IO[bytes], file: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    row = 0
-    try:
-        table = pq.ParquetFile(stream)
-        names = table.schema_arrow.names
-        _require(names, file)
-        known = [name for name in names if name in _COLUMNS]
-        for batch in table.iter_batches(columns=known):
-            for cells in rows_of(batch):
-                row += 1
-                yield row, cells
-    except (pa.ArrowException, OSError) as error:
-        raise BadInputError(f"is not a whole Parquet file: {error}", file=file) from error
-
-
-_COLUMNS = {*manifest.COLUMNS, *manifest.ALIASES.values()}
-
-
-def _require(names: list[str], file: str) -> None:
-    for name in manifest.REQUIRED:
-        if name not in names:
-            raise BadInputError(
-                f"there is no such column; there are: {', '.join(names) or 'none'}.",
-                file=file,
-                field=name,
-            )
-    for name in names:
-        if names.count(name) > 1 and name in _COLUMNS:
-            raise BadInputError("there are two such columns.", file=file, field=name)
-
-
-def _json(stream: IO[bytes], file: str) -> Iterator[tuple[int, Any]]:
-    """Records of JSON lines one at a time, or of one JSON document; each with its row."""
-    first = stream.readline()
-    row = 1
-    while first and not first.removeprefix(_BOM).strip():
-        first = stream.readline()
-        row += 1
-    try:
-        record = json.loads(first.removeprefix(_BOM))
-        rest = stream.readline()
-        while rest and not rest.strip():
-            rest = stream.readline()
-    except (ValueError, RecursionError):
-        rest = b""
-        record = None
-    if rest and isinstance(record, dict):
+    def _objects(
+        self, stream: IO[bytes], file: str, feed: Feed, columns: Columns
+    ) -> Iterator[tuple[int, Found | BadRow]]:
+        head = stream.read(HEAD)
         stream.seek(0)
-        for row, line in enumerate(stream, start=1):
-            if line.removeprefix(_BOM).strip():
-                yield row, _loads(line.removeprefix(_BOM), file, row)
-        return
-    stream.seek(0)
-    document = _loads(stream.read().removeprefix(_BOM), file, 1)
-    if isinstance(document, list):
-        yield from enumerate(document, start=1)
-    else:
-        yield 1, document
+        if head.startswith(b"PAR1"):
+            names = parquet_rows.columns_of(stream, file)
+            known = [name for name in names if name in _KNOWN | columns.theirs]
+            format_ = _format_of_table(names, file, feed, columns)
+            for cells in parquet_rows.rows(stream, file, self.budget, known):
+                yield cells.number, Found("", format_, cells.cells)
+            return
+        text = unpacked(stream, file, self.budget)
+        kind = kind_of(text.peek(HEAD)[:HEAD])
+        if feed.format == "hashes" and kind in ("text", "JSON"):
+            for row in hash_list.rows(text, file, self.budget):
+                yield row.number, _found(row, MANIFEST)
+        elif kind == "JSON":
+            for record in json_rows.records(text, file, self.budget):
+                if isinstance(record, BadRow):
+                    yield record.number, record
+                elif columns and feed.format in _OWN and isinstance(record.value, dict):
+                    yield record.number, Found("", MANIFEST, record.value)
+                else:
+                    for found in unwrapped(record.value):
+                        yield record.number, found
+        elif kind == "text":
+            names, rows = csv_rows.table(text, file, self.budget, _KNOWN | columns.theirs)
+            if names:
+                format_ = _format_of_table(names, file, feed, columns)
+                for row in rows:
+                    yield row.number, _found(row, format_)
+        elif kind != "empty":
+            raise BadInputError(f"is not {_WANTED}: it is {kind}.", file=file)
+
+    def _verdict(
+        self, found: Found, feed: Feed, columns: Columns, voice: Voice
+    ) -> Verdict | ByOtherHash | None:
+        """What an object says; None if it says that there is no report. Raises `BadValueError`."""
+        name, cells = found.format, found.value
+        if not isinstance(cells, dict):
+            raise BadValueError("is not an object.")
+        if columns and name == MANIFEST:
+            cells = columns.of(cells)
+        elif feed.format not in ("auto", name) and name is not None:
+            raise BadValueError(f"is not {feed.format}.", "other_format")
+        if name == VIRUSTOTAL:
+            report = virustotal.report_of(cells, self.dates, found.prefix)
+            return None if report is None else self._reports.verdict_of(report, voice)
+        if name == MANIFEST:
+            return manifest.from_row(cells, voice, self.dates, self.families)
+        if name == AVCLASS:
+            cells = self._reports.labels_of(cells, self.dates)
+        elif name is not None:
+            cells = _FORMATS[name].cells(cells) | columns.mapped(cells)
+        else:
+            raise BadValueError(
+                "is neither a verdict (sha256, verdict) nor a report (VirusTotal's v2: scans, v3: "
+                "attributes).",
+                "no_verdict",
+            )
+        return manifest.from_row(cells, voice, self.dates, self.families, own=name)
 
 
-def _loads(text: bytes, file: str, row: int) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = row + error.lineno - 1
+def _found(row: Row | BadRow, format_: str) -> Found | BadRow:
+    return row if isinstance(row, BadRow) else Found("", format_, row.cells)
+
+
+def _format_of_table(names: list[str], file: str, feed: Feed, columns: Columns) -> str:
+    """The format of a table with these columns. Raises `BadInputError` if it is none, or not the feed's."""
+    for name in names:
+        if names.count(name) > 1 and name in _KNOWN | columns.theirs:
+            raise BadInputError("there are two such columns.", file=file, field=name)
+    for name in columns.theirs:
+        if name not in names:
+            raise BadInputError("there is no such column.", file=file, field=name)
+    if columns and feed.format in _OWN:
+        _require({*names, *columns.ours}, file)
+        return MANIFEST
+    told = formats.told(names)
+    if told is None:
+        _require(names, file)
+    found = told.name if told else MANIFEST
+    if feed.format not in ("auto", found):
+        raise BadInputError(f"is not {feed.format}: its columns are those of {found}.", file=file)
+    return found
+
+
+def _require(names: Collection[str], file: str) -> None:
+    if not _KNOWN & set(names):
         raise BadInputError(
-            f"is not JSON: {error.msg}, column {error.colno}.", file=file, row=line
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(f"is not JSON: {error}.", file=file, row=row) from error
+            f"is not {_WANTED}: it is text or a table without the columns sha256 and verdict.",
+            file=file,
+            hint="`columns` of its feed says what it calls them.",
+        )
+    if not set(manifest.HASHES) & set(names):
+        raise BadInputError("there is no such column.", file=file, field="sha256")
+    if "verdict" not in names:
+        raise BadInputError("there is no such column.", file=file, field="verdict")

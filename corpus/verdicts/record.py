@@ -14,13 +14,15 @@ VALUES = (MALICIOUS, BENIGN, UNKNOWN)
 
 MANIFEST = "manifest"
 VIRUSTOTAL = "virustotal"
+# Reporter and kind of what somebody typed into a form or a command line.
+FORM = "form"
 
 
 class Verdict(NamedTuple):
     """Who said what about `sha256`, and when.
 
     Times are in UTC; a verdict without `reported_at` counts as older than any that has one.
-    `confidence` and `family_confidence` are from 0 to 1. Reports of `source_kind` virustotal carry the
+    `confidence` and `family_confidence` are from 0 to 1. Reports of VirusTotal carry the
     `detections` and `engines` that were counted; their verdict follows from these two and the
     thresholds of the settings. `file` and `row` (1 is the first) say where it was read, `sequence`
     in which snapshot it came to the corpus.
@@ -46,7 +48,7 @@ class Verdict(NamedTuple):
         """The same verdict with its `verdict_id`: sha256 of what it says, not of where it was read."""
         said: list[object] = [self.sha256, self.source_kind, self.reporter]
         said += [_text(self.reported_at), _text(self.first_seen)]
-        if self.source_kind == VIRUSTOTAL:
+        if self.detections is not None and self.engines is not None:
             # A changed threshold makes another label of the same evidence, not new evidence.
             said += [self.detections, self.engines]
         else:

@@ -8,12 +8,11 @@ by a `response_code` other than 1, v3 by an `error` or no `last_analysis_date`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from corpus.errors import BadInputError
 from corpus.rows.bad_value import BadValueError
 from corpus.rows.dates import Dates
 from corpus.verdicts import fields
@@ -22,6 +21,9 @@ from corpus.verdicts import fields
 # confirmed-timeout) gave none, and neither did one whose category is not known here.
 DETECTED = {"malicious", "suspicious"}
 NOT_DETECTED = {"undetected", "harmless"}
+# The reason of a report in which no engine answered: it is evidence of nothing.
+NO_ENGINES = "no_engines"
+_NOBODY = "no engine gave an answer."
 
 
 @dataclass(frozen=True)
@@ -48,34 +50,32 @@ class ScanReport:
 
 
 class _Object:
-    """A JSON object of a report whose fields are read with the place in hand, for errors."""
+    """A JSON object of a report whose fields are read with their names in hand, for errors."""
 
-    def __init__(self, value: Any, file: str, row: int, dates: Dates, prefix: str = ""):
-        self.file, self.row, self.dates, self.prefix = file, row, dates, prefix
+    def __init__(self, value: Any, dates: Dates, prefix: str = "", missing: str = "bad_value"):
+        self.dates, self.prefix = dates, prefix
         if not isinstance(value, Mapping):
-            raise self.error("is not an object.", "")
+            raise self.error("is not an object.", "", missing)
         self.value = value
 
-    def error(self, problem: str, name: str) -> BadInputError:
+    def error(self, problem: str, name: str, reason: str = "bad_value") -> BadValueError:
         field = (self.prefix + name).rstrip(".")
-        return BadInputError(problem, file=self.file, row=self.row, field=field or None)
+        return BadValueError(problem, reason, field or None)
 
-    def child(self, name: str) -> _Object:
-        return _Object(
-            self.value.get(name), self.file, self.row, self.dates, f"{self.prefix}{name}."
-        )
+    def child(self, name: str, missing: str = "bad_value") -> _Object:
+        return _Object(self.value.get(name), self.dates, f"{self.prefix}{name}.", missing)
 
     def sha256(self) -> str:
         try:
             return fields.sha256(self.value.get("sha256"))
         except BadValueError as error:
-            raise self.error(str(error), "sha256") from error
+            raise self.error(str(error), "sha256", error.reason) from error
 
     def time(self, name: str) -> datetime:
         try:
             return self.dates.read(self.value.get(name))
         except BadValueError as error:
-            raise self.error(str(error), name) from error
+            raise self.error(str(error), name, error.reason) from error
 
     def time_if_any(self, name: str) -> datetime | None:
         return None if self.value.get(name) in (None, "", 0) else self.time(name)
@@ -86,26 +86,22 @@ class _Object:
 
 
 def is_report(record: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is a VirusTotal answer, of either version."""
-    return any(name in record for name in ("scans", "response_code", "data", "attributes", "error"))
+    """Whether a JSON object is a report of either version, or says that there is none."""
+    return any(name in record for name in ("scans", "response_code", "attributes", "error"))
 
 
-def reports(record: Mapping[str, Any], file: str, row: int, dates: Dates) -> Iterator[ScanReport]:
-    """The reports of one JSON object. Raises `BadInputError` naming file, row and field."""
+def report_of(record: Mapping[str, Any], dates: Dates, prefix: str = "") -> ScanReport | None:
+    """The report of one JSON object, None if it says that there is none. Raises `BadValueError` with the field."""
     if "scans" in record or "response_code" in record:
-        if record.get("response_code", 1) == 1:
-            yield _version_2(_Object(record, file, row, dates))
-    elif "data" in record:
-        data = record["data"]
-        for entry in data if isinstance(data, list) else [data]:
-            yield from _version_3(_Object(entry, file, row, dates, "data."))
-    elif "attributes" in record:
-        yield from _version_3(_Object(record, file, row, dates))
+        if record.get("response_code", 1) != 1:
+            return None
+        return _version_2(_Object(record, dates, prefix))
+    return _version_3(_Object(record, dates, prefix)) if "attributes" in record else None
 
 
 def _version_2(report: _Object) -> ScanReport:
     answers = []
-    scans = report.child("scans")
+    scans = report.child("scans", NO_ENGINES)
     for engine in sorted(scans.value):
         # v2 leaves out engines that failed; some exports keep them with nothing in them.
         if scans.value[engine] is None:
@@ -117,6 +113,8 @@ def _version_2(report: _Object) -> ScanReport:
         if not isinstance(detected, bool):
             raise scan.error("is neither true nor false.", "detected")
         answers.append(Answer(engine, detected, scan.text("result") or None))
+    if not answers:
+        raise scans.error(_NOBODY, "", NO_ENGINES)
     return ScanReport(
         sha256=report.sha256(),
         reported_at=report.time("scan_date"),
@@ -126,22 +124,22 @@ def _version_2(report: _Object) -> ScanReport:
     )
 
 
-def _version_3(entry: _Object) -> Iterator[ScanReport]:
-    if "error" in entry.value and "attributes" not in entry.value:
-        return
+def _version_3(entry: _Object) -> ScanReport | None:
     attributes = entry.child("attributes")
     sha256 = attributes.sha256()
     reported_at = attributes.time_if_any("last_analysis_date")
     if reported_at is None:
-        return
+        return None
     answers = []
-    results = attributes.child("last_analysis_results")
+    results = attributes.child("last_analysis_results", NO_ENGINES)
     for engine in sorted(results.value):
         result = results.child(engine)
         category = result.text("category")
         if category in DETECTED or category in NOT_DETECTED:
             answers.append(Answer(engine, category in DETECTED, result.text("result") or None))
-    yield ScanReport(
+    if not answers:
+        raise results.error(_NOBODY, "", NO_ENGINES)
+    return ScanReport(
         sha256=sha256,
         reported_at=reported_at,
         first_seen=attributes.time_if_any("first_submission_date"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from corpus.settings.toml import toml_value
 from deploy.common import atomic
 from deploy.common.errors import InputError
 from deploy.local import demo
@@ -31,7 +32,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Said:
-    """The `urls` of a section, and the file that a person wrote them into."""
+    """The places that a section names, and the file that a person wrote them into."""
 
     urls: list[str]
     file: Path
@@ -62,7 +63,7 @@ class WorkInput:
         for name, url in given.items():
             if name in said and said[name].urls != [url]:
                 raise InputError(
-                    f"{said[name].file} was written by hand and says [{_SECTIONS[name]}] urls = "
+                    f"{said[name].file} was written by hand and says {_SETTINGS[name]} = "
                     f"{json.dumps(said[name].urls)}, which {name.upper()} does not change. Edit that line, then "
                     f"start again without {name.upper()}."
                 )
@@ -110,7 +111,9 @@ class WorkInput:
 
     def _tell(self, edited: bool) -> None:
         said = _urls(self.config) | self._said(edited)
-        samples, verdicts = (", ".join(said[name].urls) or "none" for name in _SECTIONS)
+        samples, verdicts = (
+            ", ".join(said[name].urls if name in said else ()) or "none" for name in _SECTIONS
+        )
         if samples == str(self.demo / "samples"):
             samples += " (the demo's)"
         told = f"Input: samples {samples}; verdicts {verdicts}"
@@ -118,6 +121,18 @@ class WorkInput:
 
 
 _SECTIONS = {"samples": "sources", "verdicts": "verdicts"}
+_SETTINGS = {"samples": "[sources] urls", "verdicts": "[[verdicts.feeds]] place"}
+
+
+def feeds(verdicts: str | None) -> str:
+    """The part of corpus.toml that names a person's verdicts: whoever gives them answers for all that they say."""
+    if verdicts is None:
+        return ""
+    place = toml_value(verdicts, "verdicts.feeds.place")
+    return (
+        "# Whom its rows may speak for: here anyone, since the file is yours.\n"
+        f'[[verdicts.feeds]]\nplace = {place}\nreporter = ["*"]\n'
+    )
 
 
 def is_new_input(record: Path, given: Mapping[str, str | None]) -> bool:
@@ -139,6 +154,10 @@ def _urls(file: Path) -> dict[str, Said]:
     for name, section in _SECTIONS.items():
         table = tables.get(section)
         urls = table.get("urls") if isinstance(table, dict) else None
+        if name == "verdicts" and isinstance(table, dict):
+            tables_of_feeds = table.get("feeds")
+            if isinstance(tables_of_feeds, list):
+                urls = [feed.get("place") for feed in tables_of_feeds if isinstance(feed, dict)]
         if isinstance(urls, list):  # what else it may be is refused where settings are read
             found[name] = Said([str(url) for url in urls], file)
     return found

@@ -104,7 +104,8 @@ def _below(path: str, folder: str) -> bool:
 
 def _read(settings: Settings, service: Service) -> list[str]:
     """What a service reads beside the store, as the settings have it."""
-    places = {"sources": settings.sources.urls, "verdicts": settings.verdicts.urls}
+    feeds = [feed.place for feed in settings.verdicts.feeds]
+    places = {"sources": settings.sources.urls, "verdicts": feeds}
     return places[service.reads] if service.reads else []
 
 

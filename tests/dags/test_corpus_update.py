@@ -115,7 +115,8 @@ class Corpus:
         self.store = Store(folder / "corpus")
         patch.setenv("CORPUS_STORE__ROOT", str(folder / "corpus"))
         patch.setenv("CORPUS_SOURCES__URLS", json.dumps([str(self.samples)]))
-        patch.setenv("CORPUS_VERDICTS__URLS", json.dumps([str(self.verdicts)]))
+        feeds = [{"place": str(self.verdicts), "reporter": "*"}]
+        patch.setenv("CORPUS_VERDICTS__FEEDS", json.dumps(feeds))
 
     def update(self, **conf: Any) -> dict[str, list[str]]:
         """States of each task's instances, after a run that has to succeed."""

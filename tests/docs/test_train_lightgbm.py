@@ -49,7 +49,7 @@ class Corpus:
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         given = {
             "sources.urls": [str(self.samples)],
-            "verdicts.urls": [str(self.verdicts)],
+            "verdicts.feeds": [{"place": str(self.verdicts), "reporter": "*"}],
             "features.sets": ["ember-v3"],
         }
         settings = [f"--set={name}={json.dumps(value)}" for name, value in given.items()]

@@ -31,7 +31,7 @@ def context(root: Path, source: Path, verdicts: Path) -> Context:
         {
             "store": {"root": str(root)},
             "sources": {"urls": [str(source)]},
-            "verdicts": {"urls": [str(verdicts)]},
+            "verdicts": {"feeds": [{"place": str(verdicts), "reporter": "*"}]},
             "shards": {"max_files": 4},
         }
     )

@@ -47,7 +47,7 @@ class Corpus:
                 **self.overrides,
                 "store": {"root": str(self.folder / "corpus")},
                 "verdicts": {
-                    "urls": [str(self.verdicts)],
+                    "feeds": [{"place": str(self.verdicts), "reporter": "*"}],
                     **self.overrides.get("verdicts", {}),
                 },
             }

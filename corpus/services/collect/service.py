@@ -14,6 +14,8 @@ from corpus.contract.reports import CollectReport
 from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError
 from corpus.rows.dates import Dates
+from corpus.rows.row import BadRow
+from corpus.services.collect.left_out import lines, reasons, reject_rows
 from corpus.services.collect.shards import cut
 from corpus.services.context import Context
 from corpus.settings import Settings
@@ -44,6 +46,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     files = Files.beside(context.store)
     listed: dict[tuple[str, str | None], SourceFile] = {}
     unreadable: list[Unreadable] = []
+    left_out: dict[str, list[BadRow]] = {}
     known_rows: set[tuple[str, str | None]] = set()
     for url in urls:
         parent = EmptySnapshot(update.store) if request.rescan else update.parent
@@ -51,6 +54,8 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
             context.progress.step("listed", len(listed))
             if isinstance(found, Unreadable):
                 unreadable.append(found)
+            elif isinstance(found, BadRow):
+                left_out.setdefault(encode(url), []).append(found)
             elif isinstance(found, ManifestRow):
                 known_rows.add((found.location, found.sha256))
             else:
@@ -64,9 +69,10 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     taken = new[: request.limit]
     sets = request.feature_sets or context.settings.features.sets
     rows = pa.concat_tables([_candidates(taken), _known(update.parent, sets, request)])
-    shards = _stage(
-        update, rows, unreadable, cut(rows["size"].to_pylist(), context.settings.shards)
-    )
+    for line in lines(left_out):
+        context.progress.say(line)
+    rejects = [_reject(file) for file in _unique(unreadable)] + reject_rows(left_out)
+    shards = _stage(update, rows, rejects, cut(rows["size"].to_pylist(), context.settings.shards))
     report = CollectReport(
         update=update.id,
         shards=shards,
@@ -77,6 +83,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
         outside_window=len(every) - len(wanted),
         over_limit=len(new) - len(taken),
         unreadable=len(unreadable),
+        rejects=reasons(left_out),
     )
     update.write_report("collect", report.model_dump(mode="json"))
     return report
@@ -84,7 +91,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
 
 def _list(
     url: str, files: Files, settings: Settings, parent: Parent
-) -> Iterator[SourceFile | Unreadable | ManifestRow]:
+) -> Iterator[SourceFile | Unreadable | ManifestRow | BadRow]:
     """List what a source has; a row of a manifest whose sample is known already is given as it is."""
     if not is_manifest(url):
         yield from list_files(
@@ -92,7 +99,10 @@ def _list(
         )
         return
     # All rows are checked before the first file is touched.
-    rows = list(read_manifest(url, files, Dates(settings.dates.first)))
+    dates, on_bad_row = Dates(settings.dates.first), settings.sources.on_bad_row
+    read = list(read_manifest(url, files, dates, on_bad_row))
+    yield from (row for row in read if isinstance(row, BadRow))
+    rows = [row for row in read if isinstance(row, ManifestRow)]
     named = {row.sha256 for row in rows if row.sha256}
     known = set(parent.scan("samples", ["sha256"], keys=sorted(named))["sha256"].to_pylist())
     for row in rows:
@@ -184,14 +194,14 @@ def _known(parent: Parent, sets: Sequence[str], request: CollectRequest) -> pa.T
 
 
 def _stage(
-    update: Update, rows: pa.Table, unreadable: list[Unreadable], shards: list[range]
+    update: Update, rows: pa.Table, rejects: list[dict[str, Any]], shards: list[range]
 ) -> list[str]:
     names = [f"shard-{index:04d}" for index in range(len(shards))]
     _drop_stale(update, set(names))
     for name, span in zip(names, shards, strict=True):
         update.write(CANDIDATES.name, rows.slice(span.start, len(span)), name)
-    if unreadable:
-        update.write("rejects", [_reject(file) for file in _unique(unreadable)], ALL)
+    if rejects:
+        update.write("rejects", rejects, ALL)
     else:
         update.store.delete(f"{update.prefix}/rejects/{ALL}.parquet")
     return names

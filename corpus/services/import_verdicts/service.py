@@ -1,13 +1,13 @@
-"""`import-verdicts`: append verdicts from manifests and VirusTotal reports.
+"""`import-verdicts`: append verdicts from feeds: manifests, reports, and formats that the field exchanges.
 
-Takes the files of the verdict URLs that the parent has not seen as they are now; stages `verdicts` that
-the parent does not have yet, and what was read as part `verdicts` of `seen_files`.
+Takes the files of the feeds that the parent has not seen as they are now; stages `verdicts` that the parent does not
+have yet, and what was read as part `verdicts` of `seen_files`; rows that were left out, as part `verdicts` of `rejects`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO
@@ -20,11 +20,14 @@ from corpus.contract.requests import ImportVerdictsRequest
 from corpus.errors import BadInputError, PassingFaultError
 from corpus.rows.dates import Dates
 from corpus.services.context import Context
+from corpus.services.import_verdicts.feeds import VerdictFile, listed
+from corpus.services.import_verdicts.other_hashes import OtherHashes
+from corpus.services.import_verdicts.tally import Tally
 from corpus.sources.files import Files
-from corpus.sources.listing import Patterns, SourceFile, Unreadable, list_files
-from corpus.sources.location import encode
+from corpus.sources.listing import SourceFile
 from corpus.store.schemas import VERDICTS
 from corpus.store.staging import Update
+from corpus.verdicts.outcome import ByOtherHash, NoReport, Outcome
 from corpus.verdicts.reader import VerdictReader
 from corpus.verdicts.record import VALUES, Verdict
 
@@ -52,74 +55,120 @@ class _Read:
 
 
 def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportVerdictsReport:
-    """Stage verdicts and seen files. Raises `BadInputError` if one file is wrong; then nothing is staged."""
+    """Stage verdicts, seen files and rejects.
+
+    Raises `BadInputError` if a file cannot be read as what it is, or if all its rows are wrong; then nothing is
+    staged.
+    """
     update = context.begin(request)
+    settings = context.settings
     access = Files.beside(context.store)
-    listed = _listed(request.urls or context.settings.verdicts.urls, access)
-    files = listed if request.rescan else _unseen(listed, update)
-    reader = VerdictReader(context.settings.verdicts, Dates(context.settings.dates.first))
+    every = listed(request.urls, settings.verdicts.feeds, access)
+    known = {} if request.rescan else _seen(every, update)
+    files = [each for each in every if not _is_known(each, known, settings.dates.earliest)]
+    new = {each.file.location for each in files}
+    reader = VerdictReader(settings.verdicts, Dates(settings.dates.first))
+    hashes = OtherHashes(update.parent)
     read = _Read()
-    for number, file in enumerate(files):
-        for batch in _batches(file, access, reader):
-            read.add(batch)
+    tallies = []
+    for number, each in enumerate(files):
+        tally = Tally(each)
+        for outcomes in _batches(each, access, reader):
+            read.add(_sorted(outcomes, tally, hashes))
             context.progress.step(f"import-verdicts: file {number + 1} of {len(files)}", read.total)
+        if tally.all_wrong and tally.rows > 1:
+            raise tally.refusal()
+        tallies.append(tally)
+    _check_single(tallies, {each.file.source for each in every if each.file.location not in new})
+    for tally in tallies:
+        for line in tally.lines():
+            context.progress.say(f"import-verdicts: {line}")
     verdicts = _new(read, update)
-    if verdicts.num_rows or update.has(VERDICTS.name):
-        update.write(VERDICTS.name, verdicts)
-    if files or update.has("seen_files", PART):
-        update.write("seen_files", [_seen_file(file) for file in files], PART)
+    _stage(update, verdicts, tallies, settings.dates.earliest)
     by_verdict = Counter(verdicts["verdict"].to_pylist())
     report = ImportVerdictsReport(
         update=update.id,
         files=len(files),
-        already_seen=len(listed) - len(files),
+        already_seen=len(every) - len(files),
         verdicts=verdicts.num_rows,
         duplicates=read.total - verdicts.num_rows,
         samples=pc.count_distinct(verdicts["sha256"]).as_py(),
         by_verdict={value: by_verdict[value] for value in VALUES},
+        rejects=dict(sorted(sum((tally.rejects for tally in tallies), Counter()).items())),
+        no_report=sum(tally.no_report for tally in tallies),
+        unknown_hashes=sum(tally.unknown_hashes for tally in tallies),
+        without_verdict=sum(not tally.verdicts for tally in tallies),
     )
     update.write_report("import-verdicts", report.model_dump(mode="json"))
     return report
 
 
-def _listed(urls: Sequence[str], access: Files) -> list[SourceFile]:
-    """The files of all URLs, each once, by location; hidden ones below a folder are left out."""
-    found: dict[str, SourceFile] = {}
-    for url in urls:
-        try:
-            # `url` itself is not matched against the patterns.
-            for file in list_files(url, access, Patterns(exclude=(".*",))):
-                if isinstance(file, Unreadable):
-                    raise BadInputError(f"cannot be read: {file.detail}.", file=file.location)
-                found.setdefault(file.location, file)
-        except BadInputError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
-            raise BadInputError(
-                "there is no such verdict file or folder.",
-                file=encode(url),
-                hint="Check `verdicts.urls`: `corpus config` prints it.",
-            ) from error
-    return [found[location] for location in sorted(found)]
-
-
-def _unseen(listed: list[SourceFile], update: Update) -> list[SourceFile]:
+def _seen(every: list[VerdictFile], update: Update) -> dict[str, str]:
+    """The fingerprints of files that the parent has seen, by the name under which they are marked."""
     seen = update.parent.scan(
-        "seen_files", ["location", "fingerprint"], keys=[_seen_location(file) for file in listed]
+        "seen_files", ["location", "fingerprint"], keys=[each.seen_location for each in every]
     )
-    known = dict(zip(seen["location"].to_pylist(), seen["fingerprint"].to_pylist(), strict=True))
-    return [file for file in listed if known.get(_seen_location(file)) != file.fingerprint]
+    return dict(zip(seen["location"].to_pylist(), seen["fingerprint"].to_pylist(), strict=True))
 
 
-def _seen_location(file: SourceFile) -> str:
-    # A verdict file may lie in a folder of samples: that `collect` has seen it there is not enough.
-    return f"verdicts:{file.location}"
+def _is_known(each: VerdictFile, known: dict[str, str], earliest: str) -> bool:
+    marks = {each.fingerprint(rejected, earliest) for rejected in (False, True)}
+    return known.get(each.seen_location) in marks
 
 
-def _batches(file: SourceFile, access: Files, reader: VerdictReader) -> Iterator[list[Verdict]]:
-    with _opened(file, access) as stream:
-        verdicts = reader.read(stream, file.location)
-        while batch := list(islice(verdicts, _BATCH)):
+def _sorted(outcomes: Iterable[Outcome], tally: Tally, hashes: OtherHashes) -> list[Verdict]:
+    """The verdicts among what was read; what else it was is counted."""
+    verdicts, named = [], []
+    for outcome in outcomes:
+        if isinstance(outcome, Verdict):
+            verdicts.append(outcome)
+        elif isinstance(outcome, ByOtherHash):
+            named.append(outcome)
+        elif isinstance(outcome, NoReport):
+            tally.no_report += 1
+        else:
+            tally.reject(outcome)
+    found = hashes.known(named) if named else []
+    tally.unknown_hashes += len(named) - len(found)
+    tally.verdicts += len(verdicts) + len(found)
+    return verdicts + found
+
+
+def _check_single(tallies: list[Tally], seen: set[str]) -> None:
+    """Refuse files with one row, a report each, only if no file of the same source has, or had, a good one."""
+    good = seen | {tally.source.file.source for tally in tallies if not tally.all_wrong}
+    wrong = defaultdict(list)
+    for tally in tallies:
+        if tally.all_wrong:
+            wrong[tally.source.file.source].append(tally)
+    for source, some in wrong.items():
+        if source not in good:
+            raise some[0].refusal()
+
+
+def _stage(update: Update, verdicts: pa.Table, tallies: list[Tally], earliest: str) -> None:
+    if verdicts.num_rows or update.has(VERDICTS.name):
+        update.write(VERDICTS.name, verdicts)
+    seen = [
+        {
+            "location": tally.source.seen_location,
+            "fingerprint": tally.source.fingerprint(bool(tally.rejects), earliest),
+            "source": tally.source.file.source,
+        }
+        for tally in tallies
+        if tally.is_done
+    ]
+    if seen or update.has("seen_files", PART):
+        update.write("seen_files", seen, PART)
+    rejects = [row for tally in tallies for row in tally.reject_rows()]
+    if rejects or update.has("rejects", PART):
+        update.write("rejects", rejects, PART)
+
+
+def _batches(each: VerdictFile, access: Files, reader: VerdictReader) -> Iterator[list[Outcome]]:
+    with _opened(each.file, access) as stream:
+        outcomes = reader.read(stream, each.file.location, each.feed, each.voice)
+        while batch := list(islice(outcomes, _BATCH)):
             yield batch
 
 
@@ -149,11 +198,3 @@ def _table(verdicts: Sequence[Verdict]) -> pa.Table:
     return pa.table(
         {name: pa.array(by_name[name], VERDICTS.schema.field(name).type) for name in _COLUMNS}
     )
-
-
-def _seen_file(file: SourceFile) -> dict[str, str]:
-    return {
-        "location": _seen_location(file),
-        "fingerprint": file.fingerprint,
-        "source": file.source,
-    }

@@ -16,7 +16,7 @@ from corpus.verdicts.rule import judge
 
 # Part of the policy's digest: raise it when `resolve` gives other labels for the same verdicts, and
 # the next update labels every sample again.
-RULE = 1
+RULE = 2
 
 NO_VERDICT = "no_verdict"
 CONFLICT = "conflict"
@@ -144,7 +144,7 @@ def _newest(verdicts: Iterable[Verdict], policy: Policy) -> Iterable[tuple[int, 
     """
     newest: dict[tuple[int, str], tuple[tuple[datetime, int], dict[str, Verdict]]] = {}
     for verdict in verdicts:
-        key = (_level(verdict, policy), verdict.reporter)
+        key = (_level(verdict, policy), verdict.reporter.casefold())
         age = (verdict.reported_at or _NEVER, verdict.sequence)
         best = newest.get(key)
         if best is None or age > best[0]:
@@ -157,8 +157,9 @@ def _newest(verdicts: Iterable[Verdict], policy: Policy) -> Iterable[tuple[int, 
 
 
 def _level(verdict: Verdict, policy: Policy) -> int:
+    said = {verdict.reporter.casefold(), verdict.source_kind.casefold()}
     for level, name in enumerate(policy.precedence):
-        if name in (verdict.reporter, verdict.source_kind):
+        if name.casefold() in said:
             return level
     return len(policy.precedence)
 
@@ -184,8 +185,9 @@ def _judged(level: int, verdict: Verdict, policy: Policy, seen: datetime | None)
 
 
 def _younger(verdict: Verdict, seen: datetime | None, days: int) -> bool:
-    """Whether a VirusTotal report was made less than so many days after the file was first seen."""
-    if verdict.source_kind != VIRUSTOTAL or seen is None or verdict.reported_at is None or not days:
+    """Whether a report was made less than so many days after the file was first seen."""
+    is_report = verdict.source_kind == VIRUSTOTAL or verdict.detections is not None
+    if not is_report or seen is None or verdict.reported_at is None or not days:
         return False
     return verdict.reported_at - seen < timedelta(days=days)
 
@@ -221,7 +223,8 @@ def _family(counting: Sequence[_Said], policy: Policy) -> Verdict | None:
 def _decided(level: int, deciding: Sequence[Verdict], policy: Policy) -> str:
     name = policy.precedence[level] if level < len(policy.precedence) else OTHER
     reporters = sorted({verdict.reporter for verdict in deciding})
-    return name if reporters == [name] else f"{name}: {', '.join(reporters)}"
+    alone = {reporter.casefold() for reporter in reporters} == {name.casefold()}
+    return name if alone else f"{name}: {', '.join(reporters)}"
 
 
 def _told(verdicts: Iterable[Verdict]) -> str:

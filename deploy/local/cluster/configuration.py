@@ -15,7 +15,7 @@ from deploy.common.errors import ClusterError
 from deploy.common.ports import free_port, is_free
 from deploy.local.cluster.address import origin
 from deploy.local.cluster.workdir import Place
-from deploy.local.input import Input, WorkInput
+from deploy.local.input import Input, WorkInput, feeds
 
 PREFERRED_PORT = 8080
 DEFAULT_WORKERS = 2
@@ -119,7 +119,6 @@ def write_corpus_toml(place: Place, options: Options) -> None:
         tables: dict[str, dict[str, object]] = {
             "store": {"root": str(place.corpus)},
             "sources": {"urls": [found.samples] if found.samples else []},
-            "verdicts": {"urls": [found.verdicts] if found.verdicts else []},
             "shards": {"workers": slots, **cut},
         }
         lines = [
@@ -129,7 +128,7 @@ def write_corpus_toml(place: Place, options: Options) -> None:
         for name, table in tables.items():
             lines += ["", f"[{name}]"]
             lines += [f"{key} = {toml_value(value, key)}" for key, value in table.items()]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, "", feeds(found.verdicts)])
 
     own = WorkInput(file, place / "input.json", place.corpus, place.work / "demo")
     own.settle(options.samples, options.verdicts, render)

@@ -14,7 +14,7 @@ from deploy.local.embedded.server import EmbeddedAirflow, Running
 from deploy.local.embedded.share import Share
 from deploy.local.embedded.stops import ignore_stops
 from deploy.local.embedded.watch import Watch
-from deploy.local.input import Input, WorkInput, is_new_input
+from deploy.local.input import Input, WorkInput, feeds, is_new_input
 from deploy.local.say import say_if_heard
 from deploy.local.update import run_update
 from deploy.local.variables import late_remarks, remarks
@@ -28,13 +28,12 @@ def configure(airflow: EmbeddedAirflow, samples: str | None, verdicts: str | Non
     root = airflow.work / "corpus"
 
     def render(found: Input) -> str:
-        urls = [found.verdicts] if found.verdicts else []
         return (
             "# Written by `make run`, and never again once you have edited it; an environment variable\n"
             "# CORPUS_SECTION__KEY wins over it.\n"
             f"[store]\nroot = {toml_value(str(root), 'store.root')}\n\n"
             f"[sources]\nurls = {toml_value([found.samples] if found.samples else [], 'sources.urls')}\n\n"
-            f"[verdicts]\nurls = {toml_value(urls, 'verdicts.urls')}\n"
+            f"{feeds(found.verdicts)}"
         )
 
     record = airflow.work / "input.json"

@@ -68,7 +68,7 @@ def context(root: str, source: str, verdicts: Path, sets: list[str], **more: Any
         {
             "store": {"root": root, **more},
             "sources": {"urls": [source], "archive_passwords": ["infected", "planted-password"]},
-            "verdicts": {"urls": [str(verdicts)]},
+            "verdicts": {"feeds": [{"place": str(verdicts), "reporter": "*"}]},
             "shards": {"max_files": 3},
             "features": {"sets": sets},
         }

@@ -66,7 +66,7 @@ class Corpus:
     def __init__(self, root: Path, source: Path, verdicts: Path):
         self.options = [
             *("--root", root, "--set", f"sources.urls={json.dumps([str(source)])}"),
-            *("--set", f"verdicts.urls={json.dumps([str(verdicts)])}"),
+            *("--set", f"verdicts.feeds={json.dumps([{'place': str(verdicts), 'reporter': '*'}])}"),
         ]
 
     def call(self, *arguments: Any) -> subprocess.CompletedProcess[str]:

@@ -69,7 +69,11 @@ def test_passwords_of_archives_are_there_only_where_they_are_asked_for(tmp_path:
 def test_addresses_may_be_left_out(tmp_path: Path) -> None:
     url = "https://user:planted-secret@host/in"
     settings = Settings.load(
-        {"store": {"root": url}, "sources": {"urls": [url]}, "verdicts": {"urls": [url]}}
+        {
+            "store": {"root": url},
+            "sources": {"urls": [url]},
+            "verdicts": {"feeds": [{"place": url}]},
+        }
     )
     assert "planted-secret" not in to_toml(settings, addresses=False)
     left = Settings.load({})

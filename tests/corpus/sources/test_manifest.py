@@ -109,10 +109,10 @@ def test_a_manifest_that_is_not_there(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("text", "row", "problem"),
     [
-        (f"sha256,location\n{A},a,b\n", 1, "3 fields where the header has 2"),
-        (f"sha256,location\n{A},a\n{A}\n", 2, "1 fields where the header has 2"),
-        (f'sha256,location\n{A},"a\n', 1, "broken CSV"),
-        (f'sha256,location\n{A},a\n{A},"a"b\n', 2, "broken CSV"),
+        (f"sha256,location\n{A},a,b\n", 1, "3 cells; the header has 2"),
+        (f"sha256,location\n{A},a\n{A}\n", 2, "1 cells; the header has 2"),
+        (f'sha256,location\n{A},"a\n', 1, "not CSV"),
+        (f'sha256,location\n{A},a\n{A},"a"b\n', 2, "not CSV"),
         (f"sha256,location,location\n{A},a,b\n", None, "more than once"),
         ("", None, "no such column"),
     ],
@@ -134,10 +134,10 @@ def test_a_csv_with_a_byte_order_mark_and_quoted_line_breaks(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"{", "broken JSON"),
+        (b"{", "not JSON"),
         (b"[1]", "not a JSON object"),
         (b'{"sha256": "' + b"\xff" * 64 + b'", "location": "a"}', "not UTF-8"),
-        (b"[" * 100_000, "broken JSON"),
+        (b"[" * 100_000, "not JSON"),
     ],
 )
 def test_a_broken_line(tmp_path: Path, line: bytes, problem: str) -> None:
@@ -180,7 +180,7 @@ def test_bytes_that_are_not_utf_8_are_named_by_row_and_field(tmp_path: Path) -> 
 def test_a_file_that_is_not_parquet(tmp_path: Path) -> None:
     path = tmp_path / "m.parquet"
     path.write_bytes(b"PAR1 it is not")
-    assert "broken Parquet" in str(refused(path))
+    assert "not a whole Parquet file" in str(refused(path))
 
 
 @pytest.mark.parametrize(

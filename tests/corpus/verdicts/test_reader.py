@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import BadInputError
-from corpus.settings import VerdictSettings
+from corpus.rows.row import BadRow
+from corpus.settings import Feed, VerdictSettings
+from corpus.verdicts.outcome import NoReport, Outcome
 from corpus.verdicts.reader import VerdictReader
 from corpus.verdicts.record import Verdict
 from tests.support.verdict_corpus import DATA, FEEDS
@@ -26,7 +28,12 @@ A, B, C = "a1" * 32, "b2" * 32, "c3" * 32
 
 
 def read(content: bytes, settings: VerdictSettings | None = None) -> list[Verdict]:
-    return list(VerdictReader(settings or VerdictSettings()).read(io.BytesIO(content), "f"))
+    return [each for each in outcomes(content, settings) if isinstance(each, Verdict)]
+
+
+def outcomes(content: bytes, settings: VerdictSettings | None = None, **feed: Any) -> list[Outcome]:
+    reader = VerdictReader(settings or VerdictSettings())
+    return list(reader.read(io.BytesIO(content), "f", Feed(place="f", **feed)))
 
 
 def read_sample(name: str) -> list[Verdict]:
@@ -34,10 +41,14 @@ def read_sample(name: str) -> list[Verdict]:
 
 
 def refusal(content: bytes) -> dict[str, Any]:
-    with pytest.raises(BadInputError) as caught:
-        read(content)
-    assert caught.value.file == "f"
-    return caught.value.fields
+    """Where it is wrong: the file itself, or the first row that is left out."""
+    try:
+        bad = [each for each in outcomes(content) if isinstance(each, BadRow)]
+        error = bad[0].error("f")
+    except BadInputError as refused:
+        error = refused
+    assert error.file == "f"
+    return error.fields
 
 
 def csv(*rows: str, header: str = "sha256,verdict,reporter,reported_at,confidence") -> bytes:
@@ -93,15 +104,15 @@ class TestManifest:
         assert [v.reporter for v in read(table.getvalue())] == ["alice", "manifest", "bob"]
 
     def test_an_error_names_the_column_as_the_file_does(self) -> None:
-        with pytest.raises(BadInputError) as caught:
-            read(csv(f"{A},malicious,x,yesterday", header="sha256,verdict,who,when"))
-        assert caught.value.field == "when"
+        rows = csv(f"{A},malicious,x,yesterday", header="sha256,verdict,who,when")
+        assert refusal(rows)["field"] == "when"
 
     @pytest.mark.parametrize(("alias", "name"), [("who", "reporter"), ("when", "reported_at")])
     def test_a_column_under_both_of_its_names_is_refused(self, alias: str, name: str) -> None:
-        with pytest.raises(BadInputError, match=f"also has '{alias}'") as caught:
-            read(csv(f"{A},malicious,x,y", header=f"sha256,verdict,{alias},{name}"))
-        assert (caught.value.row, caught.value.field) == (1, name)
+        (bad,) = outcomes(csv(f"{A},malicious,x,y", header=f"sha256,verdict,{alias},{name}"))
+        assert isinstance(bad, BadRow)
+        assert f"also has '{alias}'" in bad.problem
+        assert (bad.number, bad.field) == (1, name)
 
     def test_times_of_parquet_with_nanoseconds(self) -> None:
         verdicts = read((FEEDS / "pq_ns_verdict.parquet").read_bytes())
@@ -143,7 +154,7 @@ class TestManifest:
             (csv(f"{B},benign,x,,", f'{A},"malicious'), {"row": 2}),
             (csv(header="sha256,label"), {"field": "verdict"}),
             (csv(header="sha256,verdict,verdict"), {"field": "verdict"}),
-            (b"\x00\x01\x02\x03", {"field": "sha256"}),
+            (b"\x00\x01\x02\x03", {}),
             (csv(f"{A},malicious,").replace(b"malicious,", b"malicious,\xff,,"), {"row": 1, "field": "reporter"}),
             (b"PAR1 and then no more", {}),
             (gzip.compress(csv(f"{A},malicious,,,"), mtime=0)[:-12], {}),
@@ -202,13 +213,15 @@ class TestVirusTotal:
         assert quiet.confidence == pytest.approx(0.5 + 0.5 * 3 / 4)
         assert quiet.first_seen is None
 
-    def test_no_engine_at_all_is_unknown(self) -> None:
-        _, nothing = read_sample("v3.jsonl")
-        assert (nothing.verdict, nothing.detections, nothing.engines) == ("unknown", 0, 0)
+    def test_a_report_in_which_no_engine_answered_is_left_out(self) -> None:
+        content = (DATA / "v3.jsonl").read_bytes()
+        bad = [each for each in outcomes(content) if isinstance(each, BadRow)]
+        assert [(each.number, each.reason) for each in bad] == [(2, "no_engines")]
 
-    def test_files_without_a_report_give_no_verdict(self) -> None:
+    def test_records_without_a_report_are_told_apart(self) -> None:
         assert [v.row for v in read_sample("v2.jsonl")] == [1, 3]
-        assert [v.row for v in read_sample("v3.jsonl")] == [1, 2]
+        found = outcomes((DATA / "v3.jsonl").read_bytes())
+        assert [type(each) for each in found].count(NoReport) == len(found) - 2
 
     def test_thresholds_change_the_verdict_but_not_the_evidence(self) -> None:
         content = (DATA / "v3.json").read_bytes()

@@ -57,7 +57,7 @@ def no_demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def inputs(settings: Settings) -> tuple[list[str], list[str]]:
-    return settings.sources.urls, settings.verdicts.urls
+    return settings.sources.urls, [feed.place for feed in settings.verdicts.feeds]
 
 
 def test_what_was_given_is_used_by_later_starts(

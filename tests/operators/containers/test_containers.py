@@ -204,7 +204,7 @@ class TestMounts:
     def test_a_service_sees_what_it_reads_and_no_more(self) -> None:
         configured = settings(
             sources={"urls": ["/samples", "/lists/today.csv"]},
-            verdicts={"urls": ["/verdicts"]},
+            verdicts={"feeds": [{"place": "/verdicts"}]},
         )
         corpus, more = Bind("/data/corpus", "/data/corpus", True), Bind("/more", "/more", True)
         lists, samples = Bind("/lists", "/lists"), Bind("/samples", "/samples")

@@ -55,7 +55,7 @@ class Input:
         return (
             f"[store]\nroot = {json.dumps(str(root))}\n"
             f"[sources]\nurls = {json.dumps([str(self.samples)])}\n"
-            f"[verdicts]\nurls = {json.dumps([str(self.verdicts)])}\n"
+            f'[[verdicts.feeds]]\nplace = {json.dumps(str(self.verdicts))}\nreporter = "*"\n'
             f"[shards]\nworkers = {self.shards}\nmin_files = {self.min_files}\n"
         )
 

@@ -267,10 +267,38 @@ def test_a_manifest_says_more_than_the_folder(tmp_path: Path, folder: Path) -> N
     assert run(made, sources=[str(manifest)], until=date(2023, 12, 31)).candidates == 1
 
 
-def test_a_bad_manifest_stages_nothing(tmp_path: Path, folder: Path) -> None:
+def test_a_wrong_row_is_left_out_counted_and_kept_with_its_reason(
+    tmp_path: Path, folder: Path
+) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(
+        "sha256,location,first_seen\n,in/0/0.bin,20240131\nxyz,in/0/3.bin,\n,in/0/4.bin,2099-12-31\n,in/0/5.bin,0\n"
+    )
+    made = context(tmp_path)
+    report = run(made, sources=[str(manifest)])
+    assert report.candidates == 1
+    assert report.rejects == {"bad_date": 1, "bad_hash": 1, "future_date": 1}
+    rows = Update.open(made.store, "u").read("rejects").to_pylist()
+    assert {row["reason"]: row["detail"][:24] for row in rows} == {
+        "manifest_bad_date": "row 4; row 4, field 'fir", "manifest_bad_hash": "row 2; row 2, field 'sha",
+        "manifest_future_date": "row 3; row 3, field 'fir",
+    }  # fmt: skip
+
+
+def test_a_manifest_of_which_all_rows_are_wrong_is_refused(tmp_path: Path, folder: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("sha256,location\nxyz,in/0/0.bin\nxyz,in/0/3.bin\n")
+    with pytest.raises(BadInputError) as error:
+        run(context(tmp_path), sources=[str(manifest)])
+    assert (error.value.file, error.value.row, error.value.field) == (str(manifest), 1, "sha256")
+
+
+def test_a_bad_manifest_stages_nothing_where_sources_are_strict(
+    tmp_path: Path, folder: Path
+) -> None:
     manifest = tmp_path / "m.csv"
     manifest.write_text("sha256,location\n,in/0/0.bin\nxyz,in/0/3.bin\n")
-    made = context(tmp_path)
+    made = context(tmp_path, sources={"on_bad_row": "refuse"})
     with pytest.raises(BadInputError) as error:
         run(made, sources=[str(manifest)])
     assert (error.value.file, error.value.row, error.value.field) == (str(manifest), 2, "sha256")

@@ -33,9 +33,10 @@ def test_every_kind_of_file_at_once(corpus: Corpus) -> None:
     report = corpus.import_verdicts("u1")
     assert report.files == 8
     # The two manifests say the same, and so do all files of one version of VirusTotal's API about A.
-    assert (report.verdicts, report.duplicates) == (9, 7)
+    assert (report.verdicts, report.duplicates) == (8, 7)
     assert report.samples == 3
-    assert report.by_verdict == {"malicious": 3, "benign": 2, "unknown": 4}
+    assert report.by_verdict == {"malicious": 3, "benign": 2, "unknown": 3}
+    assert report.rejects == {"no_engines": 1}
     rows = staged(corpus, "u1").read("verdicts").to_pylist()
     assert {row["update_id"] for row in rows} == {"u1"}
     assert all(Path(row["file"]).parent == corpus.verdicts and row["row"] >= 1 for row in rows)
@@ -92,8 +93,8 @@ def test_a_file_seen_by_collect_does_not_hide_a_verdict_file(corpus: Corpus) -> 
     assert corpus.import_verdicts("u1").verdicts == 1
 
 
-def test_no_urls(corpus: Corpus) -> None:
-    corpus.overrides = {"verdicts": {"urls": []}}
+def test_no_feeds(corpus: Corpus) -> None:
+    corpus.overrides = {"verdicts": {"feeds": []}}
     report = corpus.import_verdicts("u1")
     assert (report.files, report.verdicts, report.already_seen) == (0, 0, 0)
     assert report.by_verdict == {"malicious": 0, "benign": 0, "unknown": 0}
@@ -117,7 +118,7 @@ def test_a_remote_url(corpus: Corpus) -> None:
     memory.pipe_file("/verdicts-test/day/one.jsonl", (DATA / "v3.jsonl").read_bytes())
     try:
         report = corpus.import_verdicts("u1", urls=["memory://verdicts-test"])
-        assert (report.files, report.verdicts) == (1, 2)
+        assert (report.files, report.verdicts, report.rejects) == (1, 1, {"no_engines": 1})
     finally:
         memory.rm("/verdicts-test", recursive=True)
 
@@ -131,7 +132,9 @@ def test_a_name_that_is_not_utf_8(corpus: Corpus) -> None:
     assert corpus.import_verdicts("u2").already_seen == 1
 
 
-def test_one_wrong_row_stages_nothing(corpus: Corpus) -> None:
+def test_one_wrong_row_stages_nothing_where_the_feed_is_strict(corpus: Corpus) -> None:
+    feed = {"place": str(corpus.verdicts), "reporter": "*", "on_bad_row": "refuse"}
+    corpus.overrides = {"verdicts": {"feeds": [feed]}}
     corpus.manifest("a.csv", {"sha256": "one", "verdict": "malicious"})
     path = corpus.manifest(
         "b.csv",
@@ -146,6 +149,6 @@ def test_one_wrong_row_stages_nothing(corpus: Corpus) -> None:
 
 def test_a_url_that_does_not_exist(corpus: Corpus) -> None:
     for url in (str(corpus.folder / "nowhere"), "memory://nowhere-at-all"):
-        with pytest.raises(BadInputError, match=r"no such verdict file.*verdicts\.urls") as caught:
+        with pytest.raises(BadInputError, match=r"no such verdict file.*verdicts\.feeds") as caught:
             corpus.import_verdicts("u1", urls=[url])
         assert caught.value.file == url

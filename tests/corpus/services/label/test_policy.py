@@ -272,7 +272,7 @@ class TestPolicy:
 
     def test_the_record_has_the_settings_and_their_digest(self) -> None:
         record = Policy.of(Settings()).record()
-        assert record["precedence"] == ["analyst", "manifest", "virustotal"]
+        assert record["precedence"] == ["analyst", "manifest", "virustotal", "form"]
         assert record["digest"] == Policy.of(Settings()).digest
 
     def test_thresholds_that_overlap_are_refused(self) -> None:

@@ -132,7 +132,7 @@ def test_corpus_toml_is_read_as_it_was_meant(place: Place, tmp_path: Path):
     settings = Settings.load(file=file)
     assert settings.store.root == str(place.corpus)
     assert settings.sources.urls == [samples]
-    assert settings.verdicts.urls == ["s3://bucket/verdicts.csv"]
+    assert [feed.place for feed in settings.verdicts.feeds] == ["s3://bucket/verdicts.csv"]
     slots = int(place.settings()["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
     assert settings.shards.workers == 2 * slots
     # The input stays, whatever the next call says of it.

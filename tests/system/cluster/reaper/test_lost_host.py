@@ -57,7 +57,9 @@ class Host:
             **os.environ,
             "CORPUS_STORE__ROOT": str(self.work / "corpus"),
             "CORPUS_SOURCES__URLS": json.dumps([str(self.work / "samples")]),
-            "CORPUS_VERDICTS__URLS": json.dumps([str(self.work / "verdicts" / "verdicts.csv")]),
+            "CORPUS_VERDICTS__FEEDS": json.dumps(
+                [{"place": str(self.work / "verdicts" / "verdicts.csv"), "reporter": "*"}]
+            ),
             "CORPUS_SHARDS__MAX_FILES": "4",
             "CORPUS_DOCKER__SCRATCH": str(self.scratch),
             "CORPUS_DOCKER__HOST": self.name,
