@@ -27,6 +27,10 @@ class CollectReport(Report):
     rejects: dict[str, int] = Field(
         default_factory=dict, description="Rows of manifests that were left out, by reason."
     )
+    repeated: int = Field(
+        0,
+        description="Rows of manifests about a file that an earlier row names, too: its earliest date counts.",
+    )
 
 
 class IngestReport(Report):

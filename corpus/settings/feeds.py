@@ -12,6 +12,7 @@ from corpus.settings.section import Section
 OnBadRow = Literal["reject", "refuse"]
 Format = Literal[
     "auto", "manifest", "virustotal", "malwarebazaar", "ember", "sorel", "avclass", "hashes",
+    "folders",
 ]  # fmt: skip
 # As a reporter: whomever rows name.
 ANYONE = "*"

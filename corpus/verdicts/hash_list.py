@@ -12,7 +12,13 @@ from corpus.rows.row import BadRow, Row
 from corpus.verdicts import fields
 
 _KINDS = {64: "sha256", 40: "sha1", 32: "md5"}
+_HEX = frozenset("0123456789abcdefABCDEF")
 _COMMENTS = (b"#", b";", b"//")
+
+
+def kind_of_hash(word: str) -> str | None:
+    """What kind of hash a word is; None if it is none."""
+    return _KINDS.get(len(word)) if _HEX.issuperset(word) else None
 
 
 def rows(stream: io.BufferedReader, file: str, budget: Budget) -> Iterator[Row | BadRow]:
@@ -25,7 +31,7 @@ def rows(stream: io.BufferedReader, file: str, budget: Budget) -> Iterator[Row |
         if not text or text.startswith(_COMMENTS):
             continue
         word = text.replace(b",", b" ").split()[0].strip(b'"').decode("ascii", "replace")
-        kind = _KINDS.get(len(word), "sha256")
+        kind = kind_of_hash(word) or "sha256"
         try:
             yield Row(number, {kind: fields.digest(word, kind)})
         except BadValueError as error:

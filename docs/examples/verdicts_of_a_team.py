@@ -29,7 +29,8 @@ with DAG(
         # Each task ends "skipped" where there is nothing new for it; the others go on.
         "trigger_rule": TriggerRule.NONE_FAILED,
         "root": "{{ params.root }}",
-        "settings": {"labels.precedence": '["analyst", "manifest", "virustotal"]'},
+        # What is typed above speaks as `form`, unless it lies in a place of `verdicts.feeds`.
+        "settings": {"labels.precedence": '["analyst", "manifest", "virustotal", "form"]'},
     },
 ):
     (

@@ -15,6 +15,7 @@ from corpus.contract.requests import CollectRequest
 from corpus.errors import BadInputError
 from corpus.rows.dates import Dates
 from corpus.rows.row import BadRow
+from corpus.services.collect.both import both
 from corpus.services.collect.left_out import lines, reasons, reject_rows
 from corpus.services.collect.shards import cut
 from corpus.services.context import Context
@@ -47,6 +48,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     listed: dict[tuple[str, str | None], SourceFile] = {}
     unreadable: list[Unreadable] = []
     left_out: dict[str, list[BadRow]] = {}
+    repeated = 0
     known_rows: set[tuple[str, str | None]] = set()
     for url in urls:
         parent = EmptySnapshot(update.store) if request.rescan else update.parent
@@ -59,7 +61,9 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
             elif isinstance(found, ManifestRow):
                 known_rows.add((found.location, found.sha256))
             else:
-                listed.setdefault((found.location, found.expected_sha256), found)
+                key = (found.location, found.expected_sha256)
+                repeated += key in listed and bool(found.first_seen or found.tags or key[1])
+                listed[key] = both(listed[key], found) if key in listed else found
     # A manifest says more of a file than the folder it lies in.
     named = {location for location, sha256 in (*listed, *known_rows) if sha256}
     every = [file for (name, sha256), file in listed.items() if sha256 or name not in named]
@@ -84,6 +88,7 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
         over_limit=len(new) - len(taken),
         unreadable=len(unreadable),
         rejects=reasons(left_out),
+        repeated=repeated,
     )
     update.write_report("collect", report.model_dump(mode="json"))
     return report

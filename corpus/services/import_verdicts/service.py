@@ -21,12 +21,14 @@ from corpus.errors import BadInputError, PassingFaultError
 from corpus.rows.dates import Dates
 from corpus.services.context import Context
 from corpus.services.import_verdicts.feeds import VerdictFile, listed
+from corpus.services.import_verdicts.folders import outcome_of
 from corpus.services.import_verdicts.other_hashes import OtherHashes
 from corpus.services.import_verdicts.tally import Tally
 from corpus.sources.files import Files
 from corpus.sources.listing import SourceFile
 from corpus.store.schemas import VERDICTS
 from corpus.store.staging import Update
+from corpus.verdicts.folder_names import FOLDERS
 from corpus.verdicts.outcome import ByOtherHash, NoReport, Outcome
 from corpus.verdicts.reader import VerdictReader
 from corpus.verdicts.record import VALUES, Verdict
@@ -73,7 +75,11 @@ def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportV
     tallies = []
     for number, each in enumerate(files):
         tally = Tally(each)
-        for outcomes in _batches(each, access, reader):
+        if each.feed.format == FOLDERS:
+            batches: Iterable[list[Outcome]] = [[outcome_of(each, access, settings)]]
+        else:
+            batches = _batches(each, access, reader)
+        for outcomes in batches:
             read.add(_sorted(outcomes, tally, hashes))
             context.progress.step(f"import-verdicts: file {number + 1} of {len(files)}", read.total)
         if tally.all_wrong and tally.rows > 1:

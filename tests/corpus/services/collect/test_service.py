@@ -285,6 +285,18 @@ def test_a_wrong_row_is_left_out_counted_and_kept_with_its_reason(
     }  # fmt: skip
 
 
+def test_of_two_rows_about_a_file_the_earliest_date_counts(tmp_path: Path, folder: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(
+        "sha256,location,first_seen,tags\n,in/0/0.bin,2024-01-31,a\n,in/0/0.bin,2020-01-31,b\n"
+    )
+    made = context(tmp_path)
+    report = run(made, sources=[str(manifest)])
+    assert (report.candidates, report.repeated) == (1, 1)
+    (row,) = candidates(made)
+    assert (row["first_seen"], row["tags"]) == (datetime(2020, 1, 31, tzinfo=UTC), ["a", "b"])
+
+
 def test_a_manifest_of_which_all_rows_are_wrong_is_refused(tmp_path: Path, folder: Path) -> None:
     manifest = tmp_path / "m.csv"
     manifest.write_text("sha256,location\nxyz,in/0/0.bin\nxyz,in/0/3.bin\n")

@@ -225,3 +225,25 @@ class TestWithoutVerdict:
             1,
             "benign",
         )
+
+
+class TestFolders:
+    def test_folders_are_labels(self, corpus: Corpus) -> None:
+        feed(corpus, format="folders", reporter="lab")
+        place = corpus.verdicts
+        for path, content in {
+            f"2024/malware/Emotet/{sha('named')}.exe": b"never read",
+            "goodware/setup.exe": b"setup",
+            "incoming/a.exe": b"a",
+        }.items():
+            (place / path).parent.mkdir(parents=True)
+            (place / path).write_bytes(content)
+        report = corpus.import_verdicts("u1")
+        assert (report.verdicts, report.rejects) == (2, {"no_verdict": 1})
+        found = {row["sha256"]: row for row in staged(corpus, "verdicts")}
+        setup = hashlib.sha256(b"setup").hexdigest()
+        assert (found[sha("named")]["verdict"], found[sha("named")]["family"]) == (
+            "malicious",
+            "emotet",
+        )
+        assert (found[setup]["verdict"], found[setup]["reporter"]) == ("benign", "lab")
