@@ -35,7 +35,8 @@ class FeatureSet:
     """Computes vectors of `dim` float32 columns in `groups`; the same bytes always give the same.
 
     `module` is imported at first use. It has `raw(data) -> dict` and `vectorize(raw) -> array`, and
-    may have `vector(data) -> array` if the way through the raw features is slower.
+    may have `vector(data) -> array` if the way through the raw features is slower. `LOADED_FIRST` in it
+    names modules that it imports late: in the sandbox, nothing can be imported for a file's sake.
     """
 
     def __init__(self, name: str, module: str, sizes: Mapping[str, int]):
@@ -58,7 +59,8 @@ class FeatureSet:
 
     def load(self) -> FeatureSet:
         """Import what the set needs, now instead of with the first file."""
-        _ = self._implementation
+        for name in getattr(self._implementation, "LOADED_FIRST", ()):
+            import_module(name)
         return self
 
     def raw(self, data: bytes | bytearray | memoryview) -> dict[str, Any]:

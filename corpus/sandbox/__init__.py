@@ -6,7 +6,8 @@
             ...
 
 On the parent's side `pool` deals out files, `process` is one child and `template` what children are
-forked from; `child` is what runs on the other side, and `wire` what they say to each other.
+forked from; `child` is what runs on the other side, and `wire` what they say to each other. `barriers`
+are what a child is behind: those of `confine`, `landlock` and `system_calls`.
 """
 
 from __future__ import annotations

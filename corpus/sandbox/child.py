@@ -18,10 +18,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, BinaryIO
 
-from corpus.sandbox import confine, wire
+from corpus.sandbox import confine, landlock, system_calls, wire
+from corpus.sandbox.barriers import Barriers
 
 _DETAIL = 1_000
 # What Python itself imports when it is first needed; a child cannot import any more.
@@ -33,6 +36,15 @@ _OF_PYTHON = (
 )
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What children do: the function, the modules that they import first, and what is denied to them."""
+
+    function: Callable[[bytes], Any]
+    late: Sequence[str]
+    barriers: Barriers
+
+
 def main(setup: dict[str, Any]) -> None:
     """Fork and reap children until the parent closes the control channel."""
     confine.die_with(setup["parent"])
@@ -41,9 +53,9 @@ def main(setup: dict[str, Any]) -> None:
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
     control = socket.socket(fileno=setup["control"])
     try:
-        function, late = _load(setup["function"], setup["factory_arguments"])
+        work = _load(setup["function"], setup["factory_arguments"], Barriers(**setup["barriers"]))
         _require_one_thread()
-        lacking = _confine(setup["memory_bytes"])
+        lacking = [*_confine(setup["memory_bytes"]), *_lacking(work.barriers)]
     except BaseException as error:
         control.send(json.dumps({"failed": _describe(error)}).encode())
         return
@@ -57,7 +69,7 @@ def main(setup: dict[str, Any]) -> None:
         if not message:
             return
         if message == b"fork":
-            answer = _fork(control, function, late, descriptors)
+            answer = _fork(control, work, descriptors)
             forked.update(pid for pid in [answer.get("pid")] if pid)
         else:
             forked.remove(int(message))
@@ -66,12 +78,7 @@ def main(setup: dict[str, Any]) -> None:
         control.send(json.dumps(answer).encode())
 
 
-def _fork(
-    control: socket.socket,
-    function: Callable[[bytes], Any],
-    late: Sequence[str],
-    descriptors: list[int],
-) -> dict[str, Any]:
+def _fork(control: socket.socket, work: _Work, descriptors: list[int]) -> dict[str, Any]:
     template = os.getpid()
     try:
         if len(descriptors) < 2:
@@ -83,7 +90,7 @@ def _fork(
     else:
         if not pid:
             control.close()
-            _be_child(function, late, template, *descriptors)
+            _be_child(work, template, *descriptors)
         return {"pid": pid}
     finally:
         for descriptor in descriptors:
@@ -115,30 +122,24 @@ def _children() -> set[int]:
         return set()
 
 
-def _be_child(
-    function: Callable[[bytes], Any],
-    late: Sequence[str],
-    template: int,
-    channel: int,
-    stderr: int,
-) -> None:
+def _be_child(work: _Work, template: int, channel: int, stderr: int) -> None:
     """Serve files until the parent closes the channel; never returns."""
     status = 1
     try:
         os.setsid()
         os.dup2(stderr, 2)
         os.close(stderr)
-        for name in late:
+        for name in work.late:
             import_module(name)
+        sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _NoImporter]
         requests = os.fdopen(channel, "rb")
         answers = os.fdopen(os.dup(channel), "wb", buffering=0)
         # Files in /proc can be opened only by a process that is not hidden yet.
         confine.hide(False)
         peak = _Peak()
         confine.hide()
-        _give_up_rights()
-        confine.die_with(template)
-        _serve(function, requests, answers, peak)
+        _give_up_rights(work.barriers, template)
+        _serve(work.function, requests, answers, peak)
         status = 0
     except Exception as error:
         os.write(2, _describe(error).encode("utf-8", "backslashreplace"))
@@ -146,11 +147,17 @@ def _be_child(
         os._exit(status)
 
 
-def _give_up_rights() -> None:
+def _give_up_rights(barriers: Barriers, template: int) -> None:
     if os.getuid() == 0 and confine.can_drop_root():
         confine.drop_root()
     confine.drop_capabilities()
+    # Not before: the kernel forgets it with a change of user.
+    confine.die_with(template)
     confine.forbid_processes()
+    if version := landlock.version(barriers.landlock):
+        landlock.deny_all(version)
+    if barriers.system_calls and not system_calls.lacking():
+        system_calls.restrict()
 
 
 def _serve(
@@ -187,10 +194,7 @@ def _failure(status: str, error: Exception, peak: _Peak) -> tuple[str, list[byte
     return status, wire.pack(header, [])
 
 
-def _load(
-    name: str, factory_arguments: list[Any] | None
-) -> tuple[Callable[[bytes], Any], Sequence[str]]:
-    """The function, and the modules that its own names for children to import."""
+def _load(name: str, factory_arguments: list[Any] | None, barriers: Barriers) -> _Work:
     named, _, attribute = name.partition(":")
     module = import_module(named)
     for other in (*_OF_PYTHON, *getattr(module, "LOADED_FIRST", ())):
@@ -198,7 +202,7 @@ def _load(
     function: Callable[..., Any] = getattr(module, attribute)
     if factory_arguments is not None:
         function = function(*factory_arguments)
-    return function, getattr(module, "LOADED_IN_CHILD", ())
+    return _Work(function, getattr(module, "LOADED_IN_CHILD", ()), barriers)
 
 
 def _require_one_thread() -> None:
@@ -221,6 +225,33 @@ def _confine(memory_bytes: int) -> list[str]:
     if not confine.can_drop_root():
         lacking.append("the right to drop root")
     return lacking
+
+
+def _lacking(barriers: Barriers) -> list[str]:
+    """What this kernel or container lacks of the barriers that each child puts up for itself."""
+    lacking = []
+    version = landlock.version(barriers.landlock)
+    if not version:
+        lacking.append("Landlock")
+    elif version < landlock.NEWEST:
+        lacking.append(f"all of Landlock after version {version}")
+    if missing := system_calls.lacking():
+        lacking.append(missing)
+    elif not barriers.system_calls:
+        lacking.append("filters of system calls")
+    return lacking
+
+
+class _NoImporter:
+    """Says why nothing can be imported any more, and what to do about it."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        raise ModuleNotFoundError(
+            f"{name} cannot be imported once a file is read. Import it at the top of its module, or "
+            "name it in LOADED_FIRST.",
+            name=name,
+        )
 
 
 class _Peak:

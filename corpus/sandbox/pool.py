@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from corpus.errors import BadInputError, PassingFaultError
+from corpus.sandbox.barriers import ALL, Barriers
 from corpus.sandbox.process import DiedError, Process, TimedOutError
 from corpus.sandbox.template import LostError, Template
 from corpus.sandbox.wire import BadAnswerError
@@ -45,8 +46,8 @@ class Sandbox:
     """Runs `function` ("module:name", of bytes) on files in `jobs` child processes.
 
     A child is forked from an interpreter with the parent's `sys.path` that has loaded the function and
-    seen no file: it has hardly any environment, no network where the kernel allows that, no core
-    dumps, no writing to files. It handles many files, and is replaced, within milliseconds, after
+    seen no file. It has hardly any environment, and may do nothing but compute on its memory and answer
+    (docs/operate/security.md): no files, no network, no other processes. It handles many files, and is replaced, within milliseconds, after
     `recycle_after` files, and after each time-out, crash or lack of memory. A file may take
     `timeout_s` seconds, and `memory_bytes` of address space beyond what the child had with the
     function loaded; the file itself counts. A file that crashes, or runs out of memory in, a child
@@ -54,7 +55,9 @@ class Sandbox:
 
     The function returns what JSON can hold, with `bytes` and numeric numpy arrays anywhere in it;
     tuples come back as lists. With `factory_arguments`, `function` is called once, before any file, with
-    these (JSON) arguments, and returns the function of bytes. Loading it may start no threads.
+    these (JSON) arguments, and returns the function of bytes. Loading it may start no threads. Nothing can
+    be imported for a file's sake: modules that are imported late are named by the function's module, in
+    `LOADED_FIRST`, or in `LOADED_IN_CHILD` if they start threads. `barriers` is for tests and measurements.
 
     Children die with the thread that started them, however it ends. A child that cannot start at all
     raises `CorpusError` out of `map`, and one that is too slow to start `PassingFaultError`.
@@ -69,6 +72,7 @@ class Sandbox:
         memory_bytes: int = 2 * 2**30,
         recycle_after: int = 1_000,
         factory_arguments: Sequence[Any] | None = None,
+        barriers: Barriers = ALL,
     ):
         if ":" not in function:
             raise BadInputError(f"{function!r} is not of the form module:name.", field="function")
@@ -78,6 +82,7 @@ class Sandbox:
         self.memory_bytes = memory_bytes
         self.recycle_after = recycle_after
         self.factory_arguments = factory_arguments
+        self.barriers = barriers
         self._local = threading.local()
         self._lock = threading.Lock()
         self._template: Template | None = None
@@ -218,7 +223,9 @@ class Sandbox:
                 self._template.close()
                 self._template = None
             if self._template is None:
-                self._template = Template(self.function, self.factory_arguments, self.memory_bytes)
+                self._template = Template(
+                    self.function, self.factory_arguments, self.memory_bytes, self.barriers
+                )
             return self._template
 
     def _discard(self, child: Process) -> None:

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from corpus.errors import CorpusError, PassingFaultError
+from corpus.sandbox.barriers import ALL, Barriers
 from corpus.sandbox.stderr import StderrPipe, last_words
 
 _START_S = 120.0
@@ -47,7 +49,13 @@ class Template:
     the function is loaded, `lost` that the template has died.
     """
 
-    def __init__(self, function: str, factory_arguments: Sequence[Any] | None, memory_bytes: int):
+    def __init__(
+        self,
+        function: str,
+        factory_arguments: Sequence[Any] | None,
+        memory_bytes: int,
+        barriers: Barriers = ALL,
+    ):
         self.function = function
         self.lost = False
         self.ready = False
@@ -60,6 +68,7 @@ class Template:
             "function": function,
             "factory_arguments": None if factory_arguments is None else list(factory_arguments),
             "memory_bytes": memory_bytes,
+            "barriers": asdict(barriers),
             "control": theirs.fileno(),
             "parent": os.getpid(),
         }

@@ -326,8 +326,10 @@ def act_namespaces() -> str:
     return "apart"
 
 
-def act_mount() -> str:
-    _checked(_libc.mount(b"none", b"/mnt", b"tmpfs", 0, None))
+def act_mount(path: str) -> str:
+    _checked(_libc.mount(b"none", path.encode(), b"tmpfs", 0, None))
+    # It would be the machine's.
+    _libc.umount2(path.encode(), 0)
     return "mounted"
 
 

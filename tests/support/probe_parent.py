@@ -42,7 +42,7 @@ def acts() -> list[str]:
     )
 
 
-def results(barriers: Any = None) -> dict[str, Any]:
+def results(barriers: dict[str, Any] | None = None) -> dict[str, Any]:
     """Run all acts in a sandbox with these barriers (all by default)."""
     os.environ["PROBE_SECRET"] = SECRET
     with ExitStack() as stack:
@@ -65,6 +65,7 @@ def results(barriers: Any = None) -> dict[str, Any]:
             **{act: {"path": str(folder / act)} for act in _FILES},
             **{act: {"pid": os.getpid()} for act in _PARENT},
             "list": {"path": str(folder)},
+            "mount": {"path": str(folder)},
             "connect": {"port": tcp.getsockname()[1]},
             "unix": {"path": str(folder / "socket")},
             "own_channel": {"path": str(folder / "socket")},
@@ -72,9 +73,13 @@ def results(barriers: Any = None) -> dict[str, Any]:
         }
         # It tells the children's command lines from those of other processes.
         sys.path.append(str(folder / "mark"))
-        options = {} if barriers is None else {"barriers": barriers}
+        options: dict[str, Any] = {}
+        if barriers is not None:
+            from corpus.sandbox.barriers import Barriers
+
+            options = {"barriers": Barriers(**barriers)}
         found = {}
-        with Sandbox("tests.support.probe:attack", timeout_s=20, **options) as box:
+        with Sandbox("tests.support.probe:attack", recycle_after=1, **options) as box:
             for act in ("nothing", *acts()):
                 order = {"act": act, **arguments.get(act, {})}
                 (outcome,) = box.map([(act, json.dumps(order).encode())])

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,14 @@ def _fork(rest: bytes) -> None:
     time.sleep(60)
 
 
+def _execute(rest: bytes) -> None:
+    os.execv(rest, [rest])
+
+
+def _import(rest: bytes) -> str:
+    return import_module(rest.decode()).__name__
+
+
 def _limits(rest: bytes) -> dict[str, Any]:
     return {
         "core": resource.getrlimit(resource.RLIMIT_CORE),
@@ -207,6 +216,8 @@ _BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
     "blobs": _blobs,
     "texts": _texts,
     "fork": _fork,
+    "execute": _execute,
+    "import": _import,
     "limits": _limits,
     "write": _write,
     "shout": _shout,

@@ -14,6 +14,9 @@ from corpus.features.corpus_v1.vectors import vectorize
 
 __all__ = ["raw", "vector", "vectorize"]
 
+# What numpy and the readers import only with some files.
+LOADED_FIRST = ("numpy.ma", "corpus.features.ember_v3.pefile_compat.fallback")
+
 
 def vector(data: bytes) -> NDArray[np.float32]:
     """The vector of a file, float32 [2568]."""

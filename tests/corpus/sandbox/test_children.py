@@ -20,8 +20,11 @@ import pytest
 
 from corpus.errors import BadInputError, CorpusError, PassingFaultError
 from corpus.sandbox import template
+from corpus.sandbox.barriers import ALL, Barriers
 from corpus.sandbox.process import DiedError, Process, TimedOutError
 from tests.support.sandboxes import MIB, alive, gone, run, sandbox
+
+NONE = Barriers(landlock=0, system_calls=False)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +52,7 @@ def test_children_share_what_was_loaded_once() -> None:
 
 def test_siblings_share_no_channel() -> None:
     # Two children at work, each forked while the other was there: both have the same few files open.
-    with sandbox(jobs=2, recycle_after=2) as box:
+    with sandbox(jobs=2, recycle_after=2, barriers=NONE) as box:
         seen = [o.value for o in box.map((str(i), b"descriptors") for i in range(8))]
     assert all(kinds.count("socket") == 2 and kinds.count("pipe") == 1 for kinds in seen)
 
@@ -75,7 +78,8 @@ def test_a_child_goes_with_its_template() -> None:
 
 
 def test_a_child_that_outlives_its_template_is_killed_all_the_same() -> None:
-    lost = template.Template("sandbox_functions:behave", None, 256 * MIB)
+    barriers = Barriers(system_calls=False)
+    lost = template.Template("sandbox_functions:behave", None, 256 * MIB, barriers)
     child = Process(lost, 256 * MIB)
     with pytest.raises(TimedOutError):
         child.ask(b"undying ", time.monotonic() + 2)
@@ -119,21 +123,37 @@ def test_child_is_confined(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "NUMBA_CACHE_DIR" in limits["environment"]
 
 
-def test_child_is_off_the_network() -> None:
+@pytest.mark.parametrize(
+    ("barriers", "refusal"), [(ALL, "Operation not permitted"), (NONE, "unreachable")]
+)
+def test_child_is_off_the_network(barriers: Barriers, refusal: str) -> None:
     if subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode:
         pytest.skip("the kernel allows no network namespaces here")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         socket.create_connection(("127.0.0.1", port)).close()
-        outcome = run(b"connect %d" % port)
+        outcome = run(b"connect %d" % port, barriers=barriers)
     assert outcome.reason == "error"
-    assert "unreachable" in outcome.detail
+    assert refusal in outcome.detail
 
 
 def test_a_file_starts_no_process() -> None:
     outcome = run(b"fork 4711.25")
     assert outcome.reason == "error"
-    assert outcome.detail.startswith("BlockingIOError: ")
+    assert outcome.detail.startswith("PermissionError: ")
+
+
+def test_an_act_that_no_parser_needs_ends_the_child() -> None:
+    with sandbox() as box:
+        outcomes = list(box.map([("a", b"execute /bin/true"), ("b", b"digest x")]))
+    assert [(o.reason, o.detail) for o in outcomes] == [("crash", "SIGSYS"), (None, "")]
+
+
+def test_a_module_that_was_not_loaded_in_time_is_named_with_the_remedy() -> None:
+    outcome = run(b"import wave")
+    assert outcome.reason == "error"
+    assert outcome.detail.startswith("ModuleNotFoundError: wave cannot be imported once")
+    assert "LOADED_FIRST" in outcome.detail
 
 
 def test_function_that_cannot_be_loaded_is_our_error() -> None:
