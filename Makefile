@@ -25,7 +25,7 @@ CLUSTER = $(PYTHON_RUN) -m deploy.local.cluster --work "$$WORK"
 COMPILE = $(VENV)/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: doctor before-embedded before-cluster help setup setup-dev run up down check test test-system test-browser test-cluster test-package test-soak test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release bench bench-features fuzz clean
+.PHONY: doctor before-embedded before-cluster help setup setup-dev run up down check test test-system test-browser test-cluster test-package test-soak test-all lint format docs lock images engine-up engine-down cluster-up cluster-run cluster-status cluster-logs cluster-scale cluster-down deb apt-repo release sign bench bench-features fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -135,9 +135,16 @@ $(error make release signs a commit that was tested: leave out NOCHECK and WORKT
 endif
 endif
 
+define SIGN
+@sh deploy/scripts/install.sh aptly gnupg
+@exec /usr/bin/python3 -m deploy.build.package artifacts --repo "$$REPO" $(if $(KEY),--key "$$KEY") --installed "$(VENV)/lib/python3.11/site-packages"
+endef
+
 release: setup deb ## Put all parts of a release into dist: package, source, bill of materials, signed checksums, repository; KEY=FILE
-	@sh deploy/scripts/install.sh aptly gnupg
-	@exec /usr/bin/python3 -m deploy.build.package artifacts --repo "$$REPO" $(if $(KEY),--key "$$KEY") --installed "$(VENV)/lib/python3.11/site-packages"
+	$(SIGN)
+
+sign: ## Make a release of what `make deb` built, here or elsewhere: no code of others runs beside the key; KEY=FILE
+	$(SIGN)
 
 lock: setup-dev ## Resolve requirements/*.in into locks with hashes
 	@. deploy/scripts/home.sh; for name in build run dev cluster; do \

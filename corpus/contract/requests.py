@@ -127,7 +127,11 @@ class ValidateRequest(Request):
 
 class PublishRequest(Request):
     update: str | None = Field(None, description="Id of the update to publish; needed.")
-    note: str = Field("", description="A line for the manifest and the card: why this snapshot is.")
+    note: str = Field(
+        "",
+        max_length=500,
+        description="A line for the manifest and the card: why this snapshot is.",
+    )
     dry_run: bool = Field(
         False, description="Do all checks, say what would be published, and publish nothing."
     )

@@ -13,6 +13,7 @@ from corpus.sources import filetype
 from corpus.sources.files import Files
 from corpus.store.faults import passing_faults
 from corpus.store.object_store import Store
+from corpus.store.private import create, make_folder
 
 _CHUNK = 1 << 20
 
@@ -24,8 +25,8 @@ def copy(stream: IO[bytes], store: Store, key: str, limit: int | None = None) ->
     """
     path = Path(store.full(key))
     with _writing(key):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        target = path.open("xb")
+        make_folder(path.parent)
+        target = create(path)
     copied = 0
     with contextlib.closing(target):
         while chunk := stream.read(_CHUNK if limit is None else min(_CHUNK, limit - copied)):

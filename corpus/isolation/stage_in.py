@@ -26,6 +26,7 @@ from corpus.store import blobs
 from corpus.store import format as formats
 from corpus.store.faults import passing_faults
 from corpus.store.object_store import Store
+from corpus.store.private import make_folder
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
 from corpus.store.staging import Update
 from corpus.store.update_record import UpdateRecord, record_key
@@ -82,7 +83,7 @@ def _new(folder: Path, update: Update) -> Store:
     mark = folder / FOLDER
     try:
         with passing_faults(str(folder)):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             there = list(folder.iterdir())
             if there and mark not in there:
                 raise BadInputError("is neither empty nor a workspace.", file=str(folder))
@@ -92,7 +93,7 @@ def _new(folder: Path, update: Update) -> Store:
                     shutil.rmtree(entry)
                 else:
                     entry.unlink()
-            mark.mkdir()
+            make_folder(mark)
     except OSError as error:
         raise BadInputError(f"cannot be made a workspace: {error}.", file=str(folder)) from error
     made = Store(folder).fleeting()

@@ -21,6 +21,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from corpus.errors import NotFoundError
 from corpus.store.object_store import Store, WrittenFile, sync_folder
+from corpus.store.private import make_folder
 
 _ATTEMPTS = 9
 _UPDATE = "corpus.update"
@@ -117,7 +118,7 @@ def _create(store: Store, table: str, schema: pa.Schema) -> DeltaTable:
         return open_table(store, table)
     except TableNotFoundError:
         if store.is_local:
-            Path(store.full(table_path(table))).mkdir(parents=True, exist_ok=True)
+            make_folder(Path(store.full(table_path(table))))
         return DeltaTable.create(
             _uri(store, table), schema, mode="ignore", storage_options=storage_options(store)
         )

@@ -25,6 +25,7 @@ import fsspec.implementations.local
 
 from corpus.errors import DamagedError, NotFoundError
 from corpus.store.faults import reading, writing
+from corpus.store.private import create, make_folder
 from corpus.store.unfinished import unfinished
 
 # Airflow reads data cards of the store, and has no pyarrow in its image.
@@ -187,13 +188,12 @@ class Store:
 
     def _write_local(self, key: str, data: bytes, *, replace: bool) -> bool:
         target = Path(self.full(key))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = (
-            target.parent / f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}"
-        )
+        make_folder(target.parent)
+        name = f"{TEMPORARY}{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}"
+        temporary = target.with_name(name)
         unfinished.add(temporary)
         try:
-            with open(temporary, "xb") as stream:
+            with create(temporary) as stream:
                 stream.write(data)
                 if self.durable:
                     stream.flush()
@@ -219,7 +219,7 @@ class Store:
                 self.fs.copy(self.full(source), self.full(target))
                 return
             path = Path(self.full(target))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             try:
                 os.link(self.full(source), path)
             except FileExistsError:

@@ -5,6 +5,8 @@ Airflow does not guard the routes of plugins, so this one does; nothing in a car
 
 from __future__ import annotations
 
+import re
+
 from airflow.api_fastapi.core_api.security import requires_access_asset
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import Response
@@ -32,6 +34,8 @@ TYPES = {
     "svg": "image/svg+xml",
     "css": "text/css; charset=utf-8",
 }
+# Of snapshots and of files of a card; what is longer no file system takes.
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 
 application = FastAPI(
@@ -64,9 +68,9 @@ def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
     store = Store(settings.root, settings.revealed())
     try:
         return store.read_bytes(f"snapshots/{snapshot}/card/{file}"), media_type
-    except NotFoundError:
+    except (NotFoundError, IsADirectoryError):
         return None
 
 
 def _is_name(text: str) -> bool:
-    return text.replace("-", "").replace("_", "").replace(".", "").isalnum() and text[0] != "."
+    return NAME.fullmatch(text) is not None

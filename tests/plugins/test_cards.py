@@ -26,6 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (card / "index.html").write_text("<title>A data card</title><script>alert(1)</script>")
     (card / "growth.png").write_bytes(b"\x89PNG")
     (card / "croissant.json").write_text("{}")
+    (card / "folder.png").mkdir()
     (card / "run.js").write_text("alert(1)")
     (card.parent / "manifest.json").write_text('{"secret": 1}')
     return root
@@ -104,6 +105,25 @@ def test_pictures_and_metadata_come_with_their_types(client: TestClient, token: 
         "/corpus/cards/..%2F..%2Fetc/index.html",
         "/corpus/cards/.tmp-1/index.html",
         "/corpus/cards/%00/index.html",
+        CARD + "%00.png",
+        CARD + "%0a.png",
+        CARD + ".png",
+        CARD + "folder.png",
+        CARD + "growth.png%20",
+        CARD + "growth.PNG",
+        CARD + "a" * 251 + ".png",
+        CARD + "a" * 5000 + ".png",
+        CARD + "a..png",
+        "/corpus/cards/" + "a" * 251 + "/",
+        "/corpus/cards/" + "a" * 5000 + "/",
+        "/corpus/cards/" + "%E2%85%A3" * 200 + "/",
+        "/corpus/cards/20260101T000000-1a2b3c4d%5c/",
+        "/corpus/cards/%FF/",
+        "/corpus/cards/%ED%A0%80/index.html",
+        "/corpus/cards/..../index.html",
+        "/corpus/cards/%20/index.html",
+        "/corpus/cards/---/index.html",
+        "/corpus/cards//index.html",
     ],
 )
 def test_no_path_leads_out_of_a_card(path: str, client: TestClient, token: str) -> None:

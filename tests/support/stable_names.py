@@ -87,6 +87,7 @@ def called() -> Rows:
         r"-m[\"',\s]+((?:operators|corpus|deploy)[\w.]*)",
         r"classpath\\?\"?: *\\?\"((?:operators|corpus)[\w.]+)",
         r"_CLASSES=((?:operators|corpus)[\w.]+)",
+        r"_CONFIG_OPTIONS: ((?:operators|corpus|deploy)[\w.]+)",
     )
     # What the compose files start inside an image.
     program = r"(/opt/corpus/[a-z_]+(?:/[a-z_.]+)*)"

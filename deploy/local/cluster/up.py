@@ -59,7 +59,10 @@ def up(place: Place, options: Options, *, init: bool = False) -> Compose:
     with phases.phase("owners of folders and secrets"):
         own = [place / name for name in ("logs", "scratch", "corpus")]
         for folder in own:
-            folder.mkdir(exist_ok=True)
+            if not folder.exists():
+                folder.mkdir()
+                # Not for other users of the machine; the person who is in its group reads what containers write there.
+                folder.chmod(0o2750)
         hand_over([*own, *credentials.files(place / "secrets", place / "users")], image)
     with phases.phase("Redis and Postgres"):
         _start(compose, *_DATABASES)

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.common.cgroups import usable_cores
-from deploy.common.ports import free_port
 from deploy.local.variables import is_airflows
 from operators.containers.environment import no_proxy
 from operators.settings import WorkerSettings
 
 REPO = Path(__file__).resolve().parents[3]
 MARK = "CORPUS_EMBEDDED"
+_NOBODYS = "1"
 
 
 def environment(
@@ -67,8 +67,11 @@ def _made(home: Path, config: Path, port: int, shell: Mapping[str, str]) -> dict
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        # There are no log servers, which the API server asks all the same about what runs: at a port that only root
+        # could listen on, and not at one that another user may have. That nobody answers is no news.
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": _NOBODYS,
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": _NOBODYS,
+        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.utils.log.file_task_handler=CRITICAL",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         # Airflow's own pattern, and a length that leaves room in the name of a log's folder.
         "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": r"^[A-Za-z0-9_.~:+-]{1,200}\Z",

@@ -20,6 +20,9 @@ from functools import partial
 _CHUNK = 65_536
 # Commands of Airflow.
 PARTS = ("scheduler", "dag-processor", "triggerer", "api-server")
+# Log servers listen on all addresses of the machine, and no setting changes that. Nobody needs them here: the API
+# server reads the same files.
+_OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
 # What more than one of them imports, tasks included. None of this bundle: a file that is edited while Airflow runs
 # is read by the next task.
 _COMMON = (
@@ -80,7 +83,7 @@ def _migrate() -> None:
 def _run(part: str) -> None:
     from setproctitle import setproctitle
 
-    sys.argv = ["airflow", part]
+    sys.argv = ["airflow", part, *_OPTIONS.get(part, [])]
     # By which it is found in a list of processes; those of Airflow's parts that have a title of their own set it.
     setproctitle(" ".join(sys.argv))
     runpy.run_module("airflow", run_name="__main__")

@@ -18,6 +18,7 @@ from deploy.common.airflow_api import AirflowApi
 from deploy.common.errors import StartError, UnavailableError
 from deploy.common.ports import free_port, holder, is_free
 from deploy.local.embedded.environment import MARK, environment
+from deploy.local.embedded.share import make_private
 from deploy.local.embedded.stops import ignore_stops
 from deploy.local.say import say_if_heard
 from operators.settings import WorkerSettings
@@ -89,7 +90,7 @@ class EmbeddedAirflow:
 
         Raises `StartError`. Whatever it raises, nothing is left running.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        make_private(self.home)
         try:
             self.stop()
             return self._started(port_for(port), kept)

@@ -24,7 +24,7 @@ class Share:
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """Nobody else starts or stops this Airflow meanwhile; says for whom it waits if somebody does."""
-        self._home.mkdir(parents=True, exist_ok=True)
+        make_private(self._home)
         lock = self._open("change.lock")
         try:
             try:
@@ -66,3 +66,10 @@ class Share:
 
     def _open(self, name: str) -> int:
         return os.open(self._home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder if it is missing, and close it to other users: what lies in it is then for nobody else."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from corpus.contract.registry import SERVICES
+from corpus.contract.requests import PublishRequest
 
 pytestmark = pytest.mark.fast
 
@@ -15,3 +17,9 @@ def test_every_number_has_a_maximum(name: str) -> None:
         for option in schema.get("anyOf", [schema]):
             if option.get("type") in ("integer", "number"):
                 assert "maximum" in option, field
+
+
+def test_a_note_is_a_line_and_no_book() -> None:
+    assert PublishRequest(update="u", note="x" * 500).note
+    with pytest.raises(ValidationError, match="at most 500 characters"):
+        PublishRequest(update="u", note="x" * 501)

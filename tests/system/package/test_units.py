@@ -84,8 +84,26 @@ def test_each_periodic_job_has_its_timer_and_its_line_for_cron():
         assert read(timer)["Timer"]["Persistent"] == "yes"
         daily = job.period.days == 1
         when = r"^\d+ \d+ \* \* \*" if daily else r"^\*/5 \* \* \* \*"
-        assert re.search(rf"(?m){when} +root .* corpus-airflow {job.name} > /dev/null$", cron)
+        line = re.search(rf"(?m){when} +root (.*) corpus-airflow {job.name} > /dev/null$", cron)
+        assert line
+        # As the unit: no capability that the job does not need, and no way to gain one.
+        wanted = service["Service"]["CapabilityBoundingSet"].lower().split()
+        limits = [name.replace("cap_", "+") for name in wanted]
+        assert line[1].endswith(f" $LIMITS {','.join(['-all', *limits])}")
         assert read(timer)["Timer"]["OnCalendar"].startswith("*-*-* " if daily else "*:0/5")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to give up")
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed here")
+def test_the_limits_of_cron_hold():
+    (limits,) = re.findall(r"(?m)^LIMITS=(.*)$", (REPO / "debian" / "cron").read_text())
+    shell = ["sh", "-c", "$LIMITS -all,+dac_read_search cat /proc/self/status"]
+    done = subprocess.run(shell, env={**os.environ, "LIMITS": limits}, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    status = dict(line.split(":\t", 1) for line in done.stdout.splitlines() if ":\t" in line)
+    only_dac_read_search = 1 << 2
+    assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == only_dac_read_search
+    assert status["NoNewPrivs"] == "1"
 
 
 @pytest.mark.parametrize("name", ["logs", "prune"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,29 @@ def living(place: Workplace) -> dict[int, str]:
     return {process.pid: process.line for process in found}
 
 
+def not_on_loopback(pids: Iterable[int]) -> set[str]:
+    """Addresses, as the kernel writes them, where processes listen and other machines reach them."""
+    sockets: set[str] = set()
+    for pid in pids:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(str(descriptor.readlink()))
+    lines = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    listening = "0A"
+    loopback = ("0100007F:", "00000000000000000000000001000000:")
+    return {
+        fields[1]
+        for fields in lines
+        if fields[3] == listening
+        and f"socket:[{fields[9]}]" in sockets
+        and not fields[1].startswith(loopback)
+    }
+
+
 def test_updates_one_after_another(workplace: Workplace) -> None:
     # As it may be in the shell of somebody who has another Airflow, behind a proxy.
     foreign = workplace.work.parent / "foreign.db"
@@ -108,6 +132,8 @@ def test_updates_one_after_another(workplace: Workplace) -> None:
     assert not (workplace.work / "demo").exists()
     address = next(word for word in up.stdout.split() if word.startswith("http://127.0.0.1:"))
     assert living(workplace)
+    assert not_on_loopback(living(workplace)) == set()
+    assert (workplace.work / "airflow").stat().st_mode & 0o077 == 0
 
     again = workplace.make("run")
     assert again.returncode == 0, again.stdout + again.stderr

@@ -103,3 +103,9 @@ def test_an_address_without_host_or_port_is_refused(given):
     with pytest.raises(BadSettingError) as caught:
         WorkerSettings.load({"metrics": {"statsd": given}})
     assert caught.value.field == "metrics.statsd"
+
+
+def test_nobody_elses_program_is_asked_for_logs():
+    """There are no log servers, and none can be put in their place but by root."""
+    for name in ("WORKER", "TRIGGER"):
+        assert int(made({})[f"AIRFLOW__LOGGING__{name}_LOG_SERVER_PORT"]) < 1024

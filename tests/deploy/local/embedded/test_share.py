@@ -79,3 +79,14 @@ def test_who_waits_says_for_whom(other, tmp_path):
         process.kill()
         assert waiting.stdout.readline() == "out\n"
         waiting.kill()
+
+
+@pytest.mark.parametrize("before", [None, 0o755])
+def test_the_home_is_for_nobody_else(before: int | None, tmp_path: Path) -> None:
+    """It holds the database, the password, the logs, and the secret that tokens are signed with."""
+    home = tmp_path / "work" / "airflow"
+    if before is not None:
+        home.mkdir(parents=True)
+        home.chmod(before)
+    with Share(home).changing():
+        assert home.stat().st_mode & 0o777 == 0o700
