@@ -221,6 +221,9 @@ def _confine(memory_bytes: int) -> list[str]:
     confine.adopt_orphans()
     if not confine.leave_network():
         lacking.append("network namespaces")
+    if os.getuid() != 0:
+        # Those that came with a user namespace. Here, since each thread has its own.
+        confine.drop_capabilities()
     confine.limit(memory_bytes)
     if not confine.can_drop_root():
         lacking.append("the right to drop root")
