@@ -29,7 +29,12 @@ _TIMEOUT_S = 600.0
 
 def sandbox() -> Sandbox:
     """Return the sandbox in which files are decoded."""
-    return Sandbox("corpus.isolation.columns:of", timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES)
+    return Sandbox(
+        "corpus.isolation.columns:of",
+        timeout_s=_TIMEOUT_S,
+        memory_bytes=_MEMORY_BYTES,
+        answer_bytes=_MEMORY_BYTES,
+    )
 
 
 class Decoder:

@@ -54,7 +54,7 @@ class Sandbox:
     that others went through before is tried once more in a fresh one: the fault may be theirs.
 
     The function returns what JSON can hold, with `bytes` and numeric numpy arrays anywhere in it;
-    tuples come back as lists. With `factory_arguments`, `function` is called once, before any file, with
+    tuples come back as lists. An answer may have `answer_bytes`, and 64 KiB beside its arrays and texts. With `factory_arguments`, `function` is called once, before any file, with
     these (JSON) arguments, and returns the function of bytes. Loading it may start no threads. Nothing can
     be imported for a file's sake: modules that are imported late are named by the function's module, in
     `LOADED_FIRST`, or in `LOADED_IN_CHILD` if they start threads. `barriers` is for tests and measurements.
@@ -72,6 +72,7 @@ class Sandbox:
         memory_bytes: int = 2 * 2**30,
         recycle_after: int = 1_000,
         factory_arguments: Sequence[Any] | None = None,
+        answer_bytes: int = 256 * 2**20,
         barriers: Barriers = ALL,
     ):
         if ":" not in function:
@@ -82,6 +83,7 @@ class Sandbox:
         self.memory_bytes = memory_bytes
         self.recycle_after = recycle_after
         self.factory_arguments = factory_arguments
+        self.answer_bytes = min(answer_bytes, memory_bytes)
         self.barriers = barriers
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -203,11 +205,11 @@ class Sandbox:
 
     def _fork(self) -> Process:
         try:
-            return Process(self._warm(), self.memory_bytes)
+            return Process(self._warm(), self.answer_bytes)
         except LostError:
             # Its children are lost with it. Another one that dies at once is no accident.
             try:
-                return Process(self._warm(), self.memory_bytes)
+                return Process(self._warm(), self.answer_bytes)
             except LostError as error:
                 raise PassingFaultError(
                     "what a sandbox forks its children from has died twice.",

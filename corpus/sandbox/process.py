@@ -57,11 +57,14 @@ class Answer:
 
 
 class Process:
-    """A child with the function loaded; `served` counts its files. Raises what `Template.fork` does."""
+    """A child with the function loaded; `served` counts its files. Raises what `Template.fork` does.
 
-    def __init__(self, template: Template, memory_bytes: int):
+    Answers of more than `answer_bytes` are not read.
+    """
+
+    def __init__(self, template: Template, answer_bytes: int):
         self.template = template
-        self.memory_bytes = memory_bytes
+        self.answer_bytes = answer_bytes
         self.served = 0
         self._lock = threading.Lock()
         self._reaped = False
@@ -130,9 +133,11 @@ class Process:
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], bytearray]:
         header_size, size = wire.PREFIX.unpack(self._exactly(wire.PREFIX.size, deadline))
-        # No child that keeps to its memory can have more to say.
-        if header_size > wire.HEADER_BYTES or header_size + size > self.memory_bytes:
-            raise wire.BadAnswerError(f"{header_size} and {size} bytes are announced")
+        if header_size > wire.HEADER_BYTES or header_size + size > self.answer_bytes:
+            raise wire.BadAnswerError(
+                f"{header_size} and {size} bytes are announced, "
+                f"{wire.HEADER_BYTES} and {self.answer_bytes} are read"
+            )
         header = wire.parse_header(self._exactly(header_size, deadline), size)
         return header, self._exactly(size, deadline)
 

@@ -6,9 +6,11 @@ import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import sysconfig
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,19 @@ WITHOUT_FILTERS = {
 }
 
 
+@pytest.fixture(scope="module")
+def code() -> Iterator[Path]:
+    """The code of corpus and probe, where any user may read it; it needs no library."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        for name in ("corpus", "tests/support"):
+            shutil.copytree(REPO / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        yield place
+
+
 @functools.cache
-def probed(as_root: bool, barriers: str) -> dict[str, Any]:
+def probed(code: Path, as_root: bool, barriers: str) -> dict[str, Any]:
     """What became of each act, by a sandbox with these barriers whose parent is root or not."""
     python = sys.executable
     user: dict[str, Any] = {}
@@ -45,13 +58,13 @@ def probed(as_root: bool, barriers: str) -> dict[str, Any]:
         # It may not enter root's folders, where the interpreter may be.
         python = "/usr/bin/python3"
         user = {"user": _USER, "group": _USER, "extra_groups": []}
-        version = [python, "-c", "import sys; print(*sys.version_info[:2])"]
-        if subprocess.check_output(version).split() != [b"3", b"11"]:
+        version = [python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+        if subprocess.run(version, check=False).returncode:
             pytest.skip("Python 3.11 is nowhere that another user may enter")
     done = subprocess.run(
         [python, "-B", "-m", "tests.support.probe_parent", f'{{"barriers": {barriers}}}'],
-        env={"PYTHONPATH": f"{REPO}:{sysconfig.get_path('purelib')}", "PATH": os.environ["PATH"]},
-        cwd=REPO,
+        env={"PYTHONPATH": str(code), "PATH": os.environ["PATH"]},
+        cwd=code,
         capture_output=True,
         text=True,
         check=False,
@@ -70,8 +83,8 @@ def as_root(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(params=KERNELS)
-def found(request: pytest.FixtureRequest, as_root: bool) -> dict[str, Any]:
-    return probed(as_root, json.dumps(KERNELS[request.param]))
+def found(request: pytest.FixtureRequest, code: Path, as_root: bool) -> dict[str, Any]:
+    return probed(code, as_root, json.dumps(KERNELS[request.param]))
 
 
 def test_the_probe_runs(found: dict[str, Any]) -> None:
@@ -88,8 +101,8 @@ def test_nothing_is_left_or_changed(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(landlock.version() < 3, reason="this kernel has no Landlock that does it")
-def test_landlock_alone_keeps_files_processes_and_the_network(as_root: bool) -> None:
-    without = probed(as_root, '{"system_calls": false}')
+def test_landlock_alone_keeps_files_processes_and_the_network(code: Path, as_root: bool) -> None:
+    without = probed(code, as_root, '{"system_calls": false}')
     refused = {act for act, what in without["acts"].items() if what == "refused"}
     assert WITHOUT_FILTERS - refused == set()
     assert without["left"] == 0
@@ -104,9 +117,9 @@ def test_landlock_alone_keeps_files_processes_and_the_network(as_root: bool) -> 
     ],
 )
 def test_what_is_lacking_is_said_in_one_line(
-    as_root: bool, barriers: dict[str, Any], lacks: str
+    code: Path, as_root: bool, barriers: dict[str, Any], lacks: str
 ) -> None:
-    said = probed(as_root, json.dumps(barriers))["said"].splitlines()
+    said = probed(code, as_root, json.dumps(barriers))["said"].splitlines()
     (line,) = [line for line in said if line.startswith("sandbox: this kernel or container lacks ")]
     assert lacks in line
     assert "docs/operate/security.md" in line

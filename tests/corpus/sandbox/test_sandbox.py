@@ -127,9 +127,17 @@ def test_a_blob_that_never_comes_costs_time_and_no_memory() -> None:
     header = json.dumps({"status": "ok", "peak": 1, "blobs": [{"path": [], "size": 4 << 30}]})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = wire.PREFIX.pack(len(header), 4 << 30) + header.encode()
-    outcome = run(b"babble " + answer, memory_bytes=8 << 30, timeout_s=1)
+    options = {"memory_bytes": 8 << 30, "answer_bytes": 8 << 30}
+    outcome = run(b"babble " + answer, timeout_s=1, **options)
     assert outcome.reason == "timeout"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+def test_an_answer_has_a_budget() -> None:
+    with sandbox(answer_bytes=10_000) as box:
+        outcomes = list(box.map([("a", b"blobs " + bytes(20_000)), ("b", b"digest x")]))
+    assert [o.reason for o in outcomes] == ["crash", None]
+    assert "65536 and 10000 are read" in outcomes[0].detail
 
 
 def test_endless_noise_keeps_nobody() -> None:
