@@ -90,7 +90,7 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _context(root: Path) -> Context:
-    settings = Settings.load({"store": {"root": str(root)}})
+    settings = Settings.load({"store": {"root": str(root)}, "places": {"roots": ["/"]}})
     return Context(settings, Store(root), Progress(write=lambda _: None), {"run_id": "bench"})
 
 

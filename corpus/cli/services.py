@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
 from pydantic import ValidationError
@@ -16,6 +17,12 @@ from corpus.cli.session import Session
 from corpus.contract.base import Request
 from corpus.contract.registry import Service
 from corpus.errors import BadInputError
+
+if TYPE_CHECKING:
+    from corpus.services.context import Context
+
+# Options that name places.
+PLACES = ("sources", "urls")
 
 R = TypeVar("R", bound=Request)
 
@@ -29,7 +36,10 @@ def service_command(service: Service) -> click.Command:
         from corpus.services.dispatch import run_service
 
         request = request_of(request_type, options)
-        report = run_service(request, session.context).model_dump(mode="json")
+        context = session.context
+        if session.by_person:
+            request, context = as_typed(request, context)
+        report = run_service(request, context).model_dump(mode="json")
         session.write_result("ok", report)
         echo_report(report, as_json)
 
@@ -45,6 +55,21 @@ def service_command(service: Service) -> click.Command:
         help=request_type.__doc__ if request_type.__doc__ else service.summary,
         short_help=service.summary,
     )
+
+
+def as_typed(request: R, context: Context) -> tuple[R, Context]:
+    """The request with its places as absolute paths, and a context in which these are allowed: a person
+    has typed them, with that person's own rights.
+    """
+    from corpus.places.places import absolute
+
+    typed = {
+        name: [absolute(text) for text in getattr(request, name)]
+        for name in PLACES
+        if getattr(request, name, None)
+    }
+    allowed = tuple(text for texts in typed.values() for text in texts)
+    return request.model_copy(update=typed), replace(context, typed=allowed)
 
 
 def request_of(request_type: type[R], options: Mapping[str, Any]) -> R:

@@ -121,7 +121,7 @@ def _copy_sources(
             if row["known_sha256"] is None:
                 location = Candidate.of(row).location
                 expected[location] = expected.get(location, False) or bool(row["expected_sha256"])
-    files = context.inputs.files(update)
+    files = context.files(update)
     limit = context.settings.sources.max_file_bytes
     numbers = {location: number for number, location in enumerate(expected)}
 

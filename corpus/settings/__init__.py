@@ -22,6 +22,7 @@ from corpus.settings.corpus import (
     GateSettings,
     GroupSettings,
     LabelSettings,
+    PlaceSettings,
     ShardSettings,
     SourceSettings,
     SplitSettings,
@@ -40,6 +41,7 @@ __all__ = [
     "GateSettings",
     "GroupSettings",
     "LabelSettings",
+    "PlaceSettings",
     "Settings",
     "ShardSettings",
     "SourceSettings",
@@ -64,6 +66,7 @@ class Settings(BaseSettings):
 
     store: StoreSettings = StoreSettings()
     sources: SourceSettings = SourceSettings()
+    places: PlaceSettings = PlaceSettings()
     shards: ShardSettings = ShardSettings()
     dates: DateSettings = DateSettings()
     verdicts: VerdictSettings = VerdictSettings()
@@ -90,6 +93,7 @@ class Settings(BaseSettings):
             mode="json",
             exclude={
                 "store": True,
+                "places": True,
                 "shards": True,
                 "sources": {"archive_passwords"},
             },

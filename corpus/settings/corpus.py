@@ -84,6 +84,26 @@ class SourceSettings(Section):
     )
 
 
+class PlaceSettings(Section):
+    roots: list[str] = Field(
+        default_factory=list,
+        description="More folders below which runs may read samples, manifests and verdict files; the "
+        "places that `sources.urls`, `verdicts.feeds` and `store.root` name are allowed anyway. A URL "
+        "allows its bucket or its host.",
+    )
+    schemes: list[str] = Field(
+        default_factory=list,
+        description="More kinds of URLs that are allowed, such as s3 or https.",
+    )
+    hosts: list[str] = Field(
+        default_factory=list,
+        description="More hosts that are allowed: names, addresses or networks, with `:port` if it is "
+        "not the scheme's own. An address that is not of the public internet is allowed only if it or "
+        "its network is listed, also as the address of a listed name.",
+    )
+    buckets: list[str] = Field(default_factory=list, description="More buckets that are allowed.")
+
+
 class ShardSettings(Section):
     max_bytes: int = Field(
         512 * 2**20, ge=1, le=MOST_BYTES, description="Input bytes of one shard, about."

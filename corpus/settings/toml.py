@@ -13,7 +13,7 @@ from corpus.errors import BadSettingError
 from corpus.settings import Settings
 
 # Where things lie. A URL may bear a user's password, and a service in a workspace has no use for it.
-_ADDRESSES = {"store.root", "sources.urls", "verdicts.feeds"}
+_ADDRESSES = {"store.root", "sources.urls", "verdicts.feeds", "places"}
 
 
 def to_toml(settings: Settings, *, archive_passwords: bool = False, addresses: bool = True) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,9 +13,15 @@ from typing import IO, Any
 
 import fsspec
 
+from corpus.errors import BadInputError
+from corpus.places.beneath import NotAFileError
+from corpus.places.place import Place
+from corpus.places.places import Places
 from corpus.sources.location import decode, encode
 from corpus.store.object_store import Store
 
+# Characters of a place that an error shows.
+_SHOWN = 200
 # Names under which file systems tell a version of a file, and the time of its last change.
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "checksum")
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
@@ -34,71 +41,101 @@ class FileStat:
         return "/".join(part for part in parts if part)
 
 
-def is_local(url: str) -> bool:
-    return "://" not in url or url.startswith(("/", "file://", "local://"))
-
-
-def local_path(url: str) -> str:
-    """Absolute path of a local URL."""
-    for prefix in ("file://", "local://"):
-        url = url.removeprefix(prefix)
-    return os.path.abspath(os.path.expanduser(url) if url.startswith("~") else url)
-
-
 class Files:
-    """Access to source files by their location.
+    """Access to source files by their location, as far as `places` allow it.
 
     `options` are for remote file systems of the protocol `protocol`; others take theirs from the
-    environment.
+    environment. Whatever is not allowed is `BadInputError`.
     """
 
-    def __init__(self, protocol: str | None = None, options: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        places: Places,
+        protocol: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ):
+        self.places = places
         self._protocol = protocol
         self._options = dict(options or {})
         self.remote = lru_cache(maxsize=16)(self._remote)
 
     @classmethod
-    def beside(cls, store: Store) -> Files:
+    def beside(cls, store: Store, places: Places) -> Files:
         """Sources on the same kind of remote storage as the corpus share its options."""
-        return cls() if store.is_local else cls(store.url.split("://", 1)[0], store.options)
+        if store.is_local:
+            return cls(places)
+        return cls(places, store.url.split("://", 1)[0], store.options)
 
-    def _remote(self, protocol: str) -> fsspec.AbstractFileSystem:
-        options = self._options if protocol == self._protocol else {}
-        fs = fsspec.filesystem(protocol, **options)
+    def place(self, url: str, **where: Any) -> Place:
+        """Return the place that somebody wrote. Raises `BadInputError`, which names `where` it was found
+        (file, row, field), or else the text itself.
+        """
+        try:
+            return self.places.place(url)
+        except BadInputError as error:
+            raise BadInputError(
+                error.problem, hint=error.hint, **(where or {"file": shown(url)})
+            ) from None
+
+    def found(self, location: str, **where: Any) -> Place:
+        """Return the place at a location: of a file that was listed, or that a manifest names."""
+        try:
+            return self.places.place(decode(location), literal=True)
+        except BadInputError as error:
+            raise BadInputError(
+                error.problem, hint=error.hint, **(where or {"file": shown(location)})
+            ) from None
+
+    def _remote(self, scheme: str) -> fsspec.AbstractFileSystem:
+        options = self._options if scheme == self._protocol else {}
+        fs = self.places.filesystem(scheme, options)
         # Listings of a long-lived process may be older than this update.
         fs.invalidate_cache()
         return fs
 
-    def filesystem(self, url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-        """File system and path of a remote URL. Chains (`a::b`) are part of the name here."""
-        fs = self.remote(url.split("://", 1)[0])
-        return fs, fs._strip_protocol(url)
+    def filesystem(self, place: Place) -> tuple[fsspec.AbstractFileSystem, str]:
+        """File system and path of a remote place. Chains (`a::b`) are part of the name here."""
+        fs = self.remote(place.scheme)
+        return fs, fs._strip_protocol(place.path)
 
     def stat(self, location: str) -> FileStat:
         """How a file looks now; raises OSError, also for what is not a regular file."""
-        if is_local(location):
-            found = os.stat(decode(location))
-            if not stat.S_ISREG(found.st_mode):
-                raise OSError(f"{location} is not a regular file")
-            return local_stat(found)
-        fs, path = self.filesystem(decode(location))
+        place = self.found(location)
+        if place.is_local:
+            return local_stat(self.places.stat(place))
+        fs, path = self.filesystem(place)
         fs.invalidate_cache(fs._parent(path))
-        info = fs.info(path)
+        with refusals():
+            info = fs.info(path)
         if info.get("type") == "directory":
-            raise OSError(f"{location} is not a file")
+            raise NotAFileError("is not a file")
         return remote_stat(info)
 
     def open(self, location: str) -> IO[bytes]:
         """A file's bytes, as a seekable stream; raises OSError."""
-        if not is_local(location):
-            fs, path = self.filesystem(decode(location))
+        place = self.found(location)
+        if place.is_local:
+            return self.places.open(place)
+        fs, path = self.filesystem(place)
+        with refusals():
             return fs.open(path, "rb")  # type: ignore[no-any-return]
-        # A pipe that has taken the file's place must not be waited for.
-        descriptor = os.open(decode(location), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(f"{location} is not a regular file")
-        return open(descriptor, "rb")
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Raise what refused an address or a redirect; fsspec takes it for a file that is not there."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if isinstance(error.__cause__, BadInputError):
+            raise error.__cause__ from None
+        raise
+
+
+def shown(text: str) -> str:
+    """A place that somebody typed, for an error: cut, and without a password or control characters."""
+    text = re.sub(r"(?<=//)[^/]*@", "***@", text)
+    return encode(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def local_stat(found: os.stat_result) -> FileStat:

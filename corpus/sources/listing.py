@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from glob import has_magic
+from typing import Any
 
 from fsspec.utils import glob_translate
 
 from corpus.errors import BadInputError
+from corpus.places.beneath import NotAFileError
+from corpus.places.place import Place
 from corpus.sources.files import (
     Files,
     FileStat,
-    is_local,
-    local_path,
     local_stat,
     reason_of,
+    refusals,
     remote_stat,
+    shown,
 )
 from corpus.sources.location import encode
 
@@ -86,7 +89,7 @@ def _globs(pattern: str) -> tuple[str, ...]:
 
 
 def is_manifest(url: str) -> bool:
-    folder = is_local(url) and os.path.isdir(local_path(url))
+    folder = os.path.isdir(url.removeprefix("file://"))
     return url.lower().endswith(MANIFESTS) and not folder
 
 
@@ -94,66 +97,65 @@ def list_files(url: str, files: Files, patterns: Patterns) -> Iterator[SourceFil
     """The files at or below a URL, in no particular order; a file named by the URL is always taken.
 
     Symbolic links below it are left out (what they point to inside the source is listed anyway), and
-    so are pipes, sockets and devices. Raises `BadInputError` if there is nothing at the URL.
+    so are pipes, sockets and devices. Raises `BadInputError` if there is nothing at the URL, or if what
+    is there is not an allowed place, or is neither a file nor a folder.
     """
+    place = files.place(url)
     try:
-        yield from (_local if is_local(url) else _remote)(url, files, patterns)
+        yield from (_local if place.is_local else _remote)(place, encode(url), files, patterns)
     except FileNotFoundError as error:
         raise BadInputError(
             "this source does not exist.",
-            file=encode(url),
+            file=shown(url),
             hint="Check `sources.urls`: `corpus config` prints it.",
         ) from error
+    except NotAFileError as error:
+        raise BadInputError(f"{error}.", file=shown(url)) from error
 
 
-def _local(url: str, files: Files, patterns: Patterns) -> Iterator[SourceFile | Unreadable]:
-    root, source = local_path(url), encode(url)
-    if not os.path.isdir(root):
-        location = encode(root)
-        try:
-            yield SourceFile(location, files.stat(location), source)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            yield Unreadable(location, source, reason_of(error))
-        return
-    folders = [root]
-    while folders:
-        folder = folders.pop()
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False) and patterns.take(
-                        entry.path[len(root) :].lstrip("/")
-                    ):
-                        yield _listed(entry, source)
-        except FileNotFoundError:
-            # Gone since its parent was listed; the source itself must be there.
-            if folder == root:
-                raise
-        except OSError as error:
-            yield Unreadable(encode(folder), source, reason_of(error))
-
-
-def _listed(entry: os.DirEntry[str], source: str) -> SourceFile | Unreadable:
+def _local(
+    place: Place, source: str, files: Files, patterns: Patterns
+) -> Iterator[SourceFile | Unreadable]:
+    root = place.path
     try:
-        found = local_stat(entry.stat(follow_symlinks=False))
+        if not files.places.is_folder(place):
+            yield SourceFile(encode(root), local_stat(files.places.stat(place)), source)
+            return
+        for path, found in files.places.walk(place):
+            if isinstance(found, OSError):
+                yield Unreadable(encode(path), source, reason_of(found))
+            elif patterns.take(path[len(root) :].lstrip("/")):
+                yield SourceFile(encode(path), local_stat(found), source)
+    except (FileNotFoundError, NotAFileError):
+        raise
     except OSError as error:
-        return Unreadable(encode(entry.path), source, reason_of(error))
-    return SourceFile(encode(entry.path), found, source)
+        yield Unreadable(encode(root), source, reason_of(error))
 
 
-def _remote(url: str, files: Files, patterns: Patterns) -> Iterator[SourceFile | Unreadable]:
-    fs, root = files.filesystem(url)
-    root, base = root.rstrip("/"), url.rstrip("/")
-    found = fs.find(root, detail=True)
-    if not found:
-        fs.info(root)
+def _remote(
+    place: Place, source: str, files: Files, patterns: Patterns
+) -> Iterator[SourceFile | Unreadable]:
+    fs, root = files.filesystem(place)
+    root, base = root.rstrip("/"), place.path.rstrip("/")
+    with refusals():
+        found = fs.find(root, detail=True)
+        if not found:
+            fs.info(root)
     for path, info in found.items():
-        below = path[len(root) :].lstrip("/")
-        if not below:
-            yield SourceFile(encode(base), remote_stat(info), encode(url))
-        elif info.get("type") == "file" and patterns.take(below):
-            yield SourceFile(encode(f"{base}/{below}"), remote_stat(info), encode(url))
+        if path == root:
+            yield SourceFile(encode(base), remote_stat(info), source)
+        # A web server's page may link to anything.
+        elif path.startswith(f"{root}/") and info.get("type") == "file":
+            below = path[len(root) :].lstrip("/")
+            if patterns.take(below):
+                yield _found(encode(f"{base}/{below}"), info, source, files)
+
+
+def _found(
+    location: str, info: Mapping[str, Any], source: str, files: Files
+) -> SourceFile | Unreadable:
+    try:
+        files.found(location)
+    except BadInputError as error:
+        return Unreadable(location, source, error.problem)
+    return SourceFile(location, remote_stat(info), source)

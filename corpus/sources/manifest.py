@@ -28,13 +28,14 @@ from corpus.rows.budget import Budget, unpacked
 from corpus.rows.dates import Dates
 from corpus.rows.row import BadRow, Row
 from corpus.settings.feeds import OnBadRow
-from corpus.sources.files import Files, is_local, local_path, reason_of
+from corpus.sources.files import Files, reason_of
 from corpus.sources.location import encode
 
 COLUMNS = ("sha256", "location", "first_seen", "source", "tags")
 _REQUIRED = ("sha256", "location")
 _BUDGET = Budget()
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_REMOTE = re.compile("(?!file:)[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,11 @@ def read_manifest(
 ) -> Iterator[ManifestRow | BadRow]:
     """Rows of the manifest at `url`, read as a stream; with "reject" a wrong row is a `BadRow`.
 
-    Raises `BadInputError` for a file that cannot be read as what it is, and if all its rows are wrong.
+    Each row names an allowed place. Raises `BadInputError` for a file that cannot be read as what it is, and if all
+    its rows are wrong.
     """
     dates = dates or Dates()
-    path = local_path(url) if is_local(url) else url
+    path = files.place(url).path
     name = encode(path)
     first: BadRow | None = None
     good = False
@@ -69,6 +71,13 @@ def read_manifest(
                 else:
                     row, values = each
                     found = _row(path, row, values, dates)
+                if isinstance(found, ManifestRow):
+                    try:
+                        files.found(found.location, file=name, row=found.row, field="location")
+                    except BadInputError as error:
+                        if on_bad_row == "refuse":
+                            raise
+                        found = BadRow(found.row, error.problem, "not_allowed", "location")
                 if isinstance(found, BadRow):
                     if on_bad_row == "refuse":
                         raise found.error(name)
@@ -170,9 +179,9 @@ def _checked(path: str, row: int, values: Mapping[str, Any], dates: Dates) -> Ma
 
 
 def _resolve(manifest: str, location: str) -> str:
-    if not is_local(location):
+    if _REMOTE.match(location):
         return location
-    if is_local(manifest):
+    if manifest.startswith("/"):
         base = os.path.dirname(manifest)
         return os.path.normpath(os.path.join(base, location.removeprefix("file://")))
     # An absolute path makes no sense beside a remote manifest, so it is relative as well.

@@ -109,7 +109,7 @@ class StagedParts:
 
     def staged_digest(self) -> str:
         """sha256 over all that is staged but reports: what `validate` judged is what is published."""
-        names = ("reports/", f"{PUBLISH}/", "update.json", "end.json")
+        names = ("reports/", f"{PUBLISH}/", "update.json", "end.json", "typed.json")
         own = tuple(f"{self.prefix}/{name}" for name in names)
         keys = [key for key in self.store.list(self.prefix) if not key.startswith(own)]
         lines = (

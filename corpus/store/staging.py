@@ -3,6 +3,7 @@
 staging/<update id>/update.json    its record (corpus.store.update_record)
 staging/<update id>/<table>/...    its staged parts (corpus.store.parts)
 staging/<update id>/end.json       how it ends (corpus.store.ending)
+staging/<update id>/typed.json     places that a person has typed for it (corpus.services.context)
 """
 
 from __future__ import annotations

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from corpus.contract.registry import Service
-from corpus.errors import BadInputError, BadSettingError
+from corpus.errors import BadInputError
+from corpus.places.place import parse
+from corpus.places.places import Places
 from corpus.settings import OF_WORKERS, Settings
 from corpus.settings.overrides import nest, parse_override
 from operators.containers.spec import Bind
 from operators.runners.command import Call
+from operators.task_log import one_line
 
 # Who runs the cluster sets these, and not who triggers a run: they would choose what a container may
 # see, or show a secret in a command line.
-_NOT_FOR_RUNS = (*sorted(OF_WORKERS), "store.options", "sources.archive_passwords")
+_NOT_FOR_RUNS = (*sorted(OF_WORKERS), "places", "store.options", "sources.archive_passwords")
 _MANIFESTS = (".csv", ".jsonl", ".json", ".parquet")
 
 
@@ -33,19 +36,26 @@ class Mounts:
         self.configured = configured
         self.more = more
         self.service = service
-        self.settings = _overridden(configured, call)
+        allowed = configured.places.model_copy(update={"roots": [*configured.places.roots, *more]})
+        self.settings = _overridden(configured, call).model_copy(update={"places": allowed})
         self.root = call.root or self.settings.store.root
         # What the call gives stands instead of the settings.
         self._read = _given(call) or _read(self.settings, service)
 
     def binds(self) -> list[Bind]:
         """What a trusted container sees: the corpus, writable, what the service reads, and the folders
-        of `docker.binds`. Raises `BadInputError` for a place of the call that is in none of them.
+        of `docker.binds`. Raises `BadInputError` for a place of the call that is in none of them, and for
+        a remote one that the worker's settings do not allow.
         """
         writable = _local((self.configured.store.root, *self.more))
-        read = list(map(_folder, _local(_read(self.configured, self.service))))
+        named = _local(_read(self.configured, self.service))
+        added = _local(self.configured.places.roots) if self.service.reads else []
+        read = [*map(_folder, named), *added]
+        allowed = Places.of(self.configured)
         for place in (self.root, *self._read):
             path = local(place)
+            if path is None and place != self.root:
+                _check(place, allowed)
             visible = writable if place == self.root else [*writable, *read]
             if path and not any(PurePath(path).is_relative_to(folder) for folder in visible):
                 raise BadInputError(
@@ -75,18 +85,19 @@ class Mounts:
 
 
 def local(place: str) -> str | None:
-    """The absolute path of a place on this host, None for one that is elsewhere. Raises `BadSettingError`."""
-    if place.startswith("file://"):
-        place = place.removeprefix("file://")
-    elif "://" in place:
-        return None
-    path = PurePath(place)
-    if not path.is_absolute() or ".." in path.parts:
-        raise BadSettingError(
-            f"{place} is not an absolute path.",
-            hint="A container has another working directory: give the whole path.",
-        )
-    return str(path)
+    """The absolute path of a place on this host, None for one that is elsewhere. Raises `BadInputError`."""
+    try:
+        found = parse(place)
+    except BadInputError as error:
+        raise BadInputError(error.problem, file=one_line(place[:200]), hint=error.hint) from None
+    return found.path if found.is_local else None
+
+
+def _check(place: str, allowed: Places) -> None:
+    try:
+        allowed.place(place)
+    except BadInputError as error:
+        raise BadInputError(error.problem, file=one_line(place[:200]), hint=error.hint) from None
 
 
 def _given(call: Call) -> list[str]:

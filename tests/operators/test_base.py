@@ -32,6 +32,7 @@ SHA256 = "ab" * 32
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CORPUS_STORE__ROOT", str(tmp_path / "corpus"))
+    monkeypatch.setenv("CORPUS_PLACES__ROOTS", json.dumps([str(tmp_path), str(airflow_home.REPO)]))
     return tmp_path / "corpus"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def test_every_example_is_run() -> None:
 
 def test_how_much_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPUS_STORE__ROOT", str(tmp_path / "corpus"))
+    monkeypatch.setenv("CORPUS_PLACES__ROOTS", json.dumps([str(tmp_path)]))
     source = tmp_path / "source"
     source.mkdir()
     for name in ("a", "b"):
@@ -45,7 +47,8 @@ def test_how_much_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert dag_run.get_task_instance("say").xcom_pull(task_ids="say") == 2
 
 
-def test_verdicts_of_a_team(tmp_path: Path) -> None:
+def test_verdicts_of_a_team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORPUS_PLACES__ROOTS", json.dumps([str(tmp_path)]))
     verdicts = tmp_path / "verdicts.csv"
     verdicts.write_text(f"sha256,verdict,reporter\n{'ab' * 32},malicious,analyst\n")
     root = tmp_path / "corpus"

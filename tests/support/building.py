@@ -47,6 +47,8 @@ def context(root: str | os.PathLike[str], options: Mapping[str, Any] | None = No
             "store": {"root": os.fspath(root)},
             "features": {"sets": [TINY.name]},
             "gates": {"min_class_share_warn": 0.0},
+            # What a test adds lies beside the corpus.
+            "places": {"roots": [] if "://" in os.fspath(root) else [str(Path(root).parent)]},
         },
         file=None,
     )

@@ -44,6 +44,7 @@ class Corpus:
     def context(self) -> Context:
         settings = Settings.load(
             {
+                "places": {"roots": [str(self.folder), str(DATA), "memory://verdicts-test"]},
                 **self.overrides,
                 "store": {"root": str(self.folder / "corpus")},
                 "verdicts": {

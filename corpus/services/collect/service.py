@@ -44,7 +44,8 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
         )
     _check_window(request.since, request.until)
     update = context.begin(request)
-    files = Files.beside(context.store)
+    files = Files.beside(context.store, context.places)
+    context.keep_typed(update)
     listed: dict[tuple[str, str | None], SourceFile] = {}
     unreadable: list[Unreadable] = []
     left_out: dict[str, list[BadRow]] = {}
@@ -98,6 +99,7 @@ def _list(
     url: str, files: Files, settings: Settings, parent: Parent
 ) -> Iterator[SourceFile | Unreadable | ManifestRow | BadRow]:
     """List what a source has; a row of a manifest whose sample is known already is given as it is."""
+    files.place(url)
     if not is_manifest(url):
         yield from list_files(
             url, files, Patterns(settings.sources.include, settings.sources.exclude)

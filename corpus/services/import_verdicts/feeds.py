@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from corpus.errors import BadInputError
+from corpus.places.place import Place
 from corpus.settings.feeds import Feed
-from corpus.sources.files import Files, is_local, local_path
+from corpus.sources.files import Files, shown
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, list_files
 from corpus.sources.location import decode, encode
 from corpus.verdicts.voice import TYPED, Voice
@@ -52,7 +53,7 @@ def listed(typed: Sequence[str], feeds: Sequence[Feed], access: Files) -> list[V
     found: dict[str, VerdictFile] = {}
     for place, feed in places:
         for file in _files(place, access):
-            belongs = feed or _feed_at(file.location, inner)
+            belongs = feed or _feed_at(file.location, inner, access)
             if belongs:
                 each = VerdictFile(file, belongs, Voice.of(belongs))
             else:
@@ -74,21 +75,21 @@ def _files(place: str, access: Files) -> list[SourceFile]:
             raise
         raise BadInputError(
             "there is no such verdict file or folder.",
-            file=encode(place),
+            file=shown(place),
             hint="Check `verdicts.feeds`: `corpus config` prints it.",
         ) from error
     return files
 
 
-def _feed_at(location: str, inner: Sequence[Feed]) -> Feed | None:
+def _feed_at(location: str, inner: Sequence[Feed], access: Files) -> Feed | None:
     """The innermost feed in which a file lies, links resolved: it is the feed's, whoever names it."""
-    return next((feed for feed in inner if _lies_in(location, feed.place)), None)
+    return next((feed for feed in inner if _lies_in(location, access.place(feed.place))), None)
 
 
-def _lies_in(location: str, place: str) -> bool:
-    if is_local(location) and is_local(place):
-        path, base = (os.path.realpath(each) for each in (decode(location), local_path(place)))
-        return os.path.commonpath([path, base]) == base
-    if is_local(location) or is_local(place) or ".." in location.split("/"):
+def _lies_in(location: str, place: Place) -> bool:
+    if place.is_local != location.startswith("/"):
         return False
-    return f"{location}/".startswith(f"{encode(place).rstrip('/')}/")
+    if place.is_local:
+        path, base = (os.path.realpath(each) for each in (decode(location), place.path))
+        return os.path.commonpath([path, base]) == base
+    return f"{location}/".startswith(f"{encode(place.path).rstrip('/')}/")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 
+from corpus.places.place import Place
 from corpus.rows.bad_value import BadValueError
 from corpus.rows.row import BadRow
 from corpus.services.import_verdicts.feeds import VerdictFile
 from corpus.settings import Settings
-from corpus.sources.files import Files, is_local, local_path, reason_of
+from corpus.sources.files import Files, reason_of
 from corpus.sources.location import decode, encode
 from corpus.verdicts.family_names import FamilyNames
 from corpus.verdicts.folder_names import from_path
@@ -36,7 +37,9 @@ def outcome_of(each: VerdictFile, access: Files, settings: Settings) -> Outcome:
         return digest.hexdigest()
 
     try:
-        found = from_path(_below(location, each.feed.place), each.voice, families, sha256)
+        found = from_path(
+            _below(location, access.place(each.feed.place)), each.voice, families, sha256
+        )
     except BadValueError as error:
         return BadRow.of(1, error)
     if isinstance(found, ByOtherHash):
@@ -44,7 +47,7 @@ def outcome_of(each: VerdictFile, access: Files, settings: Settings) -> Outcome:
     return found._replace(file=location, row=1).identified()
 
 
-def _below(location: str, place: str) -> str:
-    if is_local(location):
-        return encode(os.path.relpath(decode(location), local_path(place)))
-    return location.removeprefix(encode(place).rstrip("/")).lstrip("/")
+def _below(location: str, place: Place) -> str:
+    if place.is_local:
+        return encode(os.path.relpath(decode(location), place.path))
+    return location.removeprefix(encode(place.path).rstrip("/")).lstrip("/")

@@ -24,7 +24,7 @@ from corpus.services.import_verdicts.feeds import VerdictFile, listed
 from corpus.services.import_verdicts.folders import outcome_of
 from corpus.services.import_verdicts.other_hashes import OtherHashes
 from corpus.services.import_verdicts.tally import Tally
-from corpus.sources.files import Files
+from corpus.sources.files import Files, reason_of
 from corpus.sources.listing import SourceFile
 from corpus.store.schemas import VERDICTS
 from corpus.store.staging import Update
@@ -64,7 +64,7 @@ def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportV
     """
     update = context.begin(request)
     settings = context.settings
-    access = Files.beside(context.store)
+    access = Files.beside(context.store, context.places)
     every = listed(request.urls, settings.verdicts.feeds, access)
     known = {} if request.rescan else _seen(every, update)
     files = [each for each in every if not _is_known(each, known, settings.dates.earliest)]
@@ -186,9 +186,7 @@ def _opened(file: SourceFile, access: Files) -> IO[bytes]:
             f"{file.location} is gone since it was listed.", hint="A retry lists the files again."
         ) from error
     except OSError as error:
-        raise BadInputError(
-            f"cannot be read: {error.strerror or error}.", file=file.location
-        ) from error
+        raise BadInputError(f"cannot be read: {reason_of(error)}.", file=file.location) from error
 
 
 def _new(read: _Read, update: Update) -> pa.Table:

@@ -85,7 +85,7 @@ class Intake:
     ) -> Iterator[tuple[str, bytes]]:
         """Bytes of the samples that have no blob yet; notes all that is found on the way."""
         store = self.update.store
-        files = self.context.inputs.files(self.update)
+        files = self.context.files(self.update)
         for done, candidate in enumerate(candidates):
             self.context.progress.step(f"{self.name}: files read", done, len(candidates))
             found: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from corpus.places.places import Places
 from corpus.sources.files import Files
 from corpus.store.staging import Update
 
@@ -28,5 +29,5 @@ class Inputs(Protocol):
         prepared for.
         """
 
-    def files(self, update: Update) -> Files:
-        """Return access to the source files that the update's candidates name."""
+    def files(self, update: Update, places: Places) -> Files:
+        """Return access to the source files that the update's candidates name, if `places` allow them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any
 
+from corpus.places.places import Places
 from corpus.services.inputs.layout import SOURCES, source_key
 from corpus.sources.files import Files, FileStat
 from corpus.store.object_store import Store
@@ -17,7 +18,7 @@ class CopiedFiles(Files):
     """
 
     def __init__(self, store: Store):
-        super().__init__()
+        super().__init__(Places())
         self._store = store
         self._found: dict[str, dict[str, Any]] = store.read_json(SOURCES)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
+from corpus.places.places import Places
 from corpus.services.inputs.base import Pending
 from corpus.sources.files import Files
 from corpus.store.schemas import CANDIDATES, FEATURES_PREFIX
@@ -41,9 +42,9 @@ class CorpusInputs:
                 found[sha256] = tuple(feature_sets)
         return found
 
-    def files(self, update: Update) -> Files:
+    def files(self, update: Update, places: Places) -> Files:
         """Return access to the sources; remote ones may share the options of the corpus's storage."""
-        return Files.beside(update.store)
+        return Files.beside(update.store, places)
 
 
 def _known(update: Update, shard: str) -> list[str]:

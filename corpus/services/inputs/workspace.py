@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from corpus.errors import BadInputError
+from corpus.places.places import Places
 from corpus.services.inputs.base import Pending
 from corpus.services.inputs.copied_files import CopiedFiles
 from corpus.services.inputs.layout import PENDING, TASK, pending_key
@@ -49,6 +50,6 @@ class WorkspaceInputs:
         }
         return {sha256: sets for sha256, sets in left.items() if sets}
 
-    def files(self, update: Update) -> Files:
+    def files(self, update: Update, places: Places) -> Files:
         """Return access to the copies of the source files, under the locations of the originals."""
         return CopiedFiles(update.store)

@@ -57,7 +57,8 @@ class Twins:
         self.source = folder / "in"
         self.source.mkdir()
         sources = {"urls": [str(self.source)], **sections.pop("sources", {})}
-        settings = Settings.load({**sections, "sources": sources})
+        places = {"roots": [str(self.source.parent)]}
+        settings = Settings.load({"places": places, **sections, "sources": sources})
         self.whole = quiet(settings, Store(folder / "whole"))
         self.parts = quiet(settings, Store(folder / "parts"))
         self.workspaces = 0

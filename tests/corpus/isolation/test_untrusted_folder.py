@@ -78,7 +78,7 @@ def work(settings: Settings, service: str, folder: Path) -> None:
     worked(made, service, folder / "workspace")
 
 
-INGEST = Settings.load({"sources": {"max_file_bytes": 200_000}})
+INGEST = Settings.load({"sources": {"max_file_bytes": 200_000}, "places": {"roots": ["/"]}})
 EXTRACT = Settings.load({"features": {"sets": ["a"]}})
 
 

@@ -9,18 +9,21 @@ import fsspec
 import pytest
 
 from corpus.errors import BadInputError
+from corpus.places.places import Places
 from corpus.sources.files import Files
 from corpus.sources.listing import Patterns, SourceFile, Unreadable, is_manifest, list_files
+from tests.support.places import anywhere
 from tests.support.privileges import not_root
 
 pytestmark = pytest.mark.fast
+FILES = anywhere("memory://listed", "memory://nowhere")
 
 
 def names(
     url: str | Path, include: tuple[str, ...] = ("**",), exclude: tuple[str, ...] = ()
 ) -> list[str]:
     """What is listed at a URL, below it, sorted."""
-    found = list(list_files(str(url), Files(), Patterns(include, exclude)))
+    found = list(list_files(str(url), FILES, Patterns(include, exclude)))
     assert all(isinstance(file, SourceFile) for file in found)
     return sorted(file.location.removeprefix(str(url)) for file in found)
 
@@ -36,12 +39,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def memory(folder: Path) -> Iterator[str]:
     fs = fsspec.filesystem("memory")
-    url = f"memory://{folder.name}"
+    url = f"memory://listed/{folder.name}"
     for path in folder.rglob("*"):
         if path.is_file():
-            fs.pipe_file(f"/{folder.name}/{path.relative_to(folder)}", path.read_bytes())
+            fs.pipe_file(f"/listed/{folder.name}/{path.relative_to(folder)}", path.read_bytes())
     yield url
-    fs.rm(f"/{folder.name}", recursive=True)
+    fs.rm(f"/listed/{folder.name}", recursive=True)
 
 
 def test_a_folder_is_listed_to_its_depths(folder: Path) -> None:
@@ -57,13 +60,10 @@ def test_a_folder_is_listed_to_its_depths(folder: Path) -> None:
     ]  # fmt: skip
 
 
-def test_all_ways_to_name_a_folder_give_the_same_locations(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder.parent)
-    expected = {file.location for file in list_files(str(folder), Files(), Patterns())}
-    for url in (f"{folder}/", f"file://{folder}", folder.name, f"./{folder.name}/sub/.."):
-        assert {file.location for file in list_files(url, Files(), Patterns())} == expected
+def test_all_ways_to_name_a_folder_give_the_same_locations(folder: Path) -> None:
+    expected = {file.location for file in list_files(str(folder), FILES, Patterns())}
+    for url in (f"{folder}/", f"file://{folder}", f"local://{folder}", f"/{folder}/./"):
+        assert {file.location for file in list_files(url, FILES, Patterns())} == expected
 
 
 @pytest.mark.parametrize(
@@ -116,18 +116,18 @@ def test_globs(
 
 def test_a_remote_folder(memory: str, folder: Path) -> None:
     assert names(memory) == names(folder)
-    found = list(list_files(memory, Files(), Patterns()))
+    found = list(list_files(memory, FILES, Patterns()))
     assert all(isinstance(f, SourceFile) and f.location.startswith("memory://") for f in found)
     for file in found:
         assert isinstance(file, SourceFile)
-        assert Files().stat(file.location) == file.stat
-        with Files().open(file.location) as stream:
+        assert FILES.stat(file.location) == file.stat
+        with FILES.open(file.location) as stream:
             assert stream.read() == (folder / file.location.removeprefix(memory + "/")).read_bytes()
 
 
 def test_a_file_named_by_its_url_is_always_taken(folder: Path, memory: str) -> None:
     for url in (f"{folder}/a.exe", f"{memory}/a.exe"):
-        (file,) = list_files(url, Files(), Patterns(exclude=["*"]))
+        (file,) = list_files(url, FILES, Patterns(exclude=["*"]))
         assert isinstance(file, SourceFile)
         assert (file.location, file.source, file.stat.size) == (url, url, 5)
 
@@ -135,7 +135,7 @@ def test_a_file_named_by_its_url_is_always_taken(folder: Path, memory: str) -> N
 @pytest.mark.parametrize("url", ["/nowhere/at/all", "memory://nowhere", "memory://nowhere/a.exe"])
 def test_a_source_that_is_not_there(url: str) -> None:
     with pytest.raises(BadInputError, match="does not exist") as error:
-        list(list_files(url, Files(), Patterns()))
+        list(list_files(url, FILES, Patterns()))
     assert error.value.file == url
 
 
@@ -162,7 +162,11 @@ def test_a_source_may_be_a_link_itself(
 ) -> None:
     link = tmp_path_factory.mktemp("links") / "in"
     link.symlink_to(folder)
-    assert names(link) == names(folder)
+    listed = Files(Places().adding([str(link)]))
+    found = [file.location for file in list_files(str(link), listed, Patterns())]
+    assert sorted(name.removeprefix(str(link)) for name in found) == names(folder)
+    with pytest.raises(BadInputError, match="reached through a link"):
+        names(link)
 
 
 def test_what_is_no_file_is_left_out(folder: Path) -> None:
@@ -175,10 +179,10 @@ def test_what_is_no_file_is_left_out(folder: Path) -> None:
 
 def test_a_pipe_named_as_a_source_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    (found,) = list_files(str(tmp_path / "pipe"), Files(), Patterns())
-    assert isinstance(found, Unreadable)
+    with pytest.raises(BadInputError, match="not a regular file"):
+        list(list_files(str(tmp_path / "pipe"), FILES, Patterns()))
     with pytest.raises(OSError, match="regular"):
-        Files().open(str(tmp_path / "pipe"))
+        FILES.open(str(tmp_path / "pipe"))
 
 
 def test_any_name_is_listed_and_read_back(tmp_path: Path) -> None:
@@ -187,11 +191,11 @@ def test_any_name_is_listed_and_read_back(tmp_path: Path) -> None:
         with open(os.fsencode(tmp_path) + b"/" + name, "wb") as stream:
             stream.write(b"=" + name)
     read = set()
-    for file in list_files(str(tmp_path), Files(), Patterns()):
+    for file in list_files(str(tmp_path), FILES, Patterns()):
         assert isinstance(file, SourceFile)
         file.location.encode()
         assert file.location.isprintable()
-        with Files().open(file.location) as content:
+        with FILES.open(file.location) as content:
             read.add(content.read()[1:])
     assert read == set(raw)
 
@@ -202,9 +206,9 @@ def test_odd_names_of_a_remote_folder(memory: str) -> None:
     for name in ("100%", "line\nbreak", "a b"):
         fs.pipe_file(f"{base}/odd/{name}", name.encode())
     read = {}
-    for file in list_files(f"{memory}/odd", Files(), Patterns()):
+    for file in list_files(f"{memory}/odd", FILES, Patterns()):
         assert isinstance(file, SourceFile)
-        with Files().open(file.location) as content:
+        with FILES.open(file.location) as content:
             read[file.location.rsplit("/", 1)[-1]] = content.read()
     assert read == {
         "100%25": b"100%",
@@ -216,7 +220,7 @@ def test_odd_names_of_a_remote_folder(memory: str) -> None:
 def test_a_folder_that_may_not_be_read(folder: Path) -> None:
     (folder / "sub" / "deep").chmod(0)
     with not_root(folder):
-        found = list(list_files(str(folder), Files(), Patterns()))
+        found = list(list_files(str(folder), FILES, Patterns()))
     (folder / "sub" / "deep").chmod(0o755)
     closed = [file for file in found if isinstance(file, Unreadable)]
     assert [(file.location, file.detail) for file in closed] == [
@@ -227,7 +231,7 @@ def test_a_folder_that_may_not_be_read(folder: Path) -> None:
 
 def test_the_fingerprint_tells_a_change(folder: Path) -> None:
     def fingerprint() -> str:
-        (file,) = list_files(f"{folder}/a.exe", Files(), Patterns())
+        (file,) = list_files(f"{folder}/a.exe", FILES, Patterns())
         assert isinstance(file, SourceFile)
         return file.fingerprint
 

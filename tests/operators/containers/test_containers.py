@@ -21,6 +21,7 @@ from operators.runners.command import Call
 from operators.runners.mounts import Mounts, local
 from operators.settings import DockerSettings
 from operators.task_try import TaskTry
+from tests.support.spellings import REFUSED, garden, spelled
 
 TASK = TaskTry(
     dag_id="dag",
@@ -239,7 +240,12 @@ class TestMounts:
 
     def test_what_a_run_names_is_looked_at(self) -> None:
         configured = settings(sources={"urls": ["/samples"]})
-        assert mounts("collect", configured, options={"sources": ["https://x/list.csv"]}).remote
+        https = {"sources": ["https://x/list.csv"]}
+        listed = settings(sources={"urls": ["/samples", "https://x/all/"]})
+        assert mounts("collect", configured, options=https).remote
+        with pytest.raises(BadInputError, match="https:// is not an allowed"):
+            mounts("collect", configured, options=https).binds()
+        mounts("collect", listed, options=https).binds()
         with pytest.raises(BadInputError, match="/etc is not a folder that containers see"):
             mounts("collect", configured, options={"sources": ["/etc"]}).binds()
         # Sources are there to be read: no corpus is made in them.
@@ -248,15 +254,51 @@ class TestMounts:
         mounts("collect", configured, options={"sources": ["/samples/new"]}).binds()
         mounts("label", configured, root="/data/corpus/sub").binds()
 
-    @pytest.mark.parametrize("path", ["corpus-data", "./x", "/data/../etc"])
-    def test_a_path_has_to_be_whole(self, path: str) -> None:
-        with pytest.raises(BadSettingError, match="not an absolute path"):
-            local(path)
+    @pytest.mark.parametrize("text", REFUSED)
+    def test_no_spelling_passes_for_something_remote(self, tmp_path: Path, text: str) -> None:
+        """What counts as remote here would be read as a local file in the container."""
+        names = garden(tmp_path)
+        configured = settings(sources={"urls": [names["{in}"]]})
+        found = mounts("collect", configured, options={"sources": [spelled(text, names)]})
+        if text not in (
+            "{in}/link-to-secret",
+            "{in}/link-to-out/secret.txt",
+            "{in}/link-inside",
+            "{in}/fifo",
+        ):
+            with pytest.raises(BadInputError):
+                found.binds()
+        # These lie below a folder that is mounted; the container, in which the links lead nowhere, refuses them.
+        else:
+            assert not found.remote
+
+    @pytest.mark.parametrize(
+        ("text", "path"),
+        [("/a/b/", "/a/b"), ("file:///a/b", "/a/b"), ("local:///a", "/a"), ("s3://b/c", None)],
+    )
+    def test_a_place_here_or_elsewhere(self, text: str, path: str | None) -> None:
+        assert local(text) == path
+
+    def test_roots_that_are_added_are_seen_by_what_reads(self) -> None:
+        configured = settings(sources={"urls": ["/samples"]}, places={"roots": ["/more"]})
+        assert Bind("/more", "/more") in mounts("collect", configured).binds()
+        assert Bind("/more", "/more") not in mounts("label", configured).binds()
+        mounts("collect", configured, options={"sources": ["/more/today"]}).binds()
+        # In the container, what a run overrides is a setting; what is allowed is the worker's.
+        told = mounts("collect", configured, "/writable").settings.places.roots
+        assert told == ["/more", "/writable"]
 
     def test_a_run_overrides_what_is_its_to_override(self) -> None:
         found = mounts("label", settings(), overrides={"labels.min_confidence": "0.75"})
         assert found.settings.labels.min_confidence == 0.75
-        for name in ("docker.binds", "docker", "store.options", "store.options.key", "runner"):
+        for name in (
+            "docker.binds",
+            "docker",
+            "store.options",
+            "store.options.key",
+            "runner",
+            "places.roots",
+        ):
             with pytest.raises(BadInputError, match="may not override"):
                 mounts("label", settings(), overrides={name: "1"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -26,10 +27,12 @@ pytestmark = pytest.mark.airflow
 
 
 @pytest.fixture
-def silence() -> Iterator[str]:
+def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of a web server that takes a request and never answers: a service waits there."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/verdicts.csv"
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/verdicts.csv"
+        monkeypatch.setenv("CORPUS_PLACES__ROOTS", json.dumps([url]))
+        yield url
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 90) -> bool:

@@ -24,7 +24,8 @@ from tests.support import building, rows
 
 def context(tmp_path: Path, **sections: Mapping[str, Any]) -> Context:
     root = {"root": str(tmp_path / "corpus")}
-    settings = Settings.load({"store": root, **sections})
+    places = {"roots": [str(tmp_path)]}
+    settings = Settings.load({"store": root, "places": places, **sections})
     return Context(settings, Store(tmp_path / "corpus"), Progress(write=lambda line: None))
 
 

@@ -148,7 +148,7 @@ def test_one_wrong_row_stages_nothing_where_the_feed_is_strict(corpus: Corpus) -
 
 
 def test_a_url_that_does_not_exist(corpus: Corpus) -> None:
-    for url in (str(corpus.folder / "nowhere"), "memory://nowhere-at-all"):
+    for url in (str(corpus.folder / "nowhere"), "memory://verdicts-test/nowhere"):
         with pytest.raises(BadInputError, match=r"no such verdict file.*verdicts\.feeds") as caught:
             corpus.import_verdicts("u1", urls=[url])
         assert caught.value.file == url

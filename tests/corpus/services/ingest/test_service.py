@@ -25,7 +25,6 @@ from corpus.services.ingest.service import ingest
 from corpus.settings import Settings
 from corpus.sources.archives import Problem
 from corpus.sources.candidate import Candidate, read
-from corpus.sources.files import Files
 from corpus.store import blobs
 from corpus.store.object_store import Store
 from corpus.store.staging import Update
@@ -52,7 +51,11 @@ class Corpus:
         self.source = tmp_path / "in"
         self.source.mkdir(exist_ok=True)
         root = str(tmp_path / "corpus")
-        base = {"store": {"root": root}, "sources": {"urls": [str(self.source)]}}
+        base = {
+            "store": {"root": root},
+            "sources": {"urls": [str(self.source)]},
+            "places": {"roots": [str(tmp_path)]},
+        }
         sources = {**base["sources"], **sections.pop("sources", {})}
         settings = Settings.load({**base, **sections, "sources": sources})
         self.context = Context(settings, Store(root), Progress(write=lambda line: None))
@@ -326,7 +329,8 @@ def test_a_file_that_may_not_be_read(corpus: Corpus) -> None:
     (row,) = corpus.rows("candidates")
     (corpus.source / "a").chmod(0)
     with not_root(corpus.source):
-        (found,) = read(Candidate.of(row), Files(), corpus.context.settings.sources)
+        files = corpus.context.files(Update.open(corpus.store, "u"))
+        (found,) = read(Candidate.of(row), files, corpus.context.settings.sources)
     assert isinstance(found, Problem)
     assert (found.reason, found.detail, found.whole) == ("unreadable", "permission denied", True)
 

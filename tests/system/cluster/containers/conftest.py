@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import uuid
@@ -93,7 +94,9 @@ def silence(network: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     name, host = network
     monkeypatch.setenv("CORPUS_DOCKER__NETWORK", name)
     with socket.create_server((host, 0)) as server:
-        yield f"http://{host}:{server.getsockname()[1]}/verdicts.csv"
+        url = f"http://{host}:{server.getsockname()[1]}/verdicts.csv"
+        monkeypatch.setenv("CORPUS_PLACES__ROOTS", json.dumps([url]))
+        yield url
 
 
 def _present(client: APIClient, name: str) -> str:

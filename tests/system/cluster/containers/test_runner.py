@@ -321,8 +321,8 @@ def test_a_service_whose_child_lacked_memory_tells_what_came_of_it(
     [
         (replace(call("label"), root="/elsewhere"), "/elsewhere is not a folder"),
         (call("collect", sources=["/elsewhere"]), "/elsewhere is not a folder"),
-        (replace(call("label"), root="here"), "here is not an absolute path"),
-        (call("collect", sources=["/samples/../etc"]), "is not an absolute path"),
+        (replace(call("label"), root="here"), "here: is not an absolute path"),
+        (call("collect", sources=["/samples/../etc"]), "/samples/../etc: a place with"),
         (replace(call("label"), overrides={"docker.binds": '["/"]'}), "docker.binds"),
         (replace(call("label"), overrides={"store.options": "{}"}), "store.options"),
         (replace(call("label"), overrides={"runner": "process"}), "runner"),
