@@ -54,10 +54,11 @@ class Sandbox:
     that others went through before is tried once more in a fresh one: the fault may be theirs.
 
     The function returns what JSON can hold, with `bytes` and numeric numpy arrays anywhere in it;
-    tuples come back as lists. An answer may have `answer_bytes`, and 64 KiB beside its arrays and texts. With `factory_arguments`, `function` is called once, before any file, with
-    these (JSON) arguments, and returns the function of bytes. Loading it may start no threads. Nothing can
-    be imported for a file's sake: modules that are imported late are named by the function's module, in
-    `LOADED_FIRST`, or in `LOADED_IN_CHILD` if they start threads. `barriers` is for tests and measurements.
+    tuples come back as lists. An answer may have `answer_bytes`, and 64 KiB beside its arrays and texts.
+    With `factory_arguments`, `function` is called once, before any file, with these (JSON) arguments, and
+    returns the function of bytes. Loading it may start no threads. Nothing can be imported for a file's
+    sake: modules that are imported late are named by the function's module, in `LOADED_FIRST`, or in
+    `LOADED_IN_CHILD` if they start threads. `barriers` is for tests and measurements.
 
     Children die with the thread that started them, however it ends. A child that cannot start at all
     raises `CorpusError` out of `map`, and one that is too slow to start `PassingFaultError`.

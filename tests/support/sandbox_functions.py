@@ -126,6 +126,18 @@ def _fork(rest: bytes) -> None:
     time.sleep(60)
 
 
+def _leave(rest: bytes) -> int:
+    """A grandchild, in a session of its own, which its parent does not wait for."""
+    reader, writer = os.pipe()
+    if not os.fork():
+        os.setsid()
+        if not os.fork():
+            os.write(writer, str(os.getpid()).encode())
+            time.sleep(float(rest))
+        os._exit(0)
+    return int(os.read(reader, 20))
+
+
 def _execute(rest: bytes) -> None:
     os.execv(rest, [rest])
 
@@ -216,6 +228,7 @@ _BEHAVIOURS: dict[str, Callable[[bytes], Any]] = {
     "blobs": _blobs,
     "texts": _texts,
     "fork": _fork,
+    "leave": _leave,
     "execute": _execute,
     "import": _import,
     "limits": _limits,

@@ -48,6 +48,31 @@ def test_root_without_the_right_to_change_its_user_is_told_so(capability: str) -
     assert done.stdout == "['error']\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is exempt from the limit of processes")
+def test_what_a_child_has_left_behind_ends_with_it() -> None:
+    # Nothing is in its way: a root that stays root, and no filter.
+    code = (
+        "from corpus.sandbox import Sandbox\n"
+        "from corpus.sandbox.barriers import Barriers\n"
+        "from tests.support.sandboxes import alive, gone\n"
+        "barriers = Barriers(landlock=0, system_calls=False)\n"
+        "with Sandbox('sandbox_functions:behave', recycle_after=1, barriers=barriers) as box:\n"
+        "    (left,) = box.map([('a', b'leave 600')])\n"
+        "    print(gone(left.value))\n"
+        "    (left,) = box.map([('b', b'leave 600')])\n"
+        "print(gone(left.value))\n"
+    )
+    done = subprocess.run(
+        ["setpriv", "--bounding-set", "-setuid", sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{REPO}:{REPO / 'tests' / 'support'}"},
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "True\nTrue\n", done.stderr
+
+
 def test_who_is_not_root_has_nothing_to_drop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     assert confine.can_drop_root()
