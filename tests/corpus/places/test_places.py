@@ -139,7 +139,7 @@ def test_what_the_settings_name_is_allowed(tmp_path: Path) -> None:
             {
                 "store": {"root": "s3://corpus/one"},
                 "sources": {"urls": [f"{tmp_path}/lists/today.csv", "s3://samples/in", "relative"]},
-                "verdicts": {"urls": ["https://verdicts.example/v.jsonl"]},
+                "verdicts": {"feeds": [{"place": "https://verdicts.example/v.jsonl"}]},
                 "places": {
                     "roots": [f"{tmp_path}/more"],
                     "schemes": ["gs"],
