@@ -12,7 +12,8 @@ from deploy.local.cluster.compose import Compose, Container, docker, environment
 
 # One that ends so often while somebody waits for it will not come up.
 _RESTARTS = 3
-# What was ill before may get well now.
+# What was ill before may get well now. So may what waits for another part: after that has come up there is time for
+# another look at it, which may take half a minute on a busy machine.
 _GRACE_S = 60.0
 _SILENCE_S = 30.0
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
@@ -26,7 +27,8 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
 
     Raises `ClusterError`, with the last words of those that are not, as soon as it is plain that they will not be.
     """
-    began = said = time.monotonic()
+    began = said = changed = time.monotonic()
+    last = ""
     before: dict[str, int] = {}
 
     def look() -> list[Container]:
@@ -42,6 +44,9 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
         if found and not ill:
             return
         waited = time.monotonic() - began
+        if (state := _services(ill)) != last or any(one.health == "starting" for one in ill):
+            last, changed = state, time.monotonic()
+        still = time.monotonic() - changed
         restarts = _restarts(ill)
         before = {**restarts, **before}
         lost = [
@@ -49,7 +54,7 @@ def wait_until_well(compose: Compose, seconds: float, services: Collection[str] 
             for one in ill
             if one.state in ("exited", "dead")
             or restarts.get(one.id, 0) - before.get(one.id, 0) >= _RESTARTS
-            or (waited > _GRACE_S and (one.health == "unhealthy" or one.state == "restarting"))
+            or (still > _GRACE_S and (one.health == "unhealthy" or one.state == "restarting"))
         ]
         if lost or waited > seconds:
             raise ClusterError(_report(lost or ill, waited))

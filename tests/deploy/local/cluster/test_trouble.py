@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_what_has_ended_for_good_is_told_at_once():
 def test_what_does_not_get_well_in_time_is_told():
     with pytest.raises(ClusterError, match="worker: waiting: Redis at redis:6379"):
         wait_until_well(Looks([container("worker", health="starting")]), 0)
+
+
+def test_what_waits_for_another_part_has_time_once_that_is_there(monkeypatch: pytest.MonkeyPatch):
+    # Each look at the clock takes ten seconds.
+    monkeypatch.setattr(trouble.time, "monotonic", itertools.count(0, 10).__next__)
+    ill = container("worker", health="unhealthy")
+    slow = [[container("api-server", health="starting"), ill]] * 8
+    wait_until_well(
+        Looks(
+            *slow, [container("api-server"), ill], [container("api-server"), container("worker")]
+        ),
+        1e9,
+    )
+    with pytest.raises(ClusterError, match="worker: waiting: Redis"):
+        wait_until_well(Looks(*slow, [container("api-server"), ill]), 1e9)
 
 
 def test_last_words_come_in_order_and_move_no_cursor():
