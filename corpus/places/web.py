@@ -68,6 +68,10 @@ def _redirected(check: Callable[[str], object]) -> Any:
     async def redirected(_: Any, __: Any, answer: aiohttp.TraceRequestRedirectParams) -> None:
         headers = answer.response.headers
         target = headers.get("Location") or headers.get("URI") or ""
-        check(str(answer.url.join(yarl.URL(target))))
+        try:
+            url = str(answer.url.join(yarl.URL(target)))
+        except ValueError as error:
+            raise BadInputError("a web server redirects to what is not a URL.") from error
+        check(url)
 
     return redirected

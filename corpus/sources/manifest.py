@@ -35,7 +35,7 @@ COLUMNS = ("sha256", "location", "first_seen", "source", "tags")
 _REQUIRED = ("sha256", "location")
 _BUDGET = Budget()
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_REMOTE = re.compile("(?!file:)[A-Za-z][A-Za-z0-9+.-]*://")
+_URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,10 @@ def _checked(path: str, row: int, values: Mapping[str, Any], dates: Dates) -> Ma
 
 
 def _resolve(manifest: str, location: str) -> str:
-    if _REMOTE.match(location):
+    here = manifest.startswith("/")
+    if _URL.match(location) and not (here and location.startswith("file:")):
         return location
-    if manifest.startswith("/"):
+    if here:
         base = os.path.dirname(manifest)
         return os.path.normpath(os.path.join(base, location.removeprefix("file://")))
     # An absolute path makes no sense beside a remote manifest, so it is relative as well.

@@ -25,6 +25,7 @@ import fsspec.implementations.local
 
 from corpus.errors import DamagedError, NotFoundError
 from corpus.store.faults import reading, writing
+from corpus.store.keys import require_key
 from corpus.store.private import create, make_folder
 from corpus.store.unfinished import unfinished
 
@@ -73,8 +74,8 @@ class Store:
         return store
 
     def full(self, key: str) -> str:
-        """Return the path of a key, as the file system has it."""
-        return f"{self.path}/{key}"
+        """Return the path of a key, as the file system has it. Raises as `require_key`."""
+        return f"{self.path}/{require_key(key)}"
 
     def exists(self, key: str) -> bool:
         """Return whether there is such a key. Raises `BadSettingError` if it may not be looked at."""

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import Response
 
 from corpus.errors import NotFoundError
+from corpus.places.beneath import NotAFileError, open_file
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 
@@ -66,9 +67,14 @@ def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
     # Not by a service's context: the web server's image has no library that reads tables.
     settings = Settings.load().store
     store = Store(settings.root, settings.revealed())
+    key = f"snapshots/{snapshot}/card/{file}"
     try:
-        return store.read_bytes(f"snapshots/{snapshot}/card/{file}"), media_type
-    except (NotFoundError, IsADirectoryError):
+        if not store.is_local:
+            return store.read_bytes(key), media_type
+        # A link would show viewers any file of this machine.
+        with open_file(store.full("snapshots"), store.full(key)) as stream:
+            return stream.read(), media_type
+    except (NotFoundError, FileNotFoundError, NotADirectoryError, IsADirectoryError, NotAFileError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (card / "folder.png").mkdir()
     (card / "run.js").write_text("alert(1)")
     (card.parent / "manifest.json").write_text('{"secret": 1}')
+    (root / "secret.json").write_text('{"secret": 1}')
+    (card / "link.json").symlink_to(root / "secret.json")
+    (card / "inside.json").symlink_to(card / "croissant.json")
+    os.mkfifo(card / "pipe.json")
+    (card / "folder.json").mkdir()
+    (root / "elsewhere").mkdir()
+    (root / "elsewhere" / "secret.json").write_text('{"secret": 1}')
+    (root / "snapshots" / "linked").mkdir()
+    (root / "snapshots" / "linked" / "card").symlink_to(root / "elsewhere")
+    (root / "snapshots" / "away").symlink_to(root / "elsewhere")
     return root
 
 
@@ -98,6 +109,12 @@ def test_pictures_and_metadata_come_with_their_types(client: TestClient, token: 
         "/corpus/cards/20991231T000000-00000000/",
         CARD + "run.js",
         CARD + "missing.png",
+        CARD + "link.json",
+        CARD + "inside.json",
+        CARD + "pipe.json",
+        CARD + "folder.json",
+        "/corpus/cards/linked/secret.json",
+        "/corpus/cards/away/secret.json",
         CARD + "..%2Fmanifest.json",
         CARD + "%2e%2e/manifest.json",
         CARD + "..%5cmanifest.json",

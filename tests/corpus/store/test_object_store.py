@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from corpus.errors import BadSettingError, NotFoundError, PassingFaultError
+from corpus.errors import BadInputError, BadSettingError, NotFoundError, PassingFaultError
 from corpus.store.object_store import Store, to_json
 
 pytestmark = pytest.mark.fast
@@ -34,6 +34,26 @@ def test_what_is_not_there(store: Store) -> None:
             read("nothing")
     assert store.list("nothing") == []
     store.delete("nothing")
+
+
+@pytest.mark.parametrize("key", ["../out", "a/../../out", "/etc/passwd", "a\0", "a" * 5_000, ".."])
+def test_a_key_does_not_lead_out_of_the_store(store: Store, tmp_path: Path, key: str) -> None:
+    (tmp_path / "out").write_text("planted")
+    for act in (
+        store.read_bytes,
+        store.size,
+        store.list,
+        store.delete,
+        store.measure,
+        store.exists,
+    ):
+        with pytest.raises(BadInputError):
+            act(key)
+    with pytest.raises(BadInputError):
+        store.write_bytes(key, b"")
+    with pytest.raises(BadInputError):
+        store.dataset([key], pa.schema([]))
+    assert (tmp_path / "out").read_text() == "planted"
 
 
 def test_create_once(store: Store) -> None:
