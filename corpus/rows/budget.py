@@ -36,7 +36,7 @@ class Budget:
     max_bytes: int = 16 << 30
     max_ratio: float = 200.0
     max_rows: int = 25_000_000
-    max_record_bytes: int = 32 << 20
+    max_record_bytes: int = 16 << 20
 
     def count_rows(self, rows: int, file: str) -> None:
         """Raise `BadInputError` if there are more rows than a file may have."""

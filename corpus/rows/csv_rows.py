@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Any
 
 from corpus.errors import BadInputError
@@ -28,7 +29,7 @@ def table(
     cannot be read on: a quote that is never closed, a line beyond the budget. With `literal` there are no comments, only
     commas, and a blank after one belongs to its cell.
     """
-    lines = _Lines(stream, file, budget)
+    lines = _lines(stream, file, budget)
     comment, first = "", ""
     for line in lines:
         if line.startswith("#") and not literal:
@@ -40,9 +41,9 @@ def table(
     delimiter = "," if literal else _delimiter(head)
     header = [name.strip() for name in _cells(head, delimiter)]
     if head is not first and first:
-        lines.again(first)
+        lines = chain([first], lines)
     reader = csv.reader(
-        (line for line in lines if literal or not line.startswith("#")),
+        lines if literal else (line for line in lines if line[0] != "#"),
         delimiter=delimiter,
         skipinitialspace=not literal,
         strict=True,
@@ -71,7 +72,8 @@ def _rows(reader: Any, header: list[str], file: str, budget: Budget) -> Iterator
         if not cells:
             continue
         number += 1
-        budget.count_rows(number, file)
+        if number > budget.max_rows:
+            budget.count_rows(number, file)
         if len(cells) != len(header):
             problem = f"has {len(cells)} cells; the header has {len(header)}."
             yield BadRow(number, problem, "not_csv")
@@ -79,32 +81,13 @@ def _rows(reader: Any, header: list[str], file: str, budget: Budget) -> Iterator
             yield Row(number, dict(zip(header, cells, strict=True)))
 
 
-class _Lines:
+def _lines(stream: io.BufferedReader, file: str, budget: Budget) -> Iterator[str]:
     """The lines of a file as text. Bytes that are not UTF-8 are surrogates: their row and field can be named."""
-
-    def __init__(self, stream: io.BufferedReader, file: str, budget: Budget) -> None:
-        self._stream, self._file, self._budget = stream, file, budget
-        self._number = 0
-        self._again = ""
-
-    def again(self, line: str) -> None:
-        """Give a line once more."""
-        self._again = line
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        if self._again:
-            line, self._again = self._again, ""
-            return line
-        raw = line_of(self._stream, self._file, self._budget, self._number + 1)
-        if not raw:
-            raise StopIteration
-        self._number += 1
-        if self._number == 1:
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        return raw.decode("utf-8", "surrogateescape")
+    number, raw = 1, line_of(stream, file, budget, 1).removeprefix(b"\xef\xbb\xbf")
+    while raw:
+        yield raw.decode("utf-8", "surrogateescape")
+        number += 1
+        raw = line_of(stream, file, budget, number)
 
 
 def _has_any(line: str, known: Collection[str]) -> bool:

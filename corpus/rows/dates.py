@@ -79,7 +79,9 @@ def _moment(value: Any) -> datetime | None:
         if not _NUMBER.fullmatch(value):
             if not _ISO.fullmatch(value):
                 return None
-            return _in_utc(datetime.fromisoformat(re.sub(r" ?UTC$", "Z", value)))
+            if value.endswith("UTC"):
+                value = f"{value[:-3].rstrip()}Z"
+            return _in_utc(datetime.fromisoformat(value))
         value = float(value)
     if isinstance(value, datetime):
         return _in_utc(value)

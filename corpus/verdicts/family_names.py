@@ -19,6 +19,7 @@ _NO_NAMES = frozenset(
         *("goodware", "clean", "true", "false", "yes", "no", "ref", "value", "div0"),
     )
 )
+_REMEMBERED = 10_000
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -30,6 +31,7 @@ class FamilyNames:
             alias.strip().casefold(): name.strip().lower()
             for alias, name in (aliases or {}).items()
         }
+        self._called: dict[str, str | None] = {}
 
     def read(self, value: Any) -> str | None:
         """The family in lower case; None if the value says that there is none. Raises `BadValueError`."""
@@ -37,7 +39,14 @@ class FamilyNames:
 
     def called(self, name: str) -> str | None:
         """What a family of this name is called here; None for what is not a name."""
-        name = name.strip().lower()
+        # Of some thousand families that a feed names millions of times.
+        if name not in self._called:
+            if len(self._called) >= _REMEMBERED:
+                self._called.clear()
+            self._called[name] = self._called_now(name.strip().lower())
+        return self._called[name]
+
+    def _called_now(self, name: str) -> str | None:
         called = self._aliases.get(name.casefold(), name)
         squashed = _NOT_WORD.sub("", called)
         if squashed in _NO_NAMES or not re.search(r"[^\W\d_]", called):

@@ -83,7 +83,9 @@ def from_row(
 
 def _hash(cells: Mapping[str, Any]) -> tuple[str, str]:
     """The column that says which file it is, and its hash."""
-    by = next((name for name in HASHES if not is_empty(cells.get(name))), HASHES[0])
+    by = HASHES[0]
+    if is_empty(cells.get(by)):
+        by = next((name for name in HASHES if not is_empty(cells.get(name))), by)
     try:
         return by, fields.digest(cells.get(by), by)
     except BadValueError as error:

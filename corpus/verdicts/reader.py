@@ -75,7 +75,7 @@ class VerdictReader:
             elif isinstance(verdict, ByOtherHash):
                 yield ByOtherHash(verdict.digest, verdict.verdict._replace(file=file, row=number))
             else:
-                yield verdict._replace(file=file, row=number).identified()
+                yield verdict.identified(file=file, row=number)
 
     def _objects(
         self, stream: IO[bytes], file: str, feed: Feed, columns: Columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MALICIOUS = "malicious"
 BENIGN = "benign"
@@ -44,8 +44,8 @@ class Verdict(NamedTuple):
     file: str = ""
     row: int = 0
 
-    def identified(self) -> Verdict:
-        """The same verdict with its `verdict_id`: sha256 of what it says, not of where it was read."""
+    def identified(self, **where: Any) -> Verdict:
+        """The same verdict with its `verdict_id`: sha256 of what it says, not of `where` it was read (file, row)."""
         said: list[object] = [self.sha256, self.source_kind, self.reporter]
         said += [_text(self.reported_at), _text(self.first_seen)]
         if self.detections is not None and self.engines is not None:
@@ -55,7 +55,8 @@ class Verdict(NamedTuple):
             said += [self.verdict, self.confidence]
         said += [self.family, self.family_confidence]
         content = json.dumps(said, separators=(",", ":"))
-        return self._replace(verdict_id=hashlib.sha256(content.encode()).hexdigest())
+        verdict_id = hashlib.sha256(content.encode()).hexdigest()
+        return self._replace(verdict_id=verdict_id, **where)
 
 
 def _text(time: datetime | None) -> str | None:

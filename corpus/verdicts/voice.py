@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from corpus.rows.bad_value import BadValueError
 from corpus.settings.feeds import ANYONE, Feed
@@ -25,14 +26,18 @@ class Voice:
     def of(cls, feed: Feed) -> Voice:
         return cls(tuple(feed.reporter))
 
+    @cached_property
+    def _allowed(self) -> set[str]:
+        return {name.casefold() for name in self.reporters}
+
     def reporter(self, named: str | None, own: str) -> str:
         """Who speaks, if a row names this reporter. Raises `BadValueError` for one that is not allowed."""
         if self.typed:
             return FORM
-        allowed = {name.casefold() for name in self.reporters or (own,)}
+        allowed = self._allowed or {own.casefold()}
         if named is None:
-            return own if {own.casefold(), ANYONE} & allowed else self.reporters[0]
-        if ANYONE not in allowed and named.casefold() not in allowed:
+            named = own if {own.casefold(), ANYONE} & allowed else self.reporters[0]
+        elif ANYONE not in allowed and named.casefold() not in allowed:
             raise BadValueError(
                 "this file may not speak for that reporter: `reporter` of its feed in "
                 "verdicts.feeds says for whom it may.",

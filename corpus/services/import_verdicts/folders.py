@@ -44,7 +44,7 @@ def outcome_of(each: VerdictFile, access: Files, settings: Settings) -> Outcome:
         return BadRow.of(1, error)
     if isinstance(found, ByOtherHash):
         return ByOtherHash(found.digest, found.verdict._replace(file=location, row=1))
-    return found._replace(file=location, row=1).identified()
+    return found.identified(file=location, row=1)
 
 
 def _below(location: str, place: Place) -> str:

@@ -35,6 +35,8 @@ from corpus.verdicts.record import VALUES, Verdict
 
 PART = "verdicts"
 _BATCH = 50_000
+# So many rows, all of them wrong, are the end of a file: it is not what it is taken for.
+_HOPELESS = 100_000
 _COLUMNS = [name for name in Verdict._fields if name != "sequence"]
 
 
@@ -81,6 +83,8 @@ def import_verdicts(request: ImportVerdictsRequest, context: Context) -> ImportV
             batches = _batches(each, access, reader)
         for outcomes in batches:
             read.add(_sorted(outcomes, tally, hashes))
+            if tally.all_wrong and tally.rows >= _HOPELESS:
+                raise tally.refusal()
             context.progress.step(f"import-verdicts: file {number + 1} of {len(files)}", read.total)
         if tally.all_wrong and tally.rows > 1:
             raise tally.refusal()

@@ -52,7 +52,7 @@ class Tally:
         first = min((rows[0] for rows in self.named.values()), key=lambda row: row.number)
         error = first.error(self.source.file.location)
         if self.rows > 1:
-            error.hint = f"All {self.rows} rows of this file are wrong; this is the first."
+            error.hint = f"All {self.rows} rows that were read are wrong; this is the first."
         return error
 
     def lines(self) -> list[str]:

@@ -247,3 +247,9 @@ class TestFolders:
             "emotet",
         )
         assert (found[setup]["verdict"], found[setup]["reporter"]) == ("benign", "lab")
+
+
+def test_a_file_of_nothing_but_wrong_rows_is_not_read_to_its_end(corpus: Corpus) -> None:
+    (corpus.verdicts / "a.json").write_bytes(b"[" + b"{}," * 150_000 + b"{}]")
+    with pytest.raises(BadInputError, match="All 100000 rows that were read are wrong"):
+        corpus.import_verdicts("u1")
