@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from corpus.rows.bad_value import BadValueError
@@ -65,6 +66,16 @@ class _Object:
     def child(self, name: str, missing: str = "bad_value") -> _Object:
         return _Object(self.value.get(name), self.dates, f"{self.prefix}{name}.", missing)
 
+    def of_engine(self, engine: str) -> _Object:
+        """What one engine said. An error tells its number, since a file may call an engine anything."""
+        return _Object(
+            self.value[engine], self.dates, f"{self.prefix.rstrip('.')}[{self.numbers[engine]}]."
+        )
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.value, 1)}
+
     def sha256(self) -> str:
         try:
             return fields.sha256(self.value.get("sha256"))
@@ -106,7 +117,7 @@ def _version_2(report: _Object) -> ScanReport:
         # v2 leaves out engines that failed; some exports keep them with nothing in them.
         if scans.value[engine] is None:
             continue
-        scan = scans.child(engine)
+        scan = scans.of_engine(engine)
         detected = scan.value.get("detected")
         if detected is None:
             continue
@@ -133,7 +144,7 @@ def _version_3(entry: _Object) -> ScanReport | None:
     answers = []
     results = attributes.child("last_analysis_results", NO_ENGINES)
     for engine in sorted(results.value):
-        result = results.child(engine)
+        result = results.of_engine(engine)
         category = result.text("category")
         if category in DETECTED or category in NOT_DETECTED:
             answers.append(Answer(engine, category in DETECTED, result.text("result") or None))

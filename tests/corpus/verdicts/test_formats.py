@@ -205,6 +205,7 @@ SECRET = "hunter2-is-the-password"
         (f'["{SECRET}"]', "is not an object"),
         (f'{{"attributes": {{"sha256": "{SECRET}"}}}}', "is not a sha256"),
         (f'{{"scans": {{"X": {{"detected": "{SECRET}"}}}}, "sha256": "{A}"}}', "neither true nor false"),
+        (f'{{"scans": {{"{SECRET}": {{"detected": "yes"}}}}, "sha256": "{A}"}}', "neither true nor false"),
         (b"PAR1" + SECRET.encode(), "not a whole Parquet file"),
         (b"\x1f\x8b" + SECRET.encode(), "gzip-compressed"),
         (b"\xfd7zXZ\x00" + SECRET.encode(), "xz-compressed"),

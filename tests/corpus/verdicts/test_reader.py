@@ -240,7 +240,7 @@ class TestVirusTotal:
             ({"sha256": "1234"}, "data.attributes.sha256"),
             ({"last_analysis_date": "soon"}, "data.attributes.last_analysis_date"),
             ({"last_analysis_results": []}, "data.attributes.last_analysis_results"),
-            ({"last_analysis_results": {"X": 1}}, "data.attributes.last_analysis_results.X"),
+            ({"last_analysis_results": {"X": 1}}, "data.attributes.last_analysis_results[1]"),
         ],
     )
     def test_a_malformed_v3_report_is_named(self, change: dict[str, Any], field: str) -> None:
@@ -253,7 +253,7 @@ class TestVirusTotal:
         [
             ({"scans": None}, "scans"),
             ({"scan_date": None}, "scan_date"),
-            ({"scans": {"X": {"detected": "yes"}}}, "scans.X.detected"),
+            ({"scans": {"X": {"detected": "yes"}}}, "scans[1].detected"),
         ],
     )
     def test_a_malformed_v2_report_is_named(self, change: dict[str, Any], field: str) -> None:
