@@ -108,7 +108,11 @@ def test_what_does_not_get_well_in_time_is_told():
         wait_until_well(Looks([container("worker", health="starting")]), 0)
 
 
-def test_what_waits_for_another_part_has_time_once_that_is_there(monkeypatch: pytest.MonkeyPatch):
+def test_what_waits_for_another_part_has_time_once_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # No container is started again.
+    (tmp_path / "docker").write_text(DOCKER.replace('wc -l < "$PLACE/looks"', "echo 0"))
     # Each look at the clock takes ten seconds.
     monkeypatch.setattr(trouble.time, "monotonic", itertools.count(0, 10).__next__)
     ill = container("worker", health="unhealthy")
