@@ -185,14 +185,21 @@ class WorkerSettings(BaseSettings):
         return load(cls, dict(overrides or {}), config_files(file), others=Settings.model_fields)
 
 
+_USAGE = """\
+usage: python -m operators.settings [--reference]
+
+Print the settings of workers, each with where its value comes from; with --reference the page on all settings."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["--reference"]:
         print(reference(Settings, WorkerSettings), end="")
         return 0
     if words:
-        print("usage: python -m operators.settings [--reference]", file=sys.stderr)
-        return BadSettingError.exit_status
+        asked = words[0] in ("-h", "--help")
+        print(_USAGE, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else BadSettingError.exit_status
     try:
         for row in effective(WorkerSettings.load(), config_files()):
             print(f"{row.name:<24}  {json.dumps(row.value)}  ({row.origin})")

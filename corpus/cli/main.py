@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -160,7 +161,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
     """Call the command; show what it raises, and return the exit status of the outcome."""
-    session = Session(result=_result_of(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    session = Session(result=_result_of(given), as_json="--json" in given)
     try:
         status = call()
         return status if isinstance(status, int) else 0
@@ -168,11 +170,18 @@ def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
         click.echo("Stopped.", err=True)
         return 130
     except click.ClickException as error:
-        error.show()
-        session.write_failure(BadSettingError(error.format_message()))
+        refused = BadSettingError(error.format_message())
+        if session.as_json:
+            _show(session, refused)
+        else:
+            error.show()
+        session.write_failure(refused)
         return BadSettingError.exit_status
     except NothingNewError as error:
-        click.echo(str(error), err=True)
+        if session.as_json:
+            _show(session, error)
+        else:
+            click.echo(str(error), err=True)
         session.write_failure(error, "nothing_new")
         return error.exit_status
     except CorpusError as error:
@@ -188,11 +197,19 @@ def run(call: Callable[[], Any], arguments: list[str] | None = None) -> int:
 
 
 def _failed(session: Session, error: CorpusError) -> int:
+    _show(session, error)
+    session.write_failure(error)
+    return error.exit_status
+
+
+def _show(session: Session, error: CorpusError) -> None:
+    """Print an error, with --json as one line of JSON; standard output is for reports alone."""
+    if session.as_json:
+        click.echo(json.dumps(error.to_dict(), default=str), err=True)
+        return
     click.secho(f"{type(error).__name__}: {error.message}", fg="red", err=True)
     if error.hint:
         click.echo(error.hint, err=True)
-    session.write_failure(error)
-    return error.exit_status
 
 
 def _is_of_the_network(error: Exception) -> bool:

@@ -37,10 +37,7 @@ def report_lines(report: dict[str, Any], indent: str = "") -> list[str]:
             else:
                 lines += [label.rstrip() + ":", *report_lines(value, indent + "  ")]
         elif isinstance(value, list):
-            text = [
-                item if isinstance(item, str) else "  ".join(map(str, _values(item)))
-                for item in value
-            ]
+            text = _aligned(value)
             if len(text) > 8 or any(isinstance(item, dict) for item in value):
                 lines += [f"{label}{len(value)}", *(f"{indent}  {item}" for item in text[:20])]
                 if len(text) > 20:
@@ -52,9 +49,19 @@ def report_lines(report: dict[str, Any], indent: str = "") -> list[str]:
     return lines
 
 
-def _values(item: Any) -> list[Any]:
-    return (
-        [v for v in item.values() if v not in (None, "", [], {})]
+def _aligned(items: list[Any]) -> list[str]:
+    """A line for each item; fields of records stand below each other, and those that are empty in all are left out."""
+    records = [item for item in items if isinstance(item, dict)]
+    names = dict.fromkeys(name for record in records for name in record)
+    columns = {name: [_cell(record.get(name)) for record in records] for name in names}
+    widths = {name: max(map(len, cells)) for name, cells in columns.items() if any(cells)}
+    return [
+        "  ".join(_cell(item.get(name)).ljust(width) for name, width in widths.items()).rstrip()
         if isinstance(item, dict)
-        else [item]
-    )
+        else str(item)
+        for item in items
+    ]
+
+
+def _cell(value: Any) -> str:
+    return "" if value in (None, [], {}) else str(value)

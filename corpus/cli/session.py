@@ -31,6 +31,8 @@ class Session:
     overrides: dict[str, Any] = field(default_factory=dict)
     config: Path | None = None
     result: Path | None = None
+    # Whether errors are printed as JSON.
+    as_json: bool = False
 
     @property
     def by_person(self) -> bool:

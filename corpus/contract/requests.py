@@ -58,6 +58,7 @@ class IngestRequest(Request):
     its reason; a file on which the identification crashes costs one row of failures.
     """
 
+    update: str | None = Field(None, description="Id of the update to work in; needed.")
     shards: list[str] = Field(
         default_factory=list, description="Shard to read; all of the update if left out."
     )
@@ -121,7 +122,7 @@ class SplitRequest(Request):
 
 
 class ValidateRequest(Request):
-    update: str | None = Field(None, description="Id of the update to judge.")
+    update: str | None = Field(None, description="Id of the update to judge; needed.")
     strict: bool = Field(False, description="A warning blocks, too.")
 
 

@@ -38,6 +38,7 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
             update=update_id,
         )
     if "/" in update_id or not store.exists(record_key(update_id)):
+        store.require_root()
         raise NotFoundError(
             f"there is no update {update_id!r} in {store.url}.",
             hint="`corpus clean --dry-run` names those that are unfinished.",

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import fsspec
 import fsspec.implementations.local
 
 from corpus.errors import DamagedError, NotFoundError
 from corpus.store.faults import reading, writing
 from corpus.store.keys import require_key
 from corpus.store.private import create, make_folder
+from corpus.store.root import open_root
 from corpus.store.unfinished import unfinished
 
 # Airflow reads data cards of the store, and has no pyarrow in its image.
@@ -60,8 +60,7 @@ class Store:
 
     def __init__(self, url: str | os.PathLike[str], options: Mapping[str, Any] | None = None):
         self.options = dict(options or {})
-        self.fs, self.path = fsspec.core.url_to_fs(os.fspath(url), **self.options)
-        self.path = self.path.rstrip("/")
+        self.fs, self.path = open_root(url, self.options)
         self.is_local = isinstance(self.fs, fsspec.implementations.local.LocalFileSystem)
         self.url = self.path if self.is_local else self.fs.unstrip_protocol(self.path)
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from corpus.errors import NotFoundError
+from corpus.errors import BadInputError, NotFoundError
 from corpus.store import format as formats
 from corpus.store.content_digest import ContentDigest
 from corpus.store.manifest import MANIFEST, Contents, Manifest, manifest_key, no_cuts
@@ -52,16 +52,23 @@ class Snapshot(SnapshotRows):
         """Open a snapshot by its id, or the newest. Raises `NotFoundError`, `DamagedError`, and
         `BadInputError` if the corpus has another format.
         """
+        if not isinstance(snapshot_id, str):
+            raise BadInputError(
+                "is not a text.", field="id", hint="Name a snapshot by its id, or `latest`."
+            )
         formats.check(store)
         if snapshot_id == "latest":
             latest = cls.latest(store)
             if isinstance(latest, EmptySnapshot):
+                store.require_root()
                 raise NotFoundError(
-                    f"{store.url} has no snapshot yet.", hint="Run an update first: `make run`."
+                    f"{store.url} has no snapshot yet.",
+                    hint="Publish an update first: `collect` begins one.",
                 )
             return latest
         key = manifest_key(snapshot_id)
         if "/" in snapshot_id or not store.exists(key):
+            store.require_root()
             raise NotFoundError(
                 f"{store.url} has no snapshot {snapshot_id!r}.",
                 hint="`corpus snapshots list` shows those it has.",

@@ -84,9 +84,10 @@ def existing(store: Store, update_id: str) -> Update:
     """An update that was begun before; `NotFoundError` otherwise."""
     formats.check(store)
     if not store.exists(record_key(update_id)):
+        store.require_root()
         raise NotFoundError(
             f"there is no update {update_id!r} in {store.url}.",
-            hint="`collect` begins one; without an update id, a service begins its own.",
+            hint="Check the id. `collect` begins an update, and prints its id.",
             update=update_id,
         )
     return Update.open(store, update_id)

@@ -38,6 +38,9 @@ def summary(root: Path, command: str, id: str = "latest") -> list[str]:
     ):  # fmt: skip
         value = counts.get(name)
         text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        if name == "rejects" and (unsupported := sum(counts["unsupported"].values())):
+            # Files of other types are rejects as well, and counted apart: there may be thousands.
+            text = f"{text or 'none'} but {unsupported} unsupported files"
         lines.append(f"  {title:<11} {text or 'none'}")
     lines.append(f"  this update {_flat(snapshot.manifest['changes'])}")
     return [
@@ -53,11 +56,15 @@ def summary(root: Path, command: str, id: str = "latest") -> list[str]:
     ]
 
 
+# A row may stand for many files: those of one archive that are of one unsupported type.
+_WORDS = {"new_rejects": "new rows of rejects"}
+
+
 def _flat(counts: Mapping[str, Any]) -> str:
     """Counts that are not zero, as words."""
     parts = []
     for name, value in counts.items():
-        word = name.replace("_", " ")
+        word = _WORDS.get(name, name.replace("_", " "))
         if isinstance(value, dict):
             parts += [f"{word} {inner} {count}" for inner, count in value.items() if count]
         elif value:

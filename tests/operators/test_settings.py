@@ -13,7 +13,7 @@ from corpus.contract.version import Code
 from corpus.errors import BadSettingError
 from corpus.settings import OF_WORKERS, Settings
 from corpus.settings.reference import reference
-from operators.settings import WorkerSettings
+from operators.settings import WorkerSettings, main
 
 REPO = Path(__file__).parents[2]
 
@@ -104,3 +104,10 @@ def test_a_command_shows_the_effective_ones(tmp_path: Path) -> None:
     assert shown["reaper.grace_s"] == "2.0  (environment CORPUS_REAPER__GRACE_S)"
     assert shown["runner"] == '"process"  (default)'
     assert "splits.seed" not in shown
+
+
+def test_help_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, status in ((["--help"], 0), (["-h"], 0), (["--nonsense"], 2)):
+        assert main(words) == status
+        said = capsys.readouterr()
+        assert "--reference" in (said.err if status else said.out)

@@ -43,6 +43,10 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
             "no source is named.", field="sources", hint="Set `sources.urls`, or give `--sources`."
         )
     _check_window(request.since, request.until)
+    # Before anything is listed: `extract` would find out hours later.
+    sets = request.feature_sets or context.settings.features.sets
+    for name in sets:
+        features.get(name)
     update = context.begin(request)
     files = Files.beside(context.store, context.places)
     context.keep_typed(update)
@@ -72,7 +76,6 @@ def collect(request: CollectRequest, context: Context) -> CollectReport:
     new = wanted if request.rescan else _unseen(wanted, update.parent)
     new.sort(key=lambda file: (file.location, file.expected_sha256 or ""))
     taken = new[: request.limit]
-    sets = request.feature_sets or context.settings.features.sets
     rows = pa.concat_tables([_candidates(taken), _known(update.parent, sets, request)])
     for line in lines(left_out):
         context.progress.say(line)

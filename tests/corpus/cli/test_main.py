@@ -167,6 +167,9 @@ def test_a_corpus_that_may_not_be_read_is_a_wrong_setting(tmp_path: Path):
         pytest.skip("another user can only be taken on by root, with setpriv")
     made = context(tmp_path / "c")
     build(made, "one", range(4))
+    for path in (tmp_path / "c", *(tmp_path / "c").rglob("*")):
+        # So that only what is closed below is what may not be read.
+        path.chmod(path.stat().st_mode | (0o005 if path.is_dir() else 0o004))
     (tmp_path / "out").mkdir()
     (tmp_path / "out").chmod(0o777)
     for folder in (tmp_path, *tmp_path.parents):

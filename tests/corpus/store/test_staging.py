@@ -50,6 +50,7 @@ def test_ids_that_are_none(made: Context, name: str) -> None:
 
 
 def test_an_update_that_was_never_begun(made: Context) -> None:
+    made.store.write_bytes("a", b"")
     with pytest.raises(NotFoundError, match="no update 'u'"):
         existing(made.store, "u")
 

@@ -13,7 +13,7 @@ import pytest
 from corpus.contract.progress import Progress
 from corpus.contract.reports import CollectReport
 from corpus.contract.requests import CollectRequest
-from corpus.errors import BadInputError
+from corpus.errors import BadInputError, NotFoundError
 from corpus.services.collect.service import collect
 from corpus.services.context import Context
 from corpus.settings import Settings
@@ -389,3 +389,16 @@ def test_a_remote_source(tmp_path: Path) -> None:
     fs.pipe_file(f"/{tmp_path.name}/a", b"z")
     assert run(made, "three").candidates == 1
     fs.rm(f"/{tmp_path.name}", recursive=True)
+
+
+@pytest.mark.parametrize("named", ["the request", "the settings"])
+def test_a_feature_set_that_does_not_exist_is_told_before_anything_is_begun(
+    named: str, tmp_path: Path, folder: Path
+) -> None:
+    wrong = ["basic-v1", "ember-v33"]
+    sections = {"features": {"sets": wrong}} if named == "the settings" else {}
+    request = {"feature_sets": wrong} if named == "the request" else {}
+    made = context(tmp_path, sources={"urls": [str(folder)]}, **sections)
+    with pytest.raises(NotFoundError, match="there is no feature set 'ember-v33'"):
+        run(made, **request)
+    assert not made.store.exists("staging")
