@@ -85,8 +85,8 @@ def croissant(manifest: Draft, stats: Statistics) -> dict[str, Any]:
         "manifest states it.",
         "rai:dataCollectionType": ["Secondary data analysis"],
         "rai:dataCollectionMissingData": f"{sum(counts['failures'].values())} samples without a "
-        f"vector are rows of the table failures; {sum(counts['rejects'].values())} files that were "
-        "refused are rows of the table rejects, each with its reason.",
+        f"vector are rows of the table failures; {sum(counts['rejects'].values())} files, and rows of "
+        "manifests and verdict files, that were refused are in the table rejects, with their reasons.",
         "rai:dataAnnotationProtocol": [
             "Labels are resolved from verdicts (manifests, multi-engine scan reports) by the label "
             "policy in the manifest; all verdicts and all earlier labels are kept."

@@ -24,7 +24,7 @@ TABLE_WORDS = {
     "verdicts": "Evidence: who said what about a sample, and when",
     "failures": "Samples that a service could not deal with, with the reason",
     "merges": "Groups that grew together",
-    "rejects": "Files that were not taken, with the reason",
+    "rejects": "Files, and rows of manifests and verdict files, that were not taken, with the reason",
     "seen_files": "Source files already seen",
 }
 

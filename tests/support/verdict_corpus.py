@@ -92,7 +92,7 @@ class Corpus:
         context = self.context
         store, update = context.store, Update.open(context.store, update_id)
         tables = {name: update.parent.table(name) for name in update.parent.tables}
-        for table in ("samples", "verdicts", "labels", "seen_files"):
+        for table in ("samples", "verdicts", "labels", "seen_files", "rejects"):
             for number, key in enumerate(update.parts(table)):
                 to = f"data/{table}/{update.id}-{number}.parquet"
                 store.copy(key, to)

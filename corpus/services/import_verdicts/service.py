@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -170,9 +170,19 @@ def _stage(update: Update, verdicts: pa.Table, tallies: list[Tally], earliest: s
     ]
     if seen or update.has("seen_files", PART):
         update.write("seen_files", seen, PART)
-    rejects = [row for tally in tallies for row in tally.reject_rows()]
+    rejects = _not_known([row for tally in tallies for row in tally.reject_rows()], update)
     if rejects or update.has("rejects", PART):
         update.write("rejects", rejects, PART)
+
+
+def _not_known(rejects: list[dict[str, Any]], update: Update) -> list[dict[str, Any]]:
+    """Those that the parent does not have: a file that gave no verdict is read again with every update."""
+    if not rejects:
+        return []
+    columns = ["location", "reason", "detail"]
+    locations = pa.chunked_array([pa.array(sorted({row["location"] for row in rejects}))])
+    known = update.parent.scan_with("rejects", columns, "location", locations).to_pylist()
+    return [row for row in rejects if {name: row[name] for name in columns} not in known]
 
 
 def _batches(each: VerdictFile, access: Files, reader: VerdictReader) -> Iterator[list[Outcome]]:

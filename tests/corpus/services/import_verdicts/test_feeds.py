@@ -173,6 +173,8 @@ class TestBadRows:
         # It is not marked as seen, and is no reason to refuse the next update either.
         report = corpus.import_verdicts("u2")
         assert (report.files, report.rejects, report.without_verdict) == (1, {"bad_hash": 1}, 1)
+        # The table of rejects has it once.
+        assert staged(corpus, "rejects", "u2") == []
 
     def test_rejects_are_read_again_when_the_feed_may_say_more(self, corpus: Corpus) -> None:
         feed(corpus, reporter="acme")
