@@ -20,6 +20,7 @@ person reads.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -35,16 +36,27 @@ __all__ = [
 ]
 
 
+# What moves a cursor, ends a line or turns the direction of text, and what no terminal can be given.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def one_line(text: str) -> str:
+    """Text that may hold what somebody else wrote, as one printable line: for logs, terminals and pages."""
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
 class CorpusError(Exception):
-    """Base of all errors below; `message` says what is wrong, `hint` what to do about it."""
+    """Base of all errors below; `message` says what is wrong, `hint` what to do about it, each in a line."""
 
     exit_status = 1
 
     def __init__(self, message: str, *, hint: str | None = None, **fields: Any) -> None:
-        self.message = message
-        self.hint = hint
+        self.message = one_line(message)
+        self.hint = hint if hint is None else one_line(hint)
         self.fields = {name: value for name, value in fields.items() if value is not None}
-        super().__init__(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from corpus.errors import one_line
+
 
 def json_option() -> click.Option:
     """Return the option --json."""
@@ -46,7 +48,8 @@ def report_lines(report: dict[str, Any], indent: str = "") -> list[str]:
                 lines.append(label + ", ".join(text))
         else:
             lines.append(f"{label}{value}")
-    return lines
+    # A note, a name or a tag is what somebody wrote.
+    return [one_line(line) for line in lines]
 
 
 def _aligned(items: list[Any]) -> list[str]:

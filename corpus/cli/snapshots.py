@@ -12,7 +12,7 @@ import click
 from corpus.cli.output import echo_report, json_option, report_lines
 from corpus.cli.session import Session
 from corpus.contract.splits import SPLITS
-from corpus.errors import BadInputError, DamagedError
+from corpus.errors import BadInputError, DamagedError, one_line
 
 
 @click.group(short_help="List snapshots, or show one.")
@@ -44,7 +44,9 @@ def list_(session: Session, as_json: bool) -> None:
     for entry in found:
         labels = ", ".join(f"{n} {label}" for label, n in entry["counts"].get("labels", {}).items())
         note = f"  {entry['note']}" if entry["note"] else ""
-        click.echo(f"{entry['id']}  {entry['counts']['samples']} samples ({labels}){note}")
+        click.echo(
+            one_line(f"{entry['id']}  {entry['counts']['samples']} samples ({labels}){note}")
+        )
 
 
 @snapshots.command("show", params=[json_option()])

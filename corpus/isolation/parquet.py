@@ -51,13 +51,14 @@ class Decoder:
         """
         (outcome,) = self._sandbox.map([(key, data)])
         if outcome.reason:
-            raise refused(key, f"cannot be decoded: {outcome.detail}.")
+            # What its reader says may quote it.
+            raise refused(key, f"cannot be decoded: {outcome.reason}.")
         try:
             number = outcome.value["rows"]
             found = [(str(name), str(kind)) for name, kind, _ in outcome.value["columns"]]
             values = {name: unpacked(column) for name, _, column in outcome.value["columns"]}
         except (TypeError, ValueError, KeyError) as error:
-            raise refused(key, f"cannot be decoded: {error}.") from error
+            raise refused(key, "cannot be decoded.") from error
         wanted = [(field.name, str(field.type)) for field in spec.schema]
         if found != wanted:
             name, what = _difference(dict(found), dict(wanted))

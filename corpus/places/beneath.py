@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import IO
 
-__all__ = ["NotAFileError", "is_folder", "open_file", "stat_file", "walk"]
+__all__ = ["is_folder", "is_no_file", "open_file", "stat_file", "walk"]
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, devpts: what is there is not a file that
@@ -19,8 +19,12 @@ _NO_FILES = {
 }  # fmt: skip
 
 
-class NotAFileError(OSError):
-    """What is at a path is a link, a pipe, a socket or a device, or the kernel's own."""
+def is_no_file(error: OSError) -> bool:
+    """Whether what is at a path is a link, a pipe, a socket or a device, or the kernel's own.
+
+    Only then an error of this module has no number, and its text is meant for a person.
+    """
+    return error.errno is None
 
 
 def open_file(root: str, path: str) -> IO[bytes]:
@@ -42,7 +46,7 @@ def stat_file(root: str, path: str) -> os.stat_result:
 
 
 def is_folder(root: str, path: str) -> bool:
-    """Return whether there is a folder at `path`. Raises `FileNotFoundError`, `NotAFileError`."""
+    """Return whether there is a folder at `path`. Raises `OSError`."""
     try:
         os.close(_open(root, path, folder=True))
     except NotADirectoryError:
@@ -107,7 +111,7 @@ def _open(root: str, path: str, *, folder: bool) -> int:
             last = position == len(names) - 1
             found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
-                raise NotAFileError("is reached through a link")
+                raise OSError("is reached through a link")
             # Before it is opened: a mere open of a device may do something.
             if last and not folder:
                 _regular(found)
@@ -123,13 +127,13 @@ def _open(root: str, path: str, *, folder: bool) -> int:
 
 def _regular(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise NotAFileError("is not a regular file")
+        raise OSError("is not a regular file")
 
 
 def _kept(descriptor: int) -> None:
-    """Raise `NotAFileError` for what the kernel makes up, such as the environment of a process."""
+    """Raise `OSError` for what the kernel makes up, such as the environment of a process."""
     if _file_system(os.fstat(descriptor).st_dev, descriptor) in _NO_FILES:
-        raise NotAFileError("is not a regular file")
+        raise OSError("is not a regular file")
 
 
 _of_device: dict[int, int] = {}

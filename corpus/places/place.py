@@ -24,6 +24,8 @@ _IN_BRACKETS = re.compile(r"(?<=://)\[[^]/]*\]")
 # Folders of what the kernel makes up; /dev/shm alone has files.
 _KERNEL = ("dev", "proc", "sys")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# No path of the system's can hold these; other surrogates stand for bytes that are not UTF-8 (PEP 383).
+_NEVER = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 # A dot, a slash, a backslash or a control character in disguise, also one that is disguised twice.
 _DISGUISED = re.compile("%(25)*(2e|2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
@@ -64,7 +66,7 @@ def parse(text: str, *, literal: bool = False) -> Place:
         raise BadInputError("a place is empty.")
     if len(text) > MOST:
         raise BadInputError(f"a place has {len(text):,} characters, more than {MOST:,}.")
-    if "\0" in text or (not literal and _CONTROL.search(text)):
+    if _NEVER.search(text) or (not literal and _CONTROL.search(text)):
         raise BadInputError("a place holds a control character.")
     if text.startswith("/"):
         return _local(text, literal)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +27,7 @@ _REPLACED = {
     "verdicts.urls": "write a table [[verdicts.feeds]] for each place, with `place` and, as `reporter`, "
     "whom its rows may speak for"
 }
+_WHERE = re.compile(r"line [0-9]+, column [0-9]+|end of document")
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -101,8 +104,20 @@ def load(
             "of workers.",
         ) from error
     except (OSError, ValueError) as error:
-        raise BadSettingError(str(error), file=", ".join(map(str, files))) from error
+        raise BadSettingError(_problem(error), file=", ".join(map(str, files))) from error
     return loaded
+
+
+def _problem(error: OSError | ValueError) -> str:
+    """What is wrong with a settings file, without its bytes: it may be another file by mistake."""
+    if isinstance(error, OSError):
+        return f"cannot be read: {(error.strerror or 'no reason is given').lower()}."
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8 text."
+    if isinstance(error, tomllib.TOMLDecodeError):
+        where = _WHERE.search(str(error))
+        return f"is not TOML: {where[0] if where else 'the end is missing'}."
+    return "cannot be read as settings."
 
 
 def _meant(cls: type[BaseModel], name: str, others: Collection[str]) -> str:

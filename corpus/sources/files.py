@@ -14,7 +14,6 @@ from typing import IO, Any
 import fsspec
 
 from corpus.errors import BadInputError
-from corpus.places.beneath import NotAFileError
 from corpus.places.place import Place
 from corpus.places.places import Places
 from corpus.sources.location import decode, encode
@@ -108,7 +107,7 @@ class Files:
         with refusals():
             info = fs.info(path)
         if info.get("type") == "directory":
-            raise NotAFileError("is not a file")
+            raise OSError("is not a file")
         return remote_stat(info)
 
     def open(self, location: str) -> IO[bytes]:

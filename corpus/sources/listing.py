@@ -14,7 +14,7 @@ from typing import Any
 from fsspec.utils import glob_translate
 
 from corpus.errors import BadInputError
-from corpus.places.beneath import NotAFileError
+from corpus.places.beneath import is_no_file
 from corpus.places.place import Place
 from corpus.sources.files import (
     Files,
@@ -109,7 +109,9 @@ def list_files(url: str, files: Files, patterns: Patterns) -> Iterator[SourceFil
             file=shown(url),
             hint="Check `sources.urls`: `corpus config` prints it.",
         ) from error
-    except NotAFileError as error:
+    except OSError as error:
+        if not is_no_file(error):
+            raise
         raise BadInputError(f"{error}.", file=shown(url)) from error
 
 
@@ -126,9 +128,9 @@ def _local(
                 yield Unreadable(encode(path), source, reason_of(found))
             elif patterns.take(path[len(root) :].lstrip("/")):
                 yield SourceFile(encode(path), local_stat(found), source)
-    except (FileNotFoundError, NotAFileError):
-        raise
     except OSError as error:
+        if isinstance(error, FileNotFoundError) or is_no_file(error):
+            raise
         yield Unreadable(encode(root), source, reason_of(error))
 
 

@@ -12,7 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import Response
 
 from corpus.errors import NotFoundError
-from corpus.places.beneath import NotAFileError, open_file
+from corpus.places.beneath import is_no_file, open_file
 from corpus.settings import Settings
 from corpus.store.object_store import Store
 
@@ -74,8 +74,12 @@ def read_card(snapshot: str, file: str) -> tuple[bytes, str] | None:
         # A link would show viewers any file of this machine.
         with open_file(store.full("snapshots"), store.full(key)) as stream:
             return stream.read(), media_type
-    except (NotFoundError, FileNotFoundError, NotADirectoryError, IsADirectoryError, NotAFileError):
+    except (NotFoundError, FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    except OSError as error:
+        if is_no_file(error):
+            return None
+        raise
 
 
 def _is_name(text: str) -> bool:

@@ -30,6 +30,13 @@ def signals() -> set[str]:
     return set(re.findall(r"\w+Error", said))
 
 
+def test_the_text_of_an_error_is_one_line_whatever_was_put_into_it():
+    error = errors.BadInputError("a\nb\x1b[2J\u202e\udcff", file="c\rd", hint="e\u2028f")
+    for text in (str(error), error.message, *error.to_dict().values()):
+        assert not isinstance(text, str) or text.isprintable()
+    assert str(error) == "c\\rd: a\\nb\\x1b[2J\\u202e\\udcff e\\u2028f"
+
+
 def test_each_exception_is_on_the_tree_or_is_a_signal_inside_one_room():
     on_tree = {
         n
