@@ -69,7 +69,9 @@ def as_typed(request: R, context: Context) -> tuple[R, Context]:
         if getattr(request, name, None)
     }
     allowed = tuple(text for texts in typed.values() for text in texts)
-    return request.model_copy(update=typed), replace(context, typed=allowed)
+    return request.model_copy(update=typed), replace(
+        context, typed=(*(context.typed or ()), *allowed)
+    )
 
 
 def request_of(request_type: type[R], options: Mapping[str, Any]) -> R:

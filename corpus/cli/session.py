@@ -62,7 +62,12 @@ class Session:
         run = parse_identity(os.environ.get(RUN_VARIABLE, "{}"), RUN_VARIABLE)
         made = Context.from_settings(self.settings, run)
         if self.by_person:
-            return replace(made, typed=())
+            # What is typed as a setting is noted, too, for the commands that follow in the same update.
+            given = self.overrides.get("sources")
+            named = (
+                self.settings.sources.urls if isinstance(given, dict) and "urls" in given else ()
+            )
+            return replace(made, typed=tuple(named))
         # What a run overrides is not what the settings allow.
         configured = Settings.load(file=self.config) if self.overrides else self.settings
         return replace(made, allowed=Places.of(configured))

@@ -37,7 +37,8 @@ def corpus(*arguments: Any, **run: Any) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CORPUS_SOURCES__URLS", json.dumps([str(tmp_path / "in")]))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.exe").write_bytes(launcher())
     settings = Settings.load({"sources": {"urls": [str(tmp_path / "in")]}})

@@ -414,13 +414,17 @@ def test_200_mb_pass_through_in_few_copies(corpus: Corpus) -> None:
         "from corpus.contract.requests import IngestRequest\n"
         "from corpus.services.ingest.service import ingest\n"
         "from corpus.settings import Settings\n"
-        "made = Context.from_settings(Settings.load({'store': {'root': sys.argv[1]}}))\n"
+        "sections = {'store': {'root': sys.argv[1]}, 'sources': {'urls': [sys.argv[2]]}}\n"
+        "made = Context.from_settings(Settings.load(sections))\n"
         "assert ingest(IngestRequest(update='u'), made).samples == 1\n"
         # getrusage would count what the parent had in memory when it forked.
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, corpus.store.url], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, corpus.store.url, str(corpus.source)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     # The file, its compressed form, and an interpreter with its libraries.

@@ -50,8 +50,8 @@ def test_source_files(made: Context, tmp_path: Path) -> None:
     assert made.inputs.shards_to_ingest(made.resume(OF_U)) == ["shard-0000", "shard-0001"]
     assert opened.inputs.shards_to_ingest(update) == ["shard-0001"]
     location = str(tmp_path / "in" / "b")
-    original = made.inputs.files(made.resume(OF_U))
-    copied = opened.inputs.files(update)
+    original = made.files(made.resume(OF_U))
+    copied = opened.files(update)
     assert copied.open(location).read() == original.open(location).read() == b"text of b"
     Path(location).unlink()
     assert copied.open(location).read() == b"text of b"
