@@ -11,8 +11,10 @@
     └── PassingFaultError      75   disk full, network down: a later try may succeed
 
 Nothing else leaves the function of the corpus that was called. Inside one room an exception may also be a
-signal to the room's own code, which catches it: DiedError, TimedOutError, LostError and BadAnswerError in
-sandbox, BombError in sources, OutOfFileError, UnusualError and SignatureError in features.ember_v3.
+signal to the room's own code, which catches it: DiedError, TimedOutError, LostError, BadAnswerError and
+TooLargeError in sandbox, BombError in sources, _NotJsonError in rows, OutOfFileError, UnusualError and
+SignatureError in features.ember_v3. One signal is shared by all rooms that read rows: BadValueError, raised
+of a value, and caught where its row is known.
 
 Each error keeps its fields, and builds its message from them, so that a program can read what a
 person reads.

@@ -78,8 +78,9 @@ class PinnedUpdate:
             if not os.getuid():
                 # Nothing in a container is root.
                 os.chown(own, *user_of(""))
-        # No settings but these, whatever the machine has.
+        # No settings but these, whatever the machine has. What an operator overrides allows no place.
         os.environ["CORPUS_CONFIG"] = os.devnull
+        os.environ["CORPUS_PLACES__ROOTS"] = json.dumps([str(files)])
         self.store = Store(corpus)
         self._overrides = {
             "sources.urls": json.dumps([str(files)]),
