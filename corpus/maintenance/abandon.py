@@ -31,7 +31,7 @@ def abandon(store: Store, update_id: str) -> AbandonReport:
     whose publication has begun to commit rows: that one can only be ended by `publish`.
     """
     formats.check(store)
-    if store.exists(manifests.manifest_key(update_id)):
+    if "/" not in update_id and store.exists(manifests.manifest_key(update_id)):
         raise ConflictError(
             f"update {update_id} is published.",
             hint="A snapshot cannot be taken back; its staging area goes with `corpus clean`.",
