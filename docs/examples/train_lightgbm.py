@@ -37,7 +37,7 @@ def load(snapshot: Dataset, feature_set: str) -> Splits:
         root, has = snapshot.snapshot.store.url, list(snapshot.feature_sets)
         raise BadInputError(
             f"snapshot {snapshot.id} has no vectors of {feature_set!r}, only of {has}. A run that "
-            f"re-extracts adds them (docs/reference/features.md):\n  corpus --root {root} --set "
+            f"re-extracts adds them (docs/reference/features.md): corpus --root {root} --set "
             f"'features.sets={json.dumps([*has, feature_set])}' collect --re-extract --limit 0"
         )
     print(f"Snapshot {snapshot.id}, digest {snapshot.manifest['content_digest']}")

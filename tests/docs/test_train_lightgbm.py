@@ -253,7 +253,7 @@ def test_a_feature_set_that_is_not_there_is_named_with_the_remedy(
     done = corpus.train(tmp_path / "model.txt", "--feature-set", "basic-v1")
     assert done.returncode == 1
     assert "has no vectors of 'basic-v1', only of ['ember-v3']" in done.stderr
-    remedy = done.stderr.splitlines()[-1].strip()
+    remedy = done.stderr.partition("(docs/reference/features.md): ")[2].strip()
     assert remedy == (
         f'corpus --root {corpus.root} --set \'features.sets=["ember-v3", "basic-v1"]\' '
         "collect --re-extract --limit 0"

@@ -78,7 +78,7 @@ def test_an_option_of_a_run_names_an_allowed_place(
 
 
 def feed(place: str) -> str:
-    return f"verdicts.feeds=[{{place={json.dumps(place)}}}]"
+    return f"verdicts.feeds={json.dumps([{'place': place}])}"
 
 
 def test_a_run_cannot_allow_itself_a_place(

@@ -153,11 +153,10 @@ def test_updates_one_after_another(workplace: Workplace) -> None:
         *("added", "re_extracted")
     }
 
-    with workplace.verdicts.open("a") as file:
-        file.write("no-hash,malicious,analyst,2025-01-01,0.9,,\n")
+    workplace.verdicts.write_text("sha256,class\n")
     broken = workplace.make("run")
     assert broken.returncode == 1
-    assert f"{workplace.verdicts}, row 13, field 'sha256'" in broken.stdout
+    assert f"{workplace.verdicts}, field 'verdict': there is no such column." in broken.stdout
     assert "import_verdicts              FAILED" in broken.stdout
     assert workplace.snapshots() == two
 
