@@ -273,7 +273,7 @@ def test_what_is_not_there_is_named(two_sets: Pair) -> None:
     made: Context = two_sets.parts
     folder = two_sets.folder / "workspace"
     for step in (staged_in, staged_out):
-        with pytest.raises(NotFoundError, match="no update"):
+        with pytest.raises(NotFoundError, match="does not exist"):
             step(made, "extract", two_sets.folder)
     two_sets.stage(SHARD, [b"1"])
     for step in (staged_in, staged_out):

@@ -190,12 +190,21 @@ def test_a_blocked_update_publishes_nothing_and_says_why(tmp_path, source, verdi
     assert corpus.update("two", ALL).returncode == 0
 
 
-def test_a_malformed_verdict_names_its_row_and_stages_nothing(tmp_path, source, verdicts):
+def test_a_malformed_verdict_is_left_out_by_its_row_and_the_others_are_taken(
+    tmp_path, source, verdicts
+):
     corpus = Corpus(tmp_path / "c", source, verdicts)
     verdicts.write_text(verdicts.read_text() + "nonsense,benign,demo,2024-01-01,\n")
+    taken = corpus.update("one", "collect import-verdicts")
+    assert taken.returncode == 0, taken.stderr
+    assert f"{verdicts}: 1 of 11 rows are left out: bad_hash 1 (row 11)" in taken.stderr
+    assert list((tmp_path / "c").rglob("verdicts/*.parquet"))
+
+
+def test_a_verdict_file_that_is_none_stages_nothing(tmp_path, source, verdicts):
+    corpus = Corpus(tmp_path / "c", source, verdicts)
+    verdicts.write_bytes(real_elfs()[0].read_bytes())
     refused = corpus.update("one", "collect import-verdicts")
     assert refused.returncode == 2
-    assert str(verdicts) in refused.stderr
-    assert "row 11" in refused.stderr
-    assert "sha256" in refused.stderr
+    assert f"{verdicts}: is not a verdict file" in refused.stderr
     assert not list((tmp_path / "c").rglob("verdicts/*.parquet"))
