@@ -25,6 +25,7 @@ def _as_a_script_has_it(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
     # Set again by the benches; put back after the test.
     monkeypatch.setenv("CORPUS_CONFIG", os.devnull)
+    monkeypatch.setenv("CORPUS_PLACES__ROOTS", "[]")
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_what_runs_in_containers_needs_no_more_of_deploy_than_the_image_has(
     ]
     names += ["init.__main__", "init.accounts", "init.with_auth"]
     if importlib.util.find_spec("airflow"):
-        names += ["init.database", "init.fab"]
+        names += ["init.database", "init.fab", "results.backend", "results.configuration"]
     code = (
         "import importlib, sys; sys.path.insert(0, sys.argv[1])\n"
         "for name in sys.argv[2:]: importlib.import_module(f'deploy.container.{name}')\n"
