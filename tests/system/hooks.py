@@ -15,17 +15,17 @@ from tests.system import turnstile
 from tests.system.cluster.harness_report import FILE, diagnosis, measured, table
 
 HERE = Path(__file__).parent
-# Modules that use a running cluster. What shares a thing that takes long to make runs in one process. There are two
-# clusters, of about the same work: on one of them most tests wait until something heals.
-CLUSTERS = {
-    "a cluster": ("compose", "releases", "secrets", "soak", "trials", "update"),
-    "a cluster with faults": ("faults", "faults_host", "faults_services", "logs", "mark_failed"),
-}
+# Modules that use the one running cluster. What shares a thing that takes long to make runs in one process. A second
+# cluster beside it would have no processor left: two cores are busy as it is.
 CLUSTER = {
-    f"cluster/test_{module}.py": name for name, modules in CLUSTERS.items() for module in modules
+    f"cluster/test_{name}.py"
+    for name in (
+        *("compose", "faults", "faults_host", "faults_services", "logs", "mark_failed"),
+        *("releases", "secrets", "soak", "trials", "update"),
+    )
 }
 # The longest first.
-GROUPS = (*CLUSTERS, "package", "soak", "browser", "cluster/reaper")
+GROUPS = ("the cluster", "package", "soak", "browser", "cluster/reaper")
 # The other tests below this folder that use the machine's Docker engine.
 ENGINE = {"package/test_host_docker.py"}
 
@@ -33,7 +33,7 @@ ENGINE = {"package/test_host_docker.py"}
 def group(file: str) -> str:
     """What runs in one process with a test module, given by its path below this folder."""
     if file in CLUSTER:
-        return CLUSTER[file]
+        return GROUPS[0]
     folder = file.rpartition("/")[0]
     return folder if folder in GROUPS else file
 

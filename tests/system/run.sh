@@ -52,4 +52,4 @@ fi
 # Most tests wait more than they work. Those of the browser share one Airflow.
 [ "$suites" != " browser" ] || PROCESSES=0
 # shellcheck disable=SC2086 # lists of names
-"$python" -m pytest -n "${PROCESSES:-4}" --dist loadscope --no-loadscope-reorder --durations=30 --durations-min=10 $places "$@"
+"$python" -m pytest -n "${PROCESSES:-3}" --dist loadscope --no-loadscope-reorder --durations=30 --durations-min=10 $places "$@"

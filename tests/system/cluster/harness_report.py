@@ -36,7 +36,7 @@ class Measurement:
 def note(measurement: Measurement) -> None:
     """Add to what this session has measured."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
-    # A line each: two clusters are measured at a time.
+    # A line each, so that nothing has to be read back.
     with FILE.open("a") as file:
         file.write(json.dumps(asdict(measurement)) + "\n")
 
