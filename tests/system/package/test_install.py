@@ -89,9 +89,9 @@ def test_folders_are_for_whom_the_containers_run_as(installed: Root):
         f"{STATE} 0:0 755",
         f"{STATE}/releases 0:0 755",
         f"{STATE}/state 0:0 755",
-        f"{STATE}/logs 50000:50000 755",
+        f"{STATE}/logs 50000:50000 750",
         f"{STATE}/scratch 50000:50000 700",
-        f"{STATE}/corpus 50000:50000 755",
+        f"{STATE}/corpus 50000:50000 750",
     ]
 
 
