@@ -13,11 +13,12 @@ from typing import IO, Any, Protocol
 from backports import zstd
 
 from corpus.errors import BadInputError
-from corpus.rows.kind import HEAD, kind_of
+from corpus.rows.kind import HEAD
 
 _CHUNK = 1 << 16
-# The largest dictionary that xz -9 and zstd --ultra use is 64 and 128 MiB.
-_MAX_MEMORY = 256 << 20
+# Of a decompressor: a file says itself how much it needs. The largest dictionary that xz -9 and zstd --ultra use is 64
+# and 128 MiB; the formats allow 4 GiB.
+MAX_MEMORY = 256 << 20
 _MAX_WINDOW_LOG = 27
 # Every member of a gzip file takes a decompressor of its own.
 _MAX_MEMBERS = 100_000
@@ -37,6 +38,10 @@ class Budget:
     max_ratio: float = 200.0
     max_rows: int = 25_000_000
     max_record_bytes: int = 16 << 20
+
+    def allowed_bytes(self, packed: int) -> float:
+        """What so many packed bytes may unpack to, by their ratio."""
+        return max(_SMALL, self.max_ratio * packed)
 
     def count_rows(self, rows: int, file: str) -> None:
         """Raise `BadInputError` if there are more rows than a file may have."""
@@ -72,7 +77,7 @@ class _Gzip:
 _KINDS: dict[bytes, tuple[str, Any]] = {
     b"\x1f\x8b": ("gzip", _Gzip),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
-    b"\xfd7zXZ\x00": ("xz", lambda: lzma.LZMADecompressor(memlimit=_MAX_MEMORY)),
+    b"\xfd7zXZ\x00": ("xz", lambda: lzma.LZMADecompressor(memlimit=MAX_MEMORY)),
     b"\x28\xb5\x2f\xfd": (
         "zstd",
         lambda: zstd.ZstdDecompressor(
@@ -121,8 +126,7 @@ class _Unpacked(io.RawIOBase):
         budget = self._budget
         if self._given > budget.max_bytes:
             raise BadInputError(f"unpacks to more than {budget.max_bytes} bytes.", file=self._file)
-        allowed = max(_SMALL, budget.max_ratio * self._read)
-        if self._packed and self._given > allowed:
+        if self._packed and self._given > budget.allowed_bytes(self._read):
             raise BadInputError(
                 f"unpacks to more than {budget.max_ratio:g} times its bytes.", file=self._file
             )
@@ -158,9 +162,3 @@ class _Unpacked(io.RawIOBase):
                 data = b""
             if piece:
                 yield piece
-
-
-def refuse(head: bytes, file: str, what: str) -> BadInputError:
-    """The error for a file that is not what it should be: says what it is instead."""
-    kind = kind_of(head)
-    return BadInputError(f"is not {what}: it is {kind}.", file=file)

@@ -53,7 +53,7 @@ def _check(metadata: pq.FileMetaData, file: str, budget: Budget) -> None:
         columns = [group.column(index) for index in range(group.num_columns)]
         size = sum(column.total_uncompressed_size for column in columns)
         packed = sum(column.total_compressed_size for column in columns)
-        if size > max(16 << 20, budget.max_ratio * packed) or size > budget.max_bytes:
+        if size > min(budget.allowed_bytes(packed), budget.max_bytes):
             raise BadInputError("unpacks to more than a file of rows may have.", file=file)
 
 

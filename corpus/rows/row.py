@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from corpus.errors import BadInputError
 from corpus.rows.bad_value import BadValueError
+
+# Rows that are named of each reason; the others are counted.
+NAMED = 10
 
 
 class Row(NamedTuple):
@@ -36,3 +39,11 @@ class BadRow(NamedTuple):
     def __str__(self) -> str:
         field = f", field {self.field!r}" if self.field is not None else ""
         return f"row {self.number}{field}: {self.problem}"
+
+
+def numbers(rows: Sequence[BadRow], count: int) -> str:
+    """Which rows of a file, by the first of all `count`: `rows 3, 5 and 8 more`."""
+    named = rows[:NAMED]
+    listed = ", ".join(str(row.number) for row in named)
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return f"row{'s' if count > 1 else ''} {listed}{more}"

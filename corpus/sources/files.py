@@ -69,20 +69,20 @@ class Files:
         """Return the place that somebody wrote. Raises `BadInputError`, which names `where` it was found
         (file, row, field), or else the text itself.
         """
-        try:
-            return self.places.place(url)
-        except BadInputError as error:
-            raise BadInputError(
-                error.problem, hint=error.hint, **(where or {"file": shown(url)})
-            ) from None
+        return self._place(url, url, where)
 
     def found(self, location: str, **where: Any) -> Place:
         """Return the place at a location: of a file that was listed, or that a manifest names."""
+        return self._place(decode(location), location, where, literal=True)
+
+    def _place(
+        self, text: str, written: str, where: Mapping[str, Any], *, literal: bool = False
+    ) -> Place:
         try:
-            return self.places.place(decode(location), literal=True)
+            return self.places.place(text, literal=literal)
         except BadInputError as error:
             raise BadInputError(
-                error.problem, hint=error.hint, **(where or {"file": shown(location)})
+                error.problem, hint=error.hint, **(where or {"file": shown(written)})
             ) from None
 
     def _remote(self, scheme: str) -> fsspec.AbstractFileSystem:

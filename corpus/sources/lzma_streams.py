@@ -8,23 +8,22 @@ from typing import IO
 
 import pyzipper.zipfile
 
+from corpus.rows.budget import MAX_MEMORY
 from corpus.sources.limits import BombError
 
-# `xz -9` needs 65 MiB; the formats allow 4 GiB.
-MEMORY_BYTES = 256 << 20
-_TOO_MUCH = f"needs more than {MEMORY_BYTES >> 20} MiB of memory to unpack"
+_TOO_MUCH = f"needs more than {MAX_MEMORY >> 20} MiB of memory to unpack"
 _PIECE = 1 << 16
 
 
 class XzFile(io.RawIOBase):
     """The content of all .xz or .lzma streams of a file, one behind the other; what else follows is left out.
 
-    Raises `LZMAError` and `EOFError` as `lzma.LZMAFile` does, and `BombError` beyond `MEMORY_BYTES`.
+    Raises `LZMAError` and `EOFError` as `lzma.LZMAFile` does, and `BombError` beyond `MAX_MEMORY`.
     """
 
     def __init__(self, stream: IO[bytes]):
         self._stream = stream
-        self._decoder = lzma.LZMADecompressor(memlimit=MEMORY_BYTES)
+        self._decoder = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
         self._ended = False
 
     def readable(self) -> bool:
@@ -41,7 +40,7 @@ class XzFile(io.RawIOBase):
         packed, behind = b"", self._decoder.eof
         if behind:
             packed = self._next_stream()
-            self._decoder = lzma.LZMADecompressor(memlimit=MEMORY_BYTES)
+            self._decoder = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
             self._ended = not packed
         elif self._decoder.needs_input:
             packed = self._stream.read(_PIECE)
@@ -73,6 +72,6 @@ class ZipLzma(pyzipper.zipfile.LZMADecompressor):  # type: ignore[misc]
     def decompress(self, data: bytes) -> bytes:
         if self._decomp is None:
             head = (self._unconsumed + data)[5:9]
-            if len(head) == 4 and int.from_bytes(head, "little") > MEMORY_BYTES:
+            if len(head) == 4 and int.from_bytes(head, "little") > MAX_MEMORY:
                 raise BombError(_TOO_MUCH)
         return super().decompress(data)  # type: ignore[no-any-return]

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from corpus.features.corpus_v1.raw import measure, raw
 from corpus.features.corpus_v1.vectors import vectorize
+from corpus.features.ember_v3 import LOADED_FIRST
 
-__all__ = ["raw", "vector", "vectorize"]
-
-# What numpy and the readers import only with some files.
-LOADED_FIRST = ("numpy.ma", "corpus.features.ember_v3.pefile_compat.fallback")
+__all__ = ["LOADED_FIRST", "raw", "vector", "vectorize"]
 
 
 def vector(data: bytes) -> NDArray[np.float32]:

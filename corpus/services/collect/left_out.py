@@ -6,10 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from corpus.rows.row import BadRow
-
-# Rows that are named for each reason; the others are counted.
-_NAMED = 10
+from corpus.rows.row import BadRow, numbers
 
 LeftOut = Mapping[str, Sequence[BadRow]]
 """Rows by the manifest in which they stand."""
@@ -48,6 +45,4 @@ def _by_reason(left_out: LeftOut) -> Iterator[tuple[str, str, list[BadRow]]]:
 
 def _told(rows: Sequence[BadRow]) -> str:
     """Which rows, and what is wrong with the first of them."""
-    named = ", ".join(str(row.number) for row in rows[:_NAMED])
-    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
-    return f"row{'s' if len(rows) > 1 else ''} {named}{more}; {rows[0]}"
+    return f"{numbers(rows, len(rows))}; {rows[0]}"

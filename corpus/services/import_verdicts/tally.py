@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpus.errors import BadInputError
-from corpus.rows.row import BadRow
+from corpus.rows.row import NAMED, BadRow, numbers
 from corpus.services.import_verdicts.feeds import VerdictFile
-
-# Rows that are named for each reason; the others are counted.
-_NAMED = 10
 
 
 @dataclass
@@ -31,7 +28,7 @@ class Tally:
             raise row.error(self.source.file.location)
         self.rejects[row.reason] += 1
         named = self.named.setdefault(row.reason, [])
-        if len(named) < _NAMED:
+        if len(named) < NAMED:
             named.append(row)
 
     @property
@@ -61,7 +58,7 @@ class Tally:
         lines = []
         if self.rejects:
             told = ", ".join(
-                f"{reason} {count} ({_rows(self.named[reason], count)})"
+                f"{reason} {count} ({numbers(self.named[reason], count)})"
                 for reason, count in sorted(self.rejects.items())
             )
             left_out = f"{self.rejects.total()} of {self.rows} rows are left out: {told}"
@@ -86,14 +83,8 @@ class Tally:
                 "location": file.location,
                 "source": file.source,
                 "reason": f"verdict_{reason}",
-                "detail": f"{_rows(self.named[reason], count)}; {self.named[reason][0]}",
+                "detail": f"{numbers(self.named[reason], count)}; {self.named[reason][0]}",
                 "files": count,
             }
             for reason, count in sorted(self.rejects.items())
         ]
-
-
-def _rows(named: list[BadRow], count: int) -> str:
-    numbers = ", ".join(str(row.number) for row in named)
-    more = f" and {count - len(named)} more" if count > len(named) else ""
-    return f"row{'s' if count > 1 else ''} {numbers}{more}"
